@@ -1,0 +1,115 @@
+"""One tree of errors: a stable code, an HTTP status, and a sentence a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class FacerecError(Exception):
+    """Base of every error this product raises on purpose.
+
+    `code` is stable and part of the API; `status` is the HTTP status it answers with;
+    `extra` holds further JSON-serialisable members of the problem document.
+    """
+
+    code = "error"
+    status = 500
+    message = "Something went wrong."
+
+    def __init__(self, message: str | None = None, *, extra: Mapping[str, Any] | None = None) -> None:
+        self.message = message or type(self).message
+        self.extra: dict[str, Any] = dict(extra or {})
+        super().__init__(self.message)
+
+
+class PhotoRejected(FacerecError):
+    """The photo, as sent, can't be used. Never retried: the same bytes fail the same way."""
+
+    code = "photo_rejected"
+    status = 422
+    message = "The photo can't be used."
+
+
+class PhotoMissing(PhotoRejected):
+    code, status = "photo_missing", 400
+    message = "No photo was sent. Send one as multipart field `photo`, or as JSON photo.base64."
+
+
+class PhotoEmpty(PhotoRejected):
+    code, status = "photo_empty", 400
+    message = "The photo has no bytes. Send the file itself."
+
+
+class PhotoTooLarge(PhotoRejected):
+    code, status = "photo_too_large", 413
+    message = "The photo is larger than 10 MB. Send a smaller file."
+
+
+class NotAnImage(PhotoRejected):
+    code, status = "not_an_image", 415
+    message = "The file is not a JPEG, PNG, WebP or HEIC image. Convert it to one of these."
+
+
+class UnreadablePhoto(PhotoRejected):
+    code = "unreadable_photo"
+    message = "The photo is damaged and can't be decoded. Export or take it again."
+
+
+class TooManyPixels(PhotoRejected):
+    code = "too_many_pixels"
+    message = "The photo has too many pixels. Scale it down to 16 megapixels or fewer."
+
+
+class NoFaceFound(PhotoRejected):
+    code = "no_face"
+    message = "No face was found in the photo. Send a photo that shows one face, from the front."
+
+
+class SeveralFacesFound(PhotoRejected):
+    code = "several_faces"
+    message = "The photo shows several faces. Crop it to one, or name the face with `face`."
+
+
+class PoorQuality(PhotoRejected):
+    code = "poor_quality"
+    message = "The face is not clear enough to enrol. See `reasons` for what to improve."
+
+
+class FaceNotThere(PhotoRejected):
+    code = "face_not_there"
+    message = "No detected face lies at the box given in `face`. Use a box from `detect`."
+
+
+class ConsentMissing(FacerecError):
+    code, status = "consent_missing", 422
+    message = "This collection enrols only people whose consent is recorded and has not expired."
+
+
+class Conflict(FacerecError):
+    code, status = "conflict", 409
+    message = "The request conflicts with what is already stored."
+
+
+class IdempotencyConflict(Conflict):
+    code = "idempotency_conflict"
+    message = "This Idempotency-Key was used with another body. Use a new key."
+
+
+class IdempotencyInProgress(Conflict):
+    code = "idempotency_in_progress"
+    message = "A request with this Idempotency-Key is still being worked on. Try again shortly."
+
+
+class IndexUnavailable(FacerecError):
+    """The index can't answer now; the same request may succeed later."""
+
+    code, status = "index_unavailable", 503
+    message = "The face index is not available now. Try again in a few seconds."
+
+
+class ModelMissing(FacerecError):
+    code, status = "model_missing", 503
+    message = "A model file is missing. Run `manage.py fetch_models`."
+
+
