@@ -1,0 +1,12 @@
+"""The admin site, as an app."""
+
+from django.contrib.admin.apps import AdminConfig
+
+
+class FacerecAdminConfig(AdminConfig):
+    default_site = "people.admin.site.FacerecAdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        # Tasks sent from any process go through this application.
+        from facerec_site import celery  # noqa: F401

@@ -1,0 +1,19 @@
+"""The Celery application. Tasks live in people.tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from celery import Celery
+from django.conf import settings
+
+from facerec_site import choose_settings
+
+choose_settings()
+app = Celery("facerec")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["people"])
+
+for folder in ("data_folder_in", "control_folder"):
+    if path := getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {}).get(folder):
+        Path(path).mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,14 @@
+"""The domain, as a Django app."""
+
+from django.apps import AppConfig
+from django.core import checks
+
+
+class PeopleConfig(AppConfig):
+    name = "people"
+    verbose_name = "Faces"
+
+    def ready(self) -> None:
+        from people.engines.registry import check_models
+
+        checks.register(check_models, "models")

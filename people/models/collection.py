@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import uuid
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+
+from people.models.guarded import GuardedModel, GuardedQuerySet
+
+validate_key = RegexValidator(
+    r"\A[a-zA-Z0-9_.\-:]{1,255}\Z", "Use 1 to 255 letters, digits and the signs _ . - : only."
+)
+
+
+class Collection(GuardedModel):
+    """A gallery: people in one are never compared with people in another."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=255, unique=True, validators=[validate_key], help_text="Used in API URLs.")
+    description = models.TextField(blank=True, max_length=1000)
+    requires_consent = models.BooleanField(
+        default=False, help_text="Enrol and identify only people whose consent is recorded and valid."
+    )
+    fpir = models.FloatField(
+        "false-positive identification rate",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1e-6), MaxValueValidator(0.5)],
+        help_text="Share of strangers' searches that may find somebody. Default 0.01.",
+    )
+    fmr = models.FloatField(
+        "false match rate",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1e-9), MaxValueValidator(0.1)],
+        help_text="Share of pairs of different people that may match, whatever the collection's size.",
+    )
+    min_similarity = models.FloatField(
+        "lowest similarity",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        help_text="A fixed limit, 0–100, whatever the collection's size.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = GuardedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=(
+                    Q(fpir=None, fmr=None) | Q(fpir=None, min_similarity=None) | Q(fmr=None, min_similarity=None)
+                ),
+                name="collection_has_one_threshold",
+                violation_error_message="Set one of fpir, fmr and min_similarity only.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
