@@ -1,0 +1,98 @@
+"""dlib's HOG detector, 5-point predictor and ResNet: the vectors of `face_recognition`.
+
+Needs the packages of requirements/dlib.txt. The 68-point predictor, whose licence forbids
+commercial use, is never loaded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from django.core.exceptions import ImproperlyConfigured
+
+from people.engines.base import Box, Chip, DetectedFace, RGBImage, Vectors
+
+try:
+    import dlib
+    import face_recognition_models
+except ImportError as error:
+    raise ImproperlyConfigured(
+        "The dlib engine is not installed. Run `pip install --no-deps -r requirements/dlib.txt`."
+    ) from error
+
+CHIP_SIDE = 150
+PADDING = 0.25
+"""Of the face's size on each side of it, in a chip: what the ResNet was trained with."""
+
+
+class DlibEngine:
+    """The engine of `face_recognition`; slower and weaker than OnnxEngine, and CC0 throughout."""
+
+    name = "dlib-resnet"
+    version = 1
+    dimension = 128
+
+    def __init__(self, *, threads: int) -> None:
+        del threads  # dlib computes in the caller's thread, whatever it is told
+        self._detector = dlib.get_frontal_face_detector()
+        self._predictor = dlib.shape_predictor(
+            face_recognition_models.pose_predictor_five_point_model_location()
+        )
+        self._network = dlib.face_recognition_model_v1(
+            face_recognition_models.face_recognition_model_location()
+        )
+        # The detector and the network keep the working memory of a call in themselves.
+        self._lock = threading.Lock()
+
+    def detect(self, image: RGBImage) -> list[DetectedFace]:
+        """Return every face in `image`, largest first; doubled in size if it shows none as it is.
+
+        `confidence` is the HOG detector's distance from its threshold, limited to 0–1.
+        """
+        with self._lock:
+            for upsampling in (0, 1):
+                boxes, scores, _ = self._detector.run(image, upsampling, 0.0)
+                if boxes:
+                    break
+        faces = [self._face(image, box, score) for box, score in zip(boxes, scores, strict=True)]
+        return sorted(faces, key=lambda face: face.box.area, reverse=True)
+
+    def align(self, image: RGBImage, face: DetectedFace) -> Chip:
+        """Return the face as (150, 150, 3), by dlib's own 5-point alignment within the face's box."""
+        shape = self._predictor(image, _rectangle(face.box))
+        return np.asarray(dlib.get_face_chip(image, shape, CHIP_SIDE, PADDING), dtype=np.uint8)
+
+    def embed(self, chips: Sequence[Chip]) -> Vectors:
+        """Return one vector a chip, (n, 128) float32, not of unit length."""
+        if not chips:
+            return np.empty((0, self.dimension), np.float32)
+        with self._lock:
+            vectors = [self._network.compute_face_descriptor(np.ascontiguousarray(chip)) for chip in chips]
+        return np.array(vectors, np.float32)
+
+    def _face(self, image: RGBImage, box: Any, score: float) -> DetectedFace:
+        shape = self._predictor(image, box)
+        points = [(float(point.x), float(point.y)) for point in shape.parts()]
+        # The 5-point predictor gives both corners of each eye, the person's left eye first.
+        return DetectedFace(
+            box=Box(float(box.left()), float(box.top()), float(box.width()), float(box.height())),
+            landmarks={
+                "left_eye": _middle(points[2], points[3]),
+                "right_eye": _middle(points[0], points[1]),
+                "nose": points[4],
+            },
+            confidence=min(max(score, 0.0), 1.0),
+        )
+
+
+def _rectangle(box: Box) -> Any:
+    left, top = round(box.left), round(box.top)
+    # dlib's rectangles include their last row and column.
+    return dlib.rectangle(left, top, left + round(box.width) - 1, top + round(box.height) - 1)
+
+
+def _middle(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return (one[0] + other[0]) / 2, (one[1] + other[1]) / 2

@@ -1,0 +1,192 @@
+"""YuNet finds the faces, SFace (or another ONNX recogniser for 112×112 chips) turns them into vectors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+from django.core.exceptions import ImproperlyConfigured
+from numpy.typing import NDArray
+
+from people.engines import registry
+from people.engines.base import Box, Chip, DetectedFace, Point, RGBImage, Vectors
+from people.errors import ModelMissing
+
+CHIP_SIDE = 112
+TEMPLATE: NDArray[np.float64] = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+"""Where the five landmarks lie in a 112×112 chip, (x, y): the ArcFace template, as in
+cv2.FaceRecognizerSF.alignCrop (https://github.com/deepinsight/insightface, face_align.py)."""
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+"""YuNet's order; its "right eye" is the person's, which the viewer sees at the left."""
+
+FIRST_SIDE = 640
+"""Long side, in pixels, of the view that is searched first."""
+SECOND_SIDE = 1600
+"""Long side of the view that is searched for small faces."""
+ALONE_SIDE = 64
+"""One face alone, this large or larger in the first view, ends the search."""
+OVERLAP = 0.3
+"""Two boxes that overlap more (intersection over union) are one face."""
+CANDIDATES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A recogniser's file and how its input is made: `(pixel - mean) * scale`, in `colour` order."""
+
+    name: str
+    version: int
+    path: Path
+    mean: float = 0.0
+    scale: float = 1.0
+    colour: str = "rgb"
+
+
+class OnnxEngine:
+    """YuNet and an ONNX recogniser on the CPU.
+
+    `recogniser` is a name of the models' registry, or a mapping for weights of one's own: `path`,
+    `name`, `version`, and optionally `sha256`, `mean`, `scale` and `colour` ("rgb" or "bgr"). They
+    must take one 112×112 chip, aligned on five points.
+    Raises ModelMissing if a file isn't there, ImproperlyConfigured if it isn't what the options say.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: int,
+        detector: str = registry.DETECTOR,
+        recogniser: str | Mapping[str, Any] = registry.RECOGNISER,
+        min_confidence: float = 0.8,
+    ) -> None:
+        weights = _weights(recogniser)
+        self.name = f"{detector}-{weights.name}"
+        self.version = weights.version
+        self._weights = weights
+        self._min_confidence = min_confidence
+        self._detector_path = str(registry.model_path(detector))
+        self._local = threading.local()
+        cv2.setNumThreads(threads)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # The shipped SFace names its initialisers as inputs, and each one would be warned about.
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            str(weights.path), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self.dimension = int(self._session.get_outputs()[0].shape[-1])
+
+    def detect(self, image: RGBImage) -> list[DetectedFace]:
+        """Return every face in `image`, largest first.
+
+        The photo is searched at a long side of 640 px. Unless one large face alone is found there,
+        it is searched at 1600 px too, where a face of 10 px is still found.
+        """
+        long_side = max(image.shape[:2])
+        found = self._search(image, FIRST_SIDE)
+        alone = ALONE_SIDE * max(long_side / FIRST_SIDE, 1.0)
+        if long_side > FIRST_SIDE and not (len(found) == 1 and found[0][2:4].max() >= alone):
+            found = _distinct([*self._search(image, SECOND_SIDE), *found])
+        found.sort(key=lambda row: float(row[2] * row[3]), reverse=True)
+        return [_face(row) for row in found]
+
+    def align(self, image: RGBImage, face: DetectedFace) -> Chip:
+        """Return the face as (112, 112, 3): the least-squares similarity onto the ArcFace template."""
+        points = np.array([face.landmarks[name] for name in LANDMARKS])
+        matrix = similarity(points, TEMPLATE)
+        return np.asarray(
+            cv2.warpAffine(image, matrix, (CHIP_SIDE, CHIP_SIDE), flags=cv2.INTER_LINEAR), dtype=np.uint8
+        )
+
+    def embed(self, chips: Sequence[Chip]) -> Vectors:
+        """Return the sum of each chip's vector and its mirror image's, (n, dimension) float32."""
+        vectors = np.empty((len(chips), self.dimension), np.float32)
+        for vector, chip in zip(vectors, chips, strict=True):
+            vector[:] = self._forward(chip) + self._forward(chip[:, ::-1])
+        return vectors
+
+    def _forward(self, chip: Chip) -> NDArray[np.float32]:
+        weights = self._weights
+        ordered = chip if weights.colour == "rgb" else chip[:, :, ::-1]
+        planes = (ordered.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - weights.mean) * weights.scale
+        (output,) = self._session.run(None, {self._input: np.ascontiguousarray(planes, np.float32)})
+        return np.asarray(output, np.float32)[0]
+
+    def _search(self, image: RGBImage, side: int) -> list[NDArray[np.float32]]:
+        """Return YuNet's rows in `image`'s pixels: box (4), landmarks (10), confidence."""
+        height, width = image.shape[:2]
+        factor = min(side / max(height, width), 1.0)
+        size = (max(round(width * factor), 1), max(round(height * factor), 1))
+        view = image if factor == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        detector = self._detector()
+        detector.setInputSize(size)
+        _, rows = detector.detect(cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
+        if rows is None:
+            return []
+        rows = np.asarray(rows, np.float32)
+        rows[:, 0:14:2] *= width / size[0]
+        rows[:, 1:14:2] *= height / size[1]
+        return list(rows)
+
+    def _detector(self) -> cv2.FaceDetectorYN:
+        # One a thread: a detector remembers the size of its input between two calls.
+        if not hasattr(self._local, "detector"):
+            self._local.detector = cv2.FaceDetectorYN.create(
+                self._detector_path, "", (FIRST_SIDE, FIRST_SIDE), self._min_confidence, OVERLAP, CANDIDATES
+            )
+        detector: cv2.FaceDetectorYN = self._local.detector
+        return detector
+
+
+def similarity(points: NDArray[np.float64], onto: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (2, 3) matrix of the turn, scale and shift that bring `points` nearest to `onto`.
+
+    Both are (n, 2). Least squares, without reflection: Umeyama (1991), written with complex numbers.
+    """
+    source, target = points @ (1, 1j), onto @ (1, 1j)
+    around = source - source.mean()
+    turn = np.vdot(around, target - target.mean()) / np.vdot(around, around).real
+    shift = target.mean() - turn * source.mean()
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def _weights(recogniser: str | Mapping[str, Any]) -> Weights:
+    if isinstance(recogniser, str):
+        return Weights(name=recogniser, version=1, path=registry.model_path(recogniser))
+    options = dict(recogniser)
+    sha256 = options.pop("sha256", None)
+    weights = Weights(**{**options, "path": Path(options["path"])})
+    if not weights.path.is_file():
+        raise ModelMissing(f"The recogniser's file {weights.path} is missing.")
+    if sha256 is not None and registry.sha256_of(weights.path) != sha256:
+        raise ImproperlyConfigured(f"{weights.path} does not have the sha256 that FACE_ENGINE gives.")
+    return weights
+
+
+def _distinct(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Return the rows without those that show a face of an earlier row again."""
+    kept: list[NDArray[np.float32]] = []
+    for row in rows:
+        if all(_box(row).overlap(_box(other)) <= OVERLAP for other in kept):
+            kept.append(row)
+    return kept
+
+
+def _box(row: NDArray[np.float32]) -> Box:
+    left, top, width, height = (float(value) for value in row[:4])
+    return Box(left, top, width, height)
+
+
+def _face(row: NDArray[np.float32]) -> DetectedFace:
+    points: list[Point] = [(float(x), float(y)) for x, y in row[4:14].reshape(5, 2)]
+    return DetectedFace(_box(row), dict(zip(LANDMARKS, points, strict=True)), float(row[14]))

@@ -1,0 +1,25 @@
+"""`manage.py fetch_models`: bring the model files to where the engine looks for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from people.engines import registry
+
+
+class Command(BaseCommand):
+    help = "Fetch the model files into FACEREC_MODELS_DIR and verify each one's sha256."
+    # The check for missing models must not stop the command that brings them.
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            registry.fetch_all(
+                registry.entries("models").values(), settings.FACEREC_MODELS_DIR, self.stdout.write
+            )
+        except registry.FetchFailed as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(self.style.SUCCESS(f"The models are in {settings.FACEREC_MODELS_DIR}."))
