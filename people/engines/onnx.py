@@ -120,7 +120,8 @@ class OnnxEngine:
         ordered = chip if weights.colour == "rgb" else chip[:, :, ::-1]
         planes = (ordered.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - weights.mean) * weights.scale
         (output,) = self._session.run(None, {self._input: np.ascontiguousarray(planes, np.float32)})
-        return np.asarray(output, np.float32)[0]
+        vector: NDArray[np.float32] = output[0]
+        return vector
 
     def _search(self, image: RGBImage, side: int) -> list[NDArray[np.float32]]:
         """Return YuNet's rows in `image`'s pixels: box (4), landmarks (10), confidence."""
