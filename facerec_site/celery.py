@@ -11,6 +11,7 @@ from facerec_site import choose_settings
 
 choose_settings()
 app = Celery("facerec")
+app.set_default()  # for every thread, so that web requests send through it too
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["people"])
 

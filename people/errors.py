@@ -113,3 +113,13 @@ class ModelMissing(FacerecError):
     message = "A model file is missing. Run `manage.py fetch_models`."
 
 
+
+
+class NotEnrolled(FacerecError):
+    code, status = "not_enrolled", 409
+    message = "This person has no template to compare with: no accepted photo, suspended, or without consent."
+
+
+class ProcessingFailed(PhotoRejected):
+    code, status = "processing_failed", 503
+    message = "The photo could not be processed after several tries. Send it again, or ask the operator."

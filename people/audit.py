@@ -1,0 +1,73 @@
+"""Who did what: append-only and hash-chained, with no name, photo or template in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from people.actors import Actor
+from people.models import AuditEvent
+from people.models.locks import AUDIT, serialise
+
+_FIRST = "0" * 64
+
+
+def record(
+    action: str,
+    *,
+    actor: Actor,
+    collection_id: UUID | None = None,
+    object_id: object = "",
+    details: Mapping[str, Any] | None = None,
+    request_id: str = "",
+) -> AuditEvent:
+    """Append an event, in the caller's transaction if there is one.
+
+    `details` must hold counts, decisions and ids only.
+    """
+    with transaction.atomic():
+        serialise(AUDIT)
+        last = AuditEvent.objects.order_by("-id").values_list("hash", flat=True).first()
+        event = AuditEvent(
+            at=timezone.now(),
+            actor=actor.label,
+            action=action,
+            collection_id=collection_id,
+            object_id=str(object_id),
+            details=dict(details or {}),
+            request_id=request_id,
+            previous_hash=last or _FIRST,
+        )
+        event.hash = _hash(event)
+        event.save()
+    return event
+
+
+def first_broken() -> AuditEvent | None:
+    """Return the first event that was changed, or whose predecessor was changed or removed; or None."""
+    previous = _FIRST
+    for event in AuditEvent.objects.order_by("id").iterator():
+        if event.previous_hash != previous or event.hash != _hash(event):
+            return event
+        previous = event.hash
+    return None
+
+
+def _hash(event: AuditEvent) -> str:
+    content = [
+        event.previous_hash,
+        event.at.isoformat(),
+        event.actor,
+        event.action,
+        str(event.collection_id or ""),
+        event.object_id,
+        event.details,
+        event.request_id,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,29 @@
+"""The measured calibration of the engine in use."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from people.decision import Calibration
+
+FOLDER = Path(__file__).parent / "engines" / "calibration"
+
+
+@cache
+def calibration_of(engine: str) -> Calibration:
+    """Return the calibration of an engine id such as `yunet-sface/1`.
+
+    Raises ImproperlyConfigured, naming the command that measures one.
+    """
+    name = f"{engine.replace('/', '-')}.json"
+    for folder in (settings.FACEREC_MODELS_DIR, FOLDER):  # a deployer's own model has its own
+        if (folder / name).exists():
+            return Calibration.from_file(folder / name)
+    raise ImproperlyConfigured(
+        f"Engine {engine} has no calibration. Make one with `manage.py evaluate FOLDER --calibration "
+        f"{name}` and put it beside the models."
+    )

@@ -1,0 +1,235 @@
+"""Enrol a person from photos: submit, enrol, withdraw."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from people import audit, extraction, outbox, photos, quality
+from people.actors import WORKER, Actor
+from people.calibrations import calibration_of
+from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
+from people.engines import engine_id, get_engine
+from people.engines.base import Vectors
+from people.errors import ConsentMissing, PhotoRejected, PoorQuality
+from people.indexes import get_index
+from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
+from people.models.guarded import delete_rows
+from people.models.photo import photo_storage
+from people.models.template import pack, unpack
+
+ABANDONED_AFTER = timedelta(minutes=10)
+"""A stored file that no row names by then was left by a process that died."""
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    photo: Photo
+    created: bool
+    """False when this person has this very photo already."""
+
+
+def submit(
+    person: Person,
+    data: bytes,
+    *,
+    actor: Actor,
+    face: str | Sequence[float] = "only",
+    quality_level: str = "auto",
+) -> Submission:
+    """Keep the photo and have a worker enrol it.
+
+    `face` says whose face is meant when there are several: `only`, `largest`, or a box in pixels
+    of the upright photo. Raises ConsentMissing, or PhotoRejected when the bytes are no usable photo.
+    """
+    if person.collection.requires_consent and not person.has_consent():
+        raise ConsentMissing
+    image = photos.decode(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    known = Photo.objects.filter(person=person, sha256=sha256).first()
+    if known is not None and known.status != Photo.Status.REJECTED:
+        return Submission(known, created=False)
+    photo = Photo(
+        person=person,
+        sha256=sha256,
+        width=image.shape[1],
+        height=image.shape[0],
+        face_choice=face if isinstance(face, str) else list(face),
+        quality_level=quality_level,
+        submitted_by=actor.label,
+    )
+    name = f"{person.collection_id}/{photo.id}.jpg"
+    # Written first, so that a file whose row never comes is removed all the same.
+    leftover = outbox.purge_file(name, after=ABANDONED_AFTER)
+    photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
+    try:
+        with transaction.atomic():
+            # The person may have been erased while the photo was read.
+            if not Person.objects.select_for_update().filter(pk=person.pk).exists():
+                raise Person.DoesNotExist
+            if known is not None:
+                _remove(known)
+            photo.save(force_insert=True)
+            OutboxEntry.objects.filter(pk=leftover.pk).delete()
+            outbox.enrol_photo(photo.id)
+            audit.record(
+                "photo.submitted", actor=actor, collection_id=person.collection_id, object_id=photo.id,
+                details={"person": str(person.pk)},
+            )  # fmt: skip
+    except (IntegrityError, Person.DoesNotExist) as error:
+        OutboxEntry.objects.filter(pk=leftover.pk).update(due_at=timezone.now())
+        outbox.wake(leftover)
+        twin = Photo.objects.filter(person=person, sha256=sha256).first()
+        if twin is None:
+            raise Person.DoesNotExist from error
+        return Submission(twin, created=False)
+    return Submission(photo, created=True)
+
+
+def enrol(photo_id: uuid.UUID) -> None:
+    """Turn a pending photo into a template, or a rejection with its reasons. May run twice."""
+    photo = Photo.objects.select_related("person__collection").filter(pk=photo_id).first()
+    if photo is None or photo.status != Photo.Status.PENDING:
+        return  # erased while it waited, or done already
+    try:
+        with photo.file.open("rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        if not Photo.objects.filter(pk=photo_id).exists():
+            return  # erased meanwhile
+        raise
+    engine = get_engine()
+    try:
+        chosen = extraction.choose(extraction.extract(photos.decode(data), engine), photo.face_choice)
+        reasons = quality.judge(chosen.measures, photo.quality_level)
+        if reasons:
+            raise PoorQuality(extra={"reasons": [reason.as_json() for reason in reasons]})
+    except PhotoRejected as refusal:
+        reject(photo_id, refusal)
+        return
+    vector = extraction.templates([chosen], engine)[0]
+    warnings = _warnings(photo.person, vector, engine_id(engine))
+    face = chosen.face
+    with transaction.atomic():
+        # In this order everywhere: person, then photo.
+        person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
+        waiting = Photo.objects.filter(pk=photo_id, status=Photo.Status.PENDING)
+        changed = waiting.update(status=Photo.Status.ACCEPTED, warnings=warnings, decided_at=timezone.now())
+        if person is None or not changed:
+            return
+        Template.objects.create(
+            photo=photo,
+            person=person,
+            engine=engine_id(engine),
+            vector=pack(vector),
+            box=extraction.box_json(face.box),
+            landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in face.landmarks.items()},
+            confidence=face.confidence,
+            quality=chosen.measures.as_json(),
+        )
+        _templates_changed(person)
+        audit.record(
+            "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
+            details={"person": str(person.pk), "warnings": [warning["code"] for warning in warnings]},
+        )  # fmt: skip
+
+
+def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
+    """Record why a pending photo was refused."""
+    rejection = {"code": refusal.code, "detail": refusal.message, **refusal.extra}
+    with transaction.atomic():
+        waiting = Photo.objects.select_related("person").filter(pk=photo_id, status=Photo.Status.PENDING)
+        photo = waiting.first()
+        if photo is None:
+            return
+        waiting.update(status=Photo.Status.REJECTED, rejection=rejection, decided_at=timezone.now())
+        audit.record(
+            "photo.rejected", actor=WORKER, collection_id=photo.person.collection_id, object_id=photo.id,
+            details={"person": str(photo.person_id), "code": refusal.code},
+        )  # fmt: skip
+
+
+def withdraw(photo: Photo, *, actor: Actor) -> None:
+    """Delete a photo with its template and file; the person's mean follows."""
+    with transaction.atomic():
+        person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
+        if person is None or not Photo.objects.filter(pk=photo.pk).exists():
+            return
+        _remove(photo)
+        _templates_changed(person)
+        audit.record(
+            "photo.withdrawn", actor=actor, collection_id=person.collection_id, object_id=photo.pk,
+            details={"person": str(person.pk)},
+        )  # fmt: skip
+
+
+def _remove(photo: Photo) -> None:
+    delete_rows(Template.objects.filter(photo=photo.pk))
+    delete_rows(Photo.objects.filter(pk=photo.pk))
+    outbox.wake(outbox.purge_file(photo.file.name))
+
+
+def _templates_changed(person: Person) -> None:
+    """Make the person's mean templates anew and tell the indexes. In the caller's transaction."""
+    vectors: dict[str, list[Any]] = {}
+    for engine, packed in Template.objects.filter(person=person).values_list("engine", "vector"):
+        vectors.setdefault(engine, []).append(unpack(packed))
+    delete_rows(MeanTemplate.objects.filter(person=person).exclude(engine__in=vectors))
+    for engine, own in vectors.items():
+        MeanTemplate.objects.update_or_create(
+            person=person,
+            engine=engine,
+            defaults={
+                "collection_id": person.collection_id,
+                "vector": pack(mean_template(np.stack(own))),
+                "templates": len(own),
+            },
+        )
+    outbox.person_changed(person.pk)
+
+
+def _warnings(person: Person, vector: Vectors, engine: str) -> list[dict[str, Any]]:
+    """Return what staff should look at: somebody else who looks the same, or a person who doesn't."""
+    means = MeanTemplate.objects.filter(collection=person.collection_id, engine=engine)
+    proposed = get_index().nearest(
+        vector[None], collection_id=person.collection_id, engine=engine, limit=NEIGHBOURS + 1
+    )[0]
+    others = [
+        (float(unpack(packed) @ vector), person_id)
+        for person_id, packed in means.filter(person__in=proposed).values_list("person_id", "vector")
+        if person_id != person.pk
+    ]
+    calibration = calibration_of(engine)
+    warnings: list[dict[str, Any]] = []
+    nearest, nearest_id = max(others, default=(-1.0, None))
+    if nearest >= search_threshold(calibration, means.count(), ThresholdChoice()).cosine:
+        warnings.append(
+            {
+                "code": "possible_duplicate_person",
+                "person": str(nearest_id),
+                "similarity": round(calibration.similarity(nearest), 1),
+                "hint": "This face looks like another person of the collection. Are they the same?",
+            }
+        )
+    own = means.filter(person=person).values_list("vector", flat=True).first()
+    if own is not None:
+        cosine = float(unpack(own) @ vector)
+        if cosine < max(pair_threshold(calibration, ThresholdChoice(fmr=1e-3)).cosine, nearest):
+            warnings.append(
+                {
+                    "code": "LOW_MATCH_CONFIDENCE",
+                    "similarity": round(calibration.similarity(cosine), 1),
+                    "hint": "This face does not look like the person's other photos. Is it the right person?",
+                }
+            )
+    return warnings

@@ -1,0 +1,278 @@
+"""Compare probes with the enrolled: identify (1:N), verify and compare (1:1), detect. Probes are never kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+
+from people import audit, extraction, photos, quality
+from people.actors import Actor
+from people.calibrations import calibration_of
+from people.decision import (
+    Calibration,
+    Threshold,
+    ThresholdChoice,
+    decide,
+    pair_threshold,
+    search_threshold,
+)
+from people.engines import engine_id, get_engine
+from people.engines.base import FaceEngine, Vectors
+from people.errors import NoFaceFound, NotEnrolled
+from people.extraction import ExtractedFace
+from people.indexes import get_index
+from people.models import Collection, MeanTemplate, Person, Template
+from people.models.template import unpack
+from people.quality import Reason
+
+MAX_CANDIDATES = 100
+MAX_FACES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFaces:
+    """What a photo shows. Sizes in pixels of the upright photo as decoded."""
+
+    engine: str
+    width: int
+    height: int
+    faces: list[ExtractedFace]
+    skipped: list[tuple[ExtractedFace, list[Reason]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A comparison score: calibrated 0–100, and the raw cosine; and whether it reaches the threshold."""
+
+    similarity: float
+    cosine: float
+    match: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    person: Person
+    score: Score
+    photo_id: UUID
+    """The person's photo that is nearest to the probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedFace:
+    face: ExtractedFace
+    decision: str
+    margin: float | None
+    """Cosine between the best two people; None when there is but one."""
+    candidates: list[Candidate]
+
+
+@dataclass(frozen=True, slots=True)
+class Identification:
+    photo: PhotoFaces
+    collection_size: int
+    threshold: Threshold
+    faces: list[IdentifiedFace]
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    photo: PhotoFaces
+    face: ExtractedFace
+    score: Score
+    threshold: Threshold
+    photo_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    source: ExtractedFace
+    target: PhotoFaces
+    threshold: Threshold
+    scores: list[Score]
+    """One for each of `target.faces`."""
+
+
+def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
+    """Return every face of the photo, with nothing skipped. Raises PhotoRejected."""
+    found = _faces(data, get_engine(), "none", max_faces)
+    audit.record("photo.detected", actor=actor, details={"faces": len(found.faces)})
+    return found
+
+
+def identify(
+    data: bytes,
+    *,
+    collection: Collection,
+    actor: Actor,
+    choice: ThresholdChoice | None = None,
+    max_candidates: int = 5,
+    max_faces: int = 10,
+    quality_level: str = "auto",
+    include_below: bool = False,
+) -> Identification:
+    """Search every good enough face of the photo among the collection's findable people.
+
+    `choice` overrides the collection's own threshold. Candidates are best first; those below the
+    threshold are listed only with `include_below`. Raises PhotoRejected or IndexUnavailable.
+    """
+    engine = get_engine()
+    engine_name = engine_id(engine)
+    found = _faces(data, engine, quality_level, max_faces)
+    probes = extraction.templates(found.faces, engine)
+    calibration = calibration_of(engine_name)
+    size = enrolled(collection, engine_name)
+    threshold = search_threshold(calibration, size, choice or collection_choice(collection))
+    ranked = _rank(probes, collection, engine_name, max(max_candidates, 2))
+    photo_ids = _nearest_photos(probes, ranked, engine_name)
+    faces = []
+    for number, (face, people) in enumerate(zip(found.faces, ranked, strict=True)):
+        decision, margin = decide([cosine for cosine, _ in people], threshold.cosine)
+        candidates = [
+            Candidate(person, _score(cosine, threshold, calibration), photo_ids[number, person.pk])
+            for cosine, person in people[:max_candidates]
+            if include_below or cosine >= threshold.cosine
+        ]
+        faces.append(IdentifiedFace(face, decision, margin, candidates))
+    audit.record(
+        "photo.identified", actor=actor, collection_id=collection.pk,
+        details={
+            "faces": len(faces),
+            "matches": [str(one.candidates[0].person.pk) for one in faces if one.decision == "match" and one.candidates],
+        },
+    )  # fmt: skip
+    return Identification(found, size, threshold, faces)
+
+
+def verify(
+    data: bytes,
+    *,
+    person: Person,
+    actor: Actor,
+    choice: ThresholdChoice | None = None,
+    face: str | Sequence[float] = "only",
+) -> Verification:
+    """Compare the meant face of the photo with one person.
+
+    A suspended person, or one whose needed consent is missing, has nothing to compare with: raises
+    NotEnrolled, as for a person without an accepted photo. Raises PhotoRejected too.
+    """
+    engine = get_engine()
+    engine_name = engine_id(engine)
+    found = _faces(data, engine, "none", MAX_FACES)
+    chosen = extraction.choose(found.faces, face)
+    probe = extraction.templates([chosen], engine)
+    mean = (
+        MeanTemplate.objects.filter(person__in=Person.objects.findable().filter(pk=person.pk), engine=engine_name)
+        .values_list("vector", flat=True)
+        .first()
+    )
+    if mean is None:
+        raise NotEnrolled
+    calibration = calibration_of(engine_name)
+    threshold = pair_threshold(calibration, choice or ThresholdChoice())
+    score = _score(float(unpack(mean) @ probe[0]), threshold, calibration)
+    photo_ids = _nearest_photos(probe, [[(score.cosine, person)]], engine_name)
+    audit.record(
+        "person.verified", actor=actor, collection_id=person.collection_id, object_id=person.pk,
+        details={"match": score.match},
+    )  # fmt: skip
+    return Verification(found, chosen, score, threshold, photo_ids[0, person.pk])
+
+
+def compare(
+    source: bytes, target: bytes, *, actor: Actor, choice: ThresholdChoice | None = None
+) -> Comparison:
+    """Compare the largest face of `source` with every face of `target`. Raises PhotoRejected."""
+    engine = get_engine()
+    ours = _faces(source, engine, "none", MAX_FACES)
+    theirs = _faces(target, engine, "none", MAX_FACES)
+    if not ours.faces:
+        raise NoFaceFound("No face was found in the source photo. Send a photo that shows one face.")
+    probe, *others = extraction.templates([ours.faces[0], *theirs.faces], engine)
+    calibration = calibration_of(ours.engine)
+    threshold = pair_threshold(calibration, choice or ThresholdChoice())
+    scores = [_score(float(other @ probe), threshold, calibration) for other in others]
+    audit.record("photos.compared", actor=actor, details={"matches": sum(score.match for score in scores)})
+    return Comparison(ours.faces[0], theirs, threshold, scores)
+
+
+def collection_choice(collection: Collection) -> ThresholdChoice:
+    """Return the threshold that the collection asks for."""
+    return ThresholdChoice(collection.fpir, collection.fmr, collection.min_similarity)
+
+
+def enrolled(collection: Collection, engine: str) -> int:
+    """Return how many people of the collection have a template of this engine."""
+    return MeanTemplate.objects.filter(collection=collection, engine=engine).count()
+
+
+def _faces(data: bytes, engine: FaceEngine, level: str, max_faces: int) -> PhotoFaces:
+    image = photos.decode(data)
+    kept: list[ExtractedFace] = []
+    skipped: list[tuple[ExtractedFace, list[Reason]]] = []
+    for face in extraction.extract(image, engine):
+        reasons = quality.judge(face.measures, level)
+        if not reasons and len(kept) == max_faces:
+            reasons = [
+                Reason("EXCEEDS_MAX_FACES", len(kept) + 1, max_faces, "Raise max_faces to have smaller faces searched.")
+            ]
+        if reasons:
+            skipped.append((face, reasons))
+        else:
+            kept.append(face)
+    return PhotoFaces(engine_id(engine), image.shape[1], image.shape[0], kept, skipped)
+
+
+def _score(cosine: float, threshold: Threshold, calibration: Calibration) -> Score:
+    return Score(calibration.similarity(cosine), cosine, cosine >= threshold.cosine)
+
+
+def _rank(
+    probes: Vectors, collection: Collection, engine: str, limit: int
+) -> list[list[tuple[float, Person]]]:
+    """Return each probe's people, best first, by scores computed from the database's vectors.
+
+    The index proposes, the database decides: more is fetched until enough findable people are left.
+    """
+    wanted = limit
+    while True:
+        proposed = get_index().nearest(
+            probes, collection_id=collection.pk, engine=engine, limit=wanted
+        )
+        ids = {person_id for row in proposed for person_id in row}
+        people = Person.objects.findable().filter(collection=collection).in_bulk(list(ids))
+        means = {
+            person_id: unpack(vector)
+            for person_id, vector in MeanTemplate.objects.filter(
+                person__in=list(people), engine=engine
+            ).values_list("person_id", "vector")
+        }
+        ranked = []
+        for probe, row in zip(probes, proposed, strict=True):
+            scored = [(float(means[pk] @ probe), people[pk]) for pk in row if pk in people and pk in means]
+            ranked.append(sorted(scored, key=lambda one: (-one[0], str(one[1].pk)))[:limit])
+        short = any(len(kept) < limit and len(row) == wanted for kept, row in zip(ranked, proposed, strict=True))
+        if not short:
+            return ranked
+        wanted *= 4
+
+
+def _nearest_photos(
+    probes: Vectors, ranked: list[list[tuple[float, Person]]], engine: str
+) -> dict[tuple[int, UUID], UUID]:
+    """Return, by (number of probe, person), the person's photo nearest to the probe."""
+    ids = {person.pk for people in ranked for _, person in people}
+    own: dict[UUID, list[tuple[UUID, Vectors]]] = {}
+    rows = Template.objects.filter(person__in=ids, engine=engine).values_list("person_id", "photo_id", "vector")
+    for person_id, photo_id, vector in rows:
+        own.setdefault(person_id, []).append((photo_id, unpack(vector)))
+    nearest = {}
+    for number, people in enumerate(ranked):
+        for _, person in people:
+            if choices := own.get(person.pk):
+                best = int(np.argmax([vector @ probes[number] for _, vector in choices]))
+                nearest[number, person.pk] = choices[best][0]
+    return nearest
