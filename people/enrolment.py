@@ -16,10 +16,9 @@ from django.utils import timezone
 
 from people import audit, extraction, outbox, photos, quality
 from people.actors import WORKER, Actor
-from people.calibrations import calibration_of
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id, get_engine
-from people.engines.base import Vectors
+from people.engines.base import FaceEngine, Vectors
 from people.errors import ConsentMissing, PhotoRejected, PoorQuality
 from people.indexes import get_index
 from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
@@ -118,7 +117,7 @@ def enrol(photo_id: uuid.UUID) -> None:
         reject(photo_id, refusal)
         return
     vector = extraction.templates([chosen], engine)[0]
-    warnings = _warnings(photo.person, vector, engine_id(engine))
+    warnings = _warnings(photo.person, vector, engine)
     face = chosen.face
     with transaction.atomic():
         # In this order everywhere: person, then photo.
@@ -198,18 +197,18 @@ def _templates_changed(person: Person) -> None:
     outbox.person_changed(person.pk)
 
 
-def _warnings(person: Person, vector: Vectors, engine: str) -> list[dict[str, Any]]:
+def _warnings(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str, Any]]:
     """Return what staff should look at: somebody else who looks the same, or a person who doesn't."""
-    means = MeanTemplate.objects.filter(collection=person.collection_id, engine=engine)
+    means = MeanTemplate.objects.filter(collection=person.collection_id, engine=engine_id(engine))
     proposed = get_index().nearest(
-        vector[None], collection_id=person.collection_id, engine=engine, limit=NEIGHBOURS + 1
+        vector[None], collection_id=person.collection_id, engine=engine_id(engine), limit=NEIGHBOURS + 1
     )[0]
     others = [
         (float(unpack(packed) @ vector), person_id)
         for person_id, packed in means.filter(person__in=proposed).values_list("person_id", "vector")
         if person_id != person.pk
     ]
-    calibration = calibration_of(engine)
+    calibration = engine.calibration
     warnings: list[dict[str, Any]] = []
     nearest, nearest_id = max(others, default=(-1.0, None))
     if nearest >= search_threshold(calibration, means.count(), ThresholdChoice()).cosine:

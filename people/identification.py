@@ -10,7 +10,6 @@ import numpy as np
 
 from people import audit, extraction, photos, quality
 from people.actors import Actor
-from people.calibrations import calibration_of
 from people.decision import (
     Calibration,
     Threshold,
@@ -122,7 +121,7 @@ def identify(
     engine_name = engine_id(engine)
     found = _faces(data, engine, quality_level, max_faces)
     probes = extraction.templates(found.faces, engine)
-    calibration = calibration_of(engine_name)
+    calibration = engine.calibration
     size = enrolled(collection, engine_name)
     threshold = search_threshold(calibration, size, choice or collection_choice(collection))
     ranked = _rank(probes, collection, engine_name, max(max_candidates, 2))
@@ -133,7 +132,7 @@ def identify(
         candidates = [
             Candidate(person, _score(cosine, threshold, calibration), photo_ids[number, person.pk])
             for cosine, person in people[:max_candidates]
-            if include_below or cosine >= threshold.cosine
+            if (include_below or cosine >= threshold.cosine) and (number, person.pk) in photo_ids
         ]
         faces.append(IdentifiedFace(face, decision, margin, candidates))
     audit.record(
@@ -171,10 +170,12 @@ def verify(
     )
     if mean is None:
         raise NotEnrolled
-    calibration = calibration_of(engine_name)
+    calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
     score = _score(float(unpack(mean) @ probe[0]), threshold, calibration)
     photo_ids = _nearest_photos(probe, [[(score.cosine, person)]], engine_name)
+    if not photo_ids:  # erased while the probe was compared
+        raise NotEnrolled
     audit.record(
         "person.verified", actor=actor, collection_id=person.collection_id, object_id=person.pk,
         details={"match": score.match},
@@ -192,7 +193,7 @@ def compare(
     if not ours.faces:
         raise NoFaceFound("No face was found in the source photo. Send a photo that shows one face.")
     probe, *others = extraction.templates([ours.faces[0], *theirs.faces], engine)
-    calibration = calibration_of(ours.engine)
+    calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
     scores = [_score(float(other @ probe), threshold, calibration) for other in others]
     audit.record("photos.compared", actor=actor, details={"matches": sum(score.match for score in scores)})

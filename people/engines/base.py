@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from people.decision import Calibration
+
 RGBImage = NDArray[np.uint8]
 """(height, width, 3) uint8, RGB, upright, C-contiguous."""
 Chip = NDArray[np.uint8]
@@ -68,6 +70,11 @@ class FaceEngine(Protocol):
     name: str
     version: int
     dimension: int
+
+    @property
+    def calibration(self) -> Calibration:
+        """What a cosine of this engine stands for. Raises ImproperlyConfigured if it wasn't measured."""
+        ...
 
     def detect(self, image: RGBImage) -> list[DetectedFace]:
         """Return every face in `image`, largest first."""

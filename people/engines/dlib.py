@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from django.core.exceptions import ImproperlyConfigured
 
+from people.decision import Calibration
 from people.engines.base import Box, Chip, DetectedFace, RGBImage, Vectors
+from people.engines.calibrations import measured_calibration
 
 try:
     import dlib
@@ -46,6 +48,10 @@ class DlibEngine:
         )
         # The detector and the network keep the working memory of a call in themselves.
         self._lock = threading.Lock()
+
+    @property
+    def calibration(self) -> Calibration:
+        return measured_calibration(f"{self.name}/{self.version}")
 
     def detect(self, image: RGBImage) -> list[DetectedFace]:
         """Return every face in `image`, largest first; doubled in size if it shows none as it is.

@@ -14,8 +14,10 @@ import onnxruntime
 from django.core.exceptions import ImproperlyConfigured
 from numpy.typing import NDArray
 
+from people.decision import Calibration
 from people.engines import registry
 from people.engines.base import Box, Chip, DetectedFace, Point, RGBImage, Vectors
+from people.engines.calibrations import measured_calibration
 from people.errors import ModelMissing
 
 CHIP_SIDE = 112
@@ -85,6 +87,10 @@ class OnnxEngine:
         )
         self._input = self._session.get_inputs()[0].name
         self.dimension = int(self._session.get_outputs()[0].shape[-1])
+
+    @property
+    def calibration(self) -> Calibration:
+        return measured_calibration(f"{self.name}/{self.version}")
 
     def detect(self, image: RGBImage) -> list[DetectedFace]:
         """Return every face in `image`, largest first.

@@ -1,4 +1,4 @@
-"""The measured calibration of the engine in use."""
+"""The measured calibration of an engine: a data file that `manage.py evaluate` makes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from people.decision import Calibration
 
-FOLDER = Path(__file__).parent / "engines" / "calibration"
+FOLDER = Path(__file__).parent / "calibration"
 
 
 @cache
-def calibration_of(engine: str) -> Calibration:
+def measured_calibration(engine: str) -> Calibration:
     """Return the calibration of an engine id such as `yunet-sface/1`.
 
     Raises ImproperlyConfigured, naming the command that measures one.

@@ -1,0 +1,135 @@
+"""What every test stands on: a fake engine unless it asks for the real one, and no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+
+from people import enrolment, outbox, tasks
+from people.actors import Actor
+from people.indexes import forget_index
+from people.models import Collection, Person, Photo
+from tests import fakes
+
+STAFF = Actor("user:1")
+
+
+@pytest.fixture(autouse=True)
+def _own_world(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Give each test its own storage, index and cache."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            **settings.STORAGES["default"],
+            "OPTIONS": {**settings.STORAGES["default"]["OPTIONS"], "location": tmp_path / "photos"},
+        },
+    }
+    forget_index()
+    from django.core.cache import cache
+
+    cache.clear()
+    yield
+    forget_index()
+
+
+@pytest.fixture
+def samples() -> Path:
+    """The folder of the public-domain portraits that `manage.py fetch_samples` obtains."""
+    return Path(django_settings.FACEREC_SAMPLES_DIR)
+
+
+@pytest.fixture
+def real_engine(settings: Any) -> None:
+    """Use the default engine and its real weights."""
+    settings.FACE_ENGINE = {"BACKEND": "people.engines.onnx.OnnxEngine", "OPTIONS": {}}
+
+
+@pytest.fixture(autouse=True)
+def _messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Catch what is sent to the broker: tests of the domain run the work themselves.
+
+    The real broker and worker are tested in tests/test_processes.py.
+    """
+    sent: list[int] = []
+
+    def send_task(name: str, args: list[int], **options: Any) -> None:
+        assert name == "people.tasks.deliver"
+        sent.extend(args)
+
+    monkeypatch.setattr(outbox.current_app, "send_task", send_task)
+    return sent
+
+
+@pytest.fixture
+def work() -> Callable[[], None]:
+    """Do all that is due in the outbox, as the worker would."""
+    return lambda: tasks.sweep()
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do the work of each message at once, as a worker that is never late would."""
+    monkeypatch.setattr(
+        outbox.current_app, "send_task", lambda name, args, **options: tasks.deliver(*args)
+    )
+
+
+@pytest.fixture
+def collection(db: None) -> Collection:
+    return Collection.objects.create(name="default")
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    return User.objects.create_superuser("staff", password="staff")
+
+
+@pytest.fixture
+def enrolled(collection: Collection) -> Callable[..., Person]:
+    """Enrol a person of the fake engine, from photos of the given variations."""
+
+    def enrol(seed: int, *variations: int, into: Collection | None = None, **fields: Any) -> Person:
+        fields.setdefault("name", f"Person {seed}")
+        person = Person.objects.create(collection=into or collection, **fields)
+        for variation in variations or (0,):
+            submission = enrolment.submit(person, fakes.photo(seed, variation=variation), actor=STAFF)
+            enrolment.enrol(submission.photo.pk)
+            submission.photo.refresh_from_db()
+            assert submission.photo.status == Photo.Status.ACCEPTED, submission.photo.rejection
+        return person
+
+    return enrol
+
+
+# What the machine lacks is named in the last lines of the run; CI sets FACEREC_REQUIRE_ALL and fails.
+BROWSER = next((path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if os.path.exists(path)), None)
+DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(path)), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if BROWSER and DRIVER:
+        return
+    if os.environ.get("FACEREC_REQUIRE_ALL"):
+        raise pytest.UsageError("No Chromium and ChromeDriver here: apt-get install chromium chromium-driver")
+    left_out = [item for item in items if item.get_closest_marker("browser")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[_left_out] = len(left_out)
+
+
+_left_out = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if count := config.stash.get(_left_out, 0):
+        terminalreporter.write_line(
+            f"LEFT OUT: {count} browser tests, since Chromium and ChromeDriver are not installed "
+            "(apt-get install chromium chromium-driver)."
+        )
