@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from celery import Celery
+from celery.signals import worker_process_init
 from django.conf import settings
 
 from facerec_site import choose_settings
@@ -18,3 +19,11 @@ app.autodiscover_tasks(["people"])
 for folder in ("data_folder_in", "control_folder"):
     if path := getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {}).get(folder):
         Path(path).mkdir(parents=True, exist_ok=True)
+
+
+@worker_process_init.connect
+def load_models(**kwargs: object) -> None:
+    """Load the models before the first task comes."""
+    from people.engines import get_engine
+
+    get_engine()

@@ -121,6 +121,20 @@ class TestOnnx:
             photo[1500:1756, left : left + 256] = head
         assert len(onnx.detect(photo)) == 3
 
+    @pytest.mark.parametrize("name", PHOTOS)
+    def test_a_face_that_fills_the_frame_is_found_with_certainty(
+        self, onnx: OnnxEngine, images: dict[str, RGBImage], name: str
+    ) -> None:
+        image = images[name]
+        whole = onnx.detect(image)[0]
+        left, top = int(whole.box.left), int(whole.box.top)
+        right, bottom = int(left + whole.box.width), int(top + whole.box.height)
+        close = np.ascontiguousarray(image[top:bottom, left:right])
+        large = np.array(Image.fromarray(close).resize((close.shape[1] * 4, close.shape[0] * 4)))
+        for view in (close, large):
+            (face,) = onnx.detect(view)
+            assert face.confidence > 0.9
+
     def test_a_face_is_found_once_although_two_views_show_it(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:

@@ -23,3 +23,6 @@ def _local_secret_key() -> str:
 
 SECRET_KEY = env("SECRET_KEY", default="") or _local_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# No collectstatic to run first.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False

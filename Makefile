@@ -1,0 +1,61 @@
+# Everything a person does with this repository. `make` alone lists it.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export PORT
+
+.PHONY: help run test lint types lock credentials clean
+
+help: ## list what make can do
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.base ## set up what is missing, then serve admin, API and worker on PORT (8000)
+	@$(BIN)/python manage.py quickstart
+	@echo "Serving http://localhost:$(PORT)/ (admin) and http://localhost:$(PORT)/api/docs/ — Ctrl-C stops it."
+	@exec $(BIN)/honcho start --no-prefix
+
+test: $(VENV)/.dev ## set up what is missing, then run the test suite
+	@$(BIN)/python manage.py fetch_models
+	@$(BIN)/python manage.py fetch_samples
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	ENVIRONMENT=test $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
+	ENVIRONMENT=test $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+lock: $(VENV)/.dev ## compile requirements/*.in to pinned and hashed .txt
+	cd requirements && for name in base dev; do \
+	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$name.in -o $$name.txt; done
+	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-deps dlib.in -o dlib.txt
+
+credentials: $(VENV)/.base ## a new administrator's password and a new API key
+	@$(BIN)/python manage.py new_credentials
+
+clean: ## remove the environment and the caches; var/ (your data) stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@echo "Making the Python environment in $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: requirements/base.txt | $(VENV)/bin/python
+	@echo "Installing what the service needs (about a minute) …"
+	$(PIP) install --progress-bar on --require-hashes -r requirements/base.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt requirements/dlib.txt $(VENV)/.base
+	@echo "Installing what the tests need …"
+	$(PIP) install --progress-bar on --require-hashes -r requirements/dev.txt
+	$(PIP) install --progress-bar on --require-hashes --no-deps -r requirements/dlib.txt
+	@touch $@

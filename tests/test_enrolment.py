@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.files.storage import Storage
+from django.db import connection
+from django.utils import timezone
+
+from people import enrolment, erasure, tasks
+from people.errors import ConsentMissing, NotAnImage
+from people.models import AuditEvent, Collection, MeanTemplate, OutboxEntry, Person, Photo, Template
+from people.models.photo import photo_storage
+from people.models.template import unpack
+from tests import fakes
+from tests.conftest import STAFF
+
+
+def stored_files() -> list[str]:
+    """Return the names of all stored photos."""
+    root = Path(photo_storage().path(""))
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def person(collection: Collection) -> Person:
+    return Person.objects.create(collection=collection, name="Somebody")
+
+
+def _decided(person: Person, data: bytes, **options: Any) -> Photo:
+    photo = enrolment.submit(person, data, actor=STAFF, **options).photo
+    enrolment.enrol(photo.pk)
+    photo.refresh_from_db()
+    return photo
+
+
+def test_a_submitted_photo_is_kept_and_waits_for_the_worker(
+    person: Person, work: Callable[[], None], django_capture_on_commit_callbacks: Any, _messages: list[int]
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
+    assert photo.status == Photo.Status.PENDING
+    assert stored_files() == [photo.file.name]
+    assert _messages == [OutboxEntry.objects.get(photo_id=photo.pk).pk]
+    work()
+    photo.refresh_from_db()
+    assert photo.status == Photo.Status.ACCEPTED
+    assert OutboxEntry.objects.get(photo_id=photo.pk).done_at is not None
+
+
+def test_a_photos_file_name_tells_nothing_of_the_person(person: Person) -> None:
+    photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
+    assert photo.file.name == f"{person.collection_id}/{photo.pk}.jpg"
+
+
+def test_a_template_bears_its_engine_and_has_unit_length(person: Person) -> None:
+    photo = _decided(person, fakes.photo(1))
+    template = Template.objects.get(photo=photo)
+    assert template.engine == "fake/1"
+    assert np.linalg.norm(unpack(template.vector)) == pytest.approx(1, abs=1e-6)
+    assert template.box == {"left": 0, "top": 0, "width": 160, "height": 160}
+
+
+def test_the_mean_template_is_the_mean_of_all_accepted_photos_and_follows_a_withdrawal(person: Person) -> None:
+    first, second = (_decided(person, fakes.photo(1, variation=v)) for v in (1, 2))
+    vectors = [unpack(template.vector) for template in Template.objects.order_by("created_at")]
+    mean = MeanTemplate.objects.get(person=person)
+    assert mean.templates == 2
+    expected = np.mean(vectors, axis=0)
+    np.testing.assert_allclose(unpack(mean.vector), expected / np.linalg.norm(expected), atol=1e-6)
+    enrolment.withdraw(first, actor=STAFF)
+    np.testing.assert_allclose(unpack(MeanTemplate.objects.get(person=person).vector), vectors[1], atol=1e-6)
+    enrolment.withdraw(second, actor=STAFF)
+    assert not MeanTemplate.objects.exists()
+
+
+def test_the_same_photo_is_not_enrolled_twice_for_one_person(person: Person) -> None:
+    first = enrolment.submit(person, fakes.photo(1), actor=STAFF)
+    second = enrolment.submit(person, fakes.photo(1), actor=STAFF)
+    assert (first.created, second.created) == (True, False)
+    assert first.photo == second.photo
+    assert len(stored_files()) == 1
+
+
+def test_a_rejected_photo_may_be_sent_again(person: Person, work: Callable[[], None]) -> None:
+    rejected = _decided(person, fakes.photo(1, 2))
+    assert rejected.status == Photo.Status.REJECTED
+    accepted = _decided(person, fakes.photo(1, 2), face=[160, 0, 160, 160])
+    assert accepted.status == Photo.Status.ACCEPTED
+    work()
+    assert stored_files() == [accepted.file.name]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (fakes.photo(None), "no_face"),
+        (fakes.photo(1, 2, 3, 4, 5), "several_faces"),
+        (fakes.photo(1, dark=True), "poor_quality"),
+    ],
+)
+def test_a_refusal_is_recorded_with_its_reason_and_leaves_no_template(
+    person: Person, data: bytes, code: str
+) -> None:
+    photo = _decided(person, data)
+    assert photo.status == Photo.Status.REJECTED
+    assert photo.rejection is not None
+    assert photo.rejection["code"] == code
+    assert not Template.objects.exists()
+    assert not MeanTemplate.objects.exists()
+
+
+def test_poor_quality_is_explained_with_measure_limit_and_hint(person: Person) -> None:
+    photo = _decided(person, fakes.photo(1, dark=True))
+    assert photo.rejection is not None
+    codes = {reason["code"] for reason in photo.rejection["reasons"]}
+    assert "LOW_BRIGHTNESS" in codes
+    assert all({"measured", "required", "hint"} <= set(reason) for reason in photo.rejection["reasons"])
+
+
+def test_several_faces_are_listed_so_that_one_can_be_chosen(person: Person) -> None:
+    photo = _decided(person, fakes.photo(1, 2))
+    assert photo.rejection is not None
+    assert [face["left"] for face in photo.rejection["faces"]] == [0, 160]
+
+
+def test_bytes_that_are_no_image_leave_nothing_behind(person: Person) -> None:
+    with pytest.raises(NotAnImage):
+        enrolment.submit(person, b"not an image", actor=STAFF)
+    assert (Photo.objects.count(), OutboxEntry.objects.count(), AuditEvent.objects.count()) == (0, 0, 0)
+    assert stored_files() == []
+
+
+def test_a_collection_that_requires_consent_enrols_only_people_who_gave_it(collection: Collection) -> None:
+    collection.requires_consent = True
+    collection.save()
+    person = Person.objects.create(collection=collection)
+    with pytest.raises(ConsentMissing):
+        enrolment.submit(person, fakes.photo(1), actor=STAFF)
+    person.consent_given_at = timezone.now() - timedelta(days=2)
+    person.consent_expires_at = timezone.now() - timedelta(days=1)
+    with pytest.raises(ConsentMissing):
+        enrolment.submit(person, fakes.photo(1), actor=STAFF)
+    person.consent_expires_at = None
+    assert _decided(person, fakes.photo(1)).status == Photo.Status.ACCEPTED
+
+
+def test_enrolling_somebody_who_looks_like_another_person_warns_of_a_duplicate(
+    enrolled: Callable[..., Person], person: Person
+) -> None:
+    other = enrolled(7)
+    photo = _decided(person, fakes.photo(7, variation=1))
+    assert photo.status == Photo.Status.ACCEPTED
+    (warning,) = photo.warnings
+    assert (warning["code"], warning["person"]) == ("possible_duplicate_person", str(other.pk))
+
+
+def test_a_photo_of_somebody_else_warns_that_it_is_not_this_person(enrolled: Callable[..., Person]) -> None:
+    person = enrolled(1, 0, 1)
+    photo = _decided(person, fakes.photo(2))
+    assert [warning["code"] for warning in photo.warnings] == ["LOW_MATCH_CONFIDENCE"]
+
+
+def test_another_photo_of_the_same_person_warns_of_nothing(enrolled: Callable[..., Person]) -> None:
+    person = enrolled(1)
+    enrolled(2)
+    assert _decided(person, fakes.photo(1, variation=3)).warnings == []
+
+
+def test_enrolling_twice_makes_one_template(person: Person) -> None:
+    photo = _decided(person, fakes.photo(1))
+    enrolment.enrol(photo.pk)
+    assert Template.objects.count() == 1
+
+
+def test_a_photo_whose_person_was_erased_while_it_waited_is_not_enrolled(
+    person: Person, work: Callable[[], None]
+) -> None:
+    photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
+    erasure.erase(person, actor=STAFF)
+    enrolment.enrol(photo.pk)
+    work()
+    assert not Template.objects.exists()
+    assert stored_files() == []
+
+
+def test_a_submission_for_a_person_who_is_erased_meanwhile_leaves_no_file(
+    person: Person, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    save = Storage.save
+
+    def erase_then_save(self: Storage, *args: Any, **kwargs: Any) -> str:
+        erasure.erase(person, actor=STAFF)
+        return save(self, *args, **kwargs)
+
+    monkeypatch.setattr(Storage, "save", erase_then_save)
+    with pytest.raises(Person.DoesNotExist):
+        enrolment.submit(person, fakes.photo(1), actor=STAFF)
+    work()
+    assert stored_files() == []
+
+
+def test_work_that_fails_is_tried_again_later_and_given_up_visibly(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
+    photo_storage().delete(photo.file.name)
+    entry = OutboxEntry.objects.get(photo_id=photo.pk)
+    for attempt in range(1, 11):
+        tasks.deliver(entry.pk)
+        entry.refresh_from_db()
+        assert (entry.attempts, entry.last_error, entry.done_at) == (attempt, "FileNotFoundError", None)
+        assert entry.due_at > timezone.now()
+        tasks.deliver(entry.pk)  # not due yet
+        OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
+    photo.refresh_from_db()
+    assert photo.rejection is not None
+    assert photo.rejection["code"] == "processing_failed"
+    entry.refresh_from_db()
+    assert entry.attempts == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_photos_of_one_person_enrolled_at_the_same_time_are_all_in_the_mean() -> None:
+    collection = Collection.objects.create(name="default")
+    person = Person.objects.create(collection=collection)
+    photos = [enrolment.submit(person, fakes.photo(1, variation=v), actor=STAFF).photo for v in range(6)]
+
+    def enrol(photo: Photo) -> None:
+        enrolment.enrol(photo.pk)
+        connection.close()
+
+    threads = [threading.Thread(target=enrol, args=[photo]) for photo in photos]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert MeanTemplate.objects.get(person=person).templates == 6

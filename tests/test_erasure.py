@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.models import ProtectedError
+
+from people import audit, erasure, identification, outbox
+from people.models import (
+    AuditEvent,
+    Collection,
+    Erasure,
+    IdempotentAnswer,
+    MeanTemplate,
+    OutboxEntry,
+    Person,
+    Photo,
+    Template,
+)
+from people.models.photo import photo_storage
+from tests import fakes
+from tests.conftest import STAFF
+from tests.test_enrolment import stored_files
+
+Enrol = Callable[..., Person]
+
+
+def test_an_erased_person_is_gone_with_everything_when_the_call_returns(
+    collection: Collection, enrolled: Enrol, work: Callable[[], None]
+) -> None:
+    person, other = enrolled(1, 1, 2), enrolled(2)
+    receipt = erasure.erase(person, actor=STAFF)
+    assert (receipt.photos, receipt.templates) == (2, 2)
+    assert not Photo.objects.filter(person=person.pk).exists()
+    assert {template.person for template in Template.objects.all()} == {other}
+    assert {mean.person for mean in MeanTemplate.objects.all()} == {other}
+    found = identification.identify(fakes.photo(1), collection=collection, actor=STAFF, include_below=True)
+    assert [one.person for one in found.faces[0].candidates] == [other]
+    work()
+    assert stored_files() == [other.photos.get().file.name]
+
+
+def test_the_receipt_and_the_audit_know_the_person_by_id_only(enrolled: Enrol) -> None:
+    person = enrolled(1, name="Ada Lovelace")
+    erasure.erase(person, actor=STAFF)
+    receipt, event = Erasure.objects.get(), AuditEvent.objects.get(action="person.erased")
+    assert receipt.person_id == person.pk
+    assert event.object_id == str(person.pk)
+    assert "Ada" not in str(AuditEvent.objects.values())
+
+
+def test_stored_answers_about_an_erased_person_are_erased_too(enrolled: Enrol) -> None:
+    person, other = enrolled(1), enrolled(2)
+    for number, one in enumerate((person, other)):
+        IdempotentAnswer.objects.create(
+            actor="key:1", key=str(number), request_hash="", status=201, body={"name": one.name}, person_id=one.pk
+        )
+    erasure.erase(person, actor=STAFF)
+    assert [answer.person_id for answer in IdempotentAnswer.objects.all()] == [other.pk]
+
+
+def test_erasing_twice_says_that_there_is_nobody(enrolled: Enrol) -> None:
+    person = enrolled(1)
+    erasure.erase(person, actor=STAFF)
+    with pytest.raises(Person.DoesNotExist):
+        erasure.erase(person, actor=STAFF)
+
+
+@pytest.mark.parametrize("door", ["instance", "queryset", "photo", "photos", "collection"])
+def test_no_other_door_deletes_a_person_or_a_photo(enrolled: Enrol, door: str) -> None:
+    person = enrolled(1)
+    doors: dict[str, Callable[[], Any]] = {
+        "instance": person.delete,
+        "queryset": Person.objects.all().delete,
+        "photo": person.photos.get().delete,
+        "photos": person.photos.all().delete,
+        "collection": person.collection.delete,
+    }
+    with pytest.raises((TypeError, ProtectedError)):
+        doors[door]()
+    assert Person.objects.exists()
+    assert Photo.objects.exists()
+
+
+def test_deleting_a_collection_erases_everyone_in_it(
+    collection: Collection, enrolled: Enrol, work: Callable[[], None]
+) -> None:
+    other = Collection.objects.create(name="other")
+    for seed in (1, 2, 3):
+        enrolled(seed)
+    enrolled(4, into=other)
+    assert erasure.erase_collection(collection, actor=STAFF) == 3
+    work()
+    assert list(Collection.objects.all()) == [other]
+    assert len(stored_files()) == 1
+    assert Erasure.objects.count() == 3
+
+
+def test_a_file_is_purged_although_the_first_try_failed(
+    enrolled: Enrol, work: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = enrolled(1)
+    erasure.erase(person, actor=STAFF)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(photo_storage()), "delete", _disk_error)
+        work()
+    assert len(stored_files()) == 1
+    entry = OutboxEntry.objects.get(topic=OutboxEntry.Topic.PURGE_FILE, done_at=None)
+    assert entry.last_error == "OSError"
+    OutboxEntry.objects.update(due_at=entry.created_at)
+    work()
+    assert stored_files() == []
+
+
+def _disk_error(*args: Any) -> None:
+    raise OSError
+
+
+def test_an_entry_is_claimed_by_one_worker_only(enrolled: Enrol) -> None:
+    entry = outbox.purge_file("nothing.jpg")
+    assert outbox.claim(entry.pk) is not None
+    assert outbox.claim(entry.pk) is None
+
+
+def test_the_audit_chain_shows_a_changed_and_a_removed_event(enrolled: Enrol) -> None:
+    enrolled(1)
+    enrolled(2)
+    assert audit.first_broken() is None
+    events = list(AuditEvent.objects.order_by("id"))
+    AuditEvent.objects.filter(pk=events[1].pk).update(actor="user:99")
+    assert audit.first_broken() == events[1]
+    AuditEvent.objects.filter(pk=events[1].pk).update(actor=events[1].actor)
+    assert audit.first_broken() is None
+    AuditEvent.objects.filter(pk=events[0].pk).delete()
+    assert audit.first_broken() == events[1]
+
+
+def test_an_audit_event_cannot_be_changed_or_deleted(enrolled: Enrol) -> None:
+    enrolled(1)
+    event = AuditEvent.objects.first()
+    assert event is not None
+    with pytest.raises(TypeError):
+        event.save()
+    with pytest.raises(TypeError):
+        event.delete()

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from people import enrolment, erasure, identification
+from people.decision import ThresholdChoice
+from people.errors import NoFaceFound, NotEnrolled, SeveralFacesFound
+from people.indexes import get_index
+from people.models import AuditEvent, Collection, Person, Template
+from tests import fakes
+from tests.conftest import STAFF
+
+Enrol = Callable[..., Person]
+
+
+def _found(collection: Collection, *seeds: int | None, **options: object) -> list[list[str]]:
+    result = identification.identify(
+        fakes.photo(*seeds, variation=9), collection=collection, actor=STAFF, **options  # type: ignore[arg-type]
+    )
+    return [[candidate.person.name for candidate in face.candidates] for face in result.faces]
+
+
+def test_every_face_of_a_photo_is_found_under_its_own_name(collection: Collection, enrolled: Enrol) -> None:
+    for seed in range(1, 8):
+        enrolled(seed)
+    assert _found(collection, 5, 2) == [["Person 5"], ["Person 2"]]
+
+
+def test_a_stranger_finds_nobody(collection: Collection, enrolled: Enrol) -> None:
+    enrolled(1)
+    result = identification.identify(fakes.photo(99), collection=collection, actor=STAFF)
+    (face,) = result.faces
+    assert (face.decision, face.candidates) == ("no_match", [])
+
+
+def test_candidates_below_the_threshold_are_listed_only_when_asked_for(
+    collection: Collection, enrolled: Enrol
+) -> None:
+    enrolled(1)
+    result = identification.identify(fakes.photo(99), collection=collection, actor=STAFF, include_below=True)
+    (candidate,) = result.faces[0].candidates
+    assert candidate.score.match is False
+
+
+def test_two_records_of_one_human_are_ambiguous(collection: Collection, enrolled: Enrol) -> None:
+    enrolled(1, 1)
+    enrolled(1, 2, name="The same, again")
+    result = identification.identify(fakes.photo(1), collection=collection, actor=STAFF)
+    assert result.faces[0].decision == "ambiguous"
+    assert len(result.faces[0].candidates) == 2
+
+
+def test_a_photo_without_a_face_is_no_error(collection: Collection) -> None:
+    assert identification.identify(fakes.photo(None), collection=collection, actor=STAFF).faces == []
+
+
+def test_people_of_another_collection_are_never_found(collection: Collection, enrolled: Enrol) -> None:
+    enrolled(1, into=Collection.objects.create(name="other"))
+    assert _found(collection, 1, include_below=True) == [[]]
+
+
+def test_an_erased_person_is_never_returned_even_while_still_indexed(
+    collection: Collection, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = enrolled(1)
+    assert _found(collection, 1) == [["Person 1"]]
+    index = get_index()
+    monkeypatch.setattr(index._engines["fake/1"], "catch_up", lambda: None)  # an index that hears nothing
+    erasure.erase(person, actor=STAFF)
+    assert index.nearest(fakes_vector(1), collection_id=collection.pk, engine="fake/1", limit=1) == [[person.pk]]
+    assert _found(collection, 1, include_below=True) == [[]]
+
+
+def fakes_vector(seed: int) -> object:
+    from people import extraction, photos
+    from people.engines import get_engine
+
+    engine = get_engine()
+    return extraction.templates(extraction.extract(photos.decode(fakes.photo(seed)), engine), engine)
+
+
+def test_a_suspended_person_is_not_found_and_is_again_when_active(
+    collection: Collection, enrolled: Enrol
+) -> None:
+    person = enrolled(1)
+    Person.objects.filter(pk=person.pk).update(status="suspended")
+    assert _found(collection, 1) == [[]]
+    Person.objects.filter(pk=person.pk).update(status="active")
+    assert _found(collection, 1) == [["Person 1"]]
+
+
+def test_a_person_whose_consent_ran_out_is_not_found_where_consent_is_required(
+    collection: Collection, enrolled: Enrol
+) -> None:
+    now = timezone.now()
+    enrolled(1, consent_given_at=now - timedelta(days=9), consent_expires_at=now - timedelta(days=1))
+    enrolled(2, consent_given_at=now - timedelta(days=9))
+    Collection.objects.update(requires_consent=True)
+    assert _found(Collection.objects.get(), 1, 2) == [[], ["Person 2"]]
+
+
+def test_people_who_may_not_be_returned_do_not_take_the_places_of_those_who_may(
+    collection: Collection, enrolled: Enrol
+) -> None:
+    for variation in range(1, 6):
+        person = enrolled(1, variation, name=f"Suspended {variation}")
+        Person.objects.filter(pk=person.pk).update(status="suspended")
+    enrolled(1, 7, name="Active")
+    assert _found(collection, 1, max_candidates=1) == [["Active"]]
+
+
+def test_the_best_photo_of_a_candidate_is_named(collection: Collection, enrolled: Enrol) -> None:
+    person = enrolled(1, 1, 2, 3)
+    result = identification.identify(fakes.photo(1, variation=2), collection=collection, actor=STAFF)
+    best = Template.objects.get(photo=result.faces[0].candidates[0].photo_id)
+    assert best.person == person
+    assert best.photo.sha256 == enrolment.submit(person, fakes.photo(1, variation=2), actor=STAFF).photo.sha256
+
+
+def test_faces_beyond_max_faces_are_skipped_and_say_so(collection: Collection) -> None:
+    result = identification.identify(fakes.photo(1, 2, 3), collection=collection, actor=STAFF, max_faces=2)
+    assert len(result.faces) == 2
+    assert [reason.code for _, reasons in result.photo.skipped for reason in reasons] == ["EXCEEDS_MAX_FACES"]
+
+
+def test_a_dark_face_is_skipped_with_its_reason_unless_quality_is_none(collection: Collection) -> None:
+    probe = fakes.photo(1, dark=True)
+    result = identification.identify(probe, collection=collection, actor=STAFF)
+    assert result.faces == []
+    assert "LOW_BRIGHTNESS" in [reason.code for _, reasons in result.photo.skipped for reason in reasons]
+    assert len(identification.identify(probe, collection=collection, actor=STAFF, quality_level="none").faces) == 1
+
+
+def test_the_collections_own_threshold_holds_unless_the_request_has_one(
+    collection: Collection, enrolled: Enrol
+) -> None:
+    enrolled(1)
+    collection.min_similarity = 100
+    collection.save()
+    assert _found(collection, 1) == [[]]
+    assert _found(collection, 1, choice=ThresholdChoice(fmr=1e-4)) == [["Person 1"]]
+
+
+def test_a_person_is_verified_by_their_own_face_only(enrolled: Enrol) -> None:
+    person = enrolled(1, 1, 2)
+    assert identification.verify(fakes.photo(1, variation=5), person=person, actor=STAFF).score.match is True
+    assert identification.verify(fakes.photo(2), person=person, actor=STAFF).score.match is False
+
+
+def test_a_verification_needs_one_face_or_to_be_told_which(enrolled: Enrol) -> None:
+    person = enrolled(1)
+    with pytest.raises(NoFaceFound):
+        identification.verify(fakes.photo(None), person=person, actor=STAFF)
+    with pytest.raises(SeveralFacesFound):
+        identification.verify(fakes.photo(2, 1), person=person, actor=STAFF)
+    chosen = identification.verify(fakes.photo(2, 1), person=person, actor=STAFF, face=[160, 0, 160, 160])
+    assert chosen.score.match is True
+
+
+def test_a_suspended_person_is_never_verified(enrolled: Enrol) -> None:
+    person = enrolled(1)
+    Person.objects.update(status="suspended")
+    with pytest.raises(NotEnrolled):
+        identification.verify(fakes.photo(1), person=person, actor=STAFF)
+
+
+def test_two_photos_are_compared_face_by_face(db: None) -> None:
+    result = identification.compare(fakes.photo(1), fakes.photo(3, 1, variation=1), actor=STAFF)
+    assert [score.match for score in result.scores] == [False, True]
+
+
+def test_the_audit_of_a_search_holds_ids_and_no_name_or_vector(collection: Collection, enrolled: Enrol) -> None:
+    person = enrolled(1)
+    identification.identify(fakes.photo(1), collection=collection, actor=STAFF)
+    event = AuditEvent.objects.get(action="photo.identified")
+    assert event.details == {"faces": 1, "matches": [str(person.pk)]}
+    assert event.actor == "user:1"

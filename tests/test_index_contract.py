@@ -1,0 +1,147 @@
+"""What every template index promises; each backend runs all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.db import connection, transaction
+
+from people import outbox
+from people.decision import unit
+from people.indexes import forget_index, get_index
+from people.indexes.base import TemplateIndex
+from people.models import Collection, MeanTemplate, Person
+from people.models.guarded import delete_rows
+from people.models.template import pack
+
+BACKENDS = ["people.indexes.embedded.EmbeddedIndex"]
+ENGINE = "fake/1"
+Put = Callable[..., Person]
+
+
+@pytest.fixture(params=BACKENDS)
+def index(request: pytest.FixtureRequest, settings: Any, db: None) -> TemplateIndex:
+    settings.TEMPLATE_INDEX = {"BACKEND": request.param, "OPTIONS": {}}
+    return get_index()
+
+
+@pytest.fixture
+def put(collection: Collection) -> Put:
+    def put(vector: np.ndarray, person: Person | None = None, into: Collection = collection) -> Person:
+        with transaction.atomic():
+            person = person or Person.objects.create(collection=into)
+            MeanTemplate.objects.update_or_create(
+                person=person,
+                engine=ENGINE,
+                defaults={"collection": into, "vector": pack(vector), "templates": 1},
+            )
+            outbox.person_changed(person.pk)
+        return person
+
+    return put
+
+
+def _vectors(count: int, seed: int = 0, dimension: int = 64) -> np.ndarray:
+    return unit(np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32))
+
+
+def _nearest(index: TemplateIndex, probes: np.ndarray, collection: Collection, limit: int = 5) -> list[list[Any]]:
+    return index.nearest(probes, collection_id=collection.pk, engine=ENGINE, limit=limit)
+
+
+def test_it_proposes_the_nearest_first_as_a_brute_force_search_does(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
+    vectors, probes = _vectors(200), _vectors(20, seed=1)
+    people = [put(vector).pk for vector in vectors]
+    expected = [[people[i] for i in row[:5]] for row in np.argsort(-(probes @ vectors.T), axis=1)]
+    assert _nearest(index, probes, collection) == expected
+
+
+def test_it_proposes_all_when_there_are_fewer_than_asked_for(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
+    person = put(_vectors(1)[0])
+    assert _nearest(index, _vectors(2), collection, limit=10) == [[person.pk], [person.pk]]
+
+
+def test_an_empty_or_unknown_collection_proposes_nobody(index: TemplateIndex, collection: Collection) -> None:
+    assert _nearest(index, _vectors(2), collection) == [[], []]
+    assert index.nearest(_vectors(1), collection_id=uuid4(), engine=ENGINE, limit=3) == [[]]
+
+
+def test_no_probe_has_no_answer(index: TemplateIndex, put: Put, collection: Collection) -> None:
+    put(_vectors(1)[0])
+    assert _nearest(index, _vectors(0), collection) == []
+
+
+def test_a_changed_template_replaces_the_old_one(index: TemplateIndex, put: Put, collection: Collection) -> None:
+    first, second, other = _vectors(3)
+    person = put(first)
+    stays = put(other)
+    assert _nearest(index, first[None], collection, 1) == [[person.pk]]
+    put(second, person)
+    assert _nearest(index, second[None], collection, 1) == [[person.pk]]
+    assert sorted(_nearest(index, first[None], collection, 5)[0]) == sorted([person.pk, stays.pk])
+
+
+def test_a_removed_person_is_proposed_no_more_and_all_others_still_are(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
+    vectors = _vectors(30)
+    people = [put(vector) for vector in vectors]
+    _nearest(index, vectors, collection)
+    for person in people[::3]:
+        delete_rows(MeanTemplate.objects.filter(person=person))
+        outbox.person_changed(person.pk)
+    left = [number for number in range(30) if number % 3]
+    assert _nearest(index, vectors[left], collection, 1) == [[people[number].pk] for number in left]
+    proposed = {pk for row in _nearest(index, vectors, collection, 30) for pk in row}
+    assert proposed == {people[number].pk for number in left}
+
+
+def test_a_suspended_person_is_not_proposed(index: TemplateIndex, put: Put, collection: Collection) -> None:
+    person = put(_vectors(1)[0])
+    _nearest(index, _vectors(1), collection)
+    Person.objects.filter(pk=person.pk).update(status="suspended")
+    outbox.person_changed(person.pk)
+    assert _nearest(index, _vectors(1), collection) == [[]]
+
+
+def test_collections_and_engines_are_kept_apart(index: TemplateIndex, put: Put, collection: Collection) -> None:
+    other = Collection.objects.create(name="other")
+    here, there = put(_vectors(1)[0]), put(_vectors(1)[0], into=other)
+    assert _nearest(index, _vectors(1), collection) == [[here.pk]]
+    assert _nearest(index, _vectors(1), other) == [[there.pk]]
+    assert index.nearest(_vectors(1), collection_id=collection.pk, engine="fake/2", limit=3) == [[]]
+
+
+def test_a_second_process_sees_what_the_first_wrote(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
+    person = put(_vectors(1)[0])
+    assert _nearest(index, _vectors(1), collection) == [[person.pk]]
+    forget_index()
+    second = get_index()
+    assert second is not index
+    assert _nearest(second, _vectors(1), collection) == [[person.pk]]
+    added = put(_vectors(2)[1])
+    assert set(_nearest(index, _vectors(1), collection)[0]) == {person.pk, added.pk}
+    assert set(_nearest(second, _vectors(1), collection)[0]) == {person.pk, added.pk}
+
+
+def test_a_database_that_was_restored_to_an_earlier_state_is_read_anew(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
+    first = put(_vectors(2)[0])
+    with connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT before")
+    put(_vectors(2)[1])
+    assert len(_nearest(index, _vectors(1), collection)[0]) == 2
+    with connection.cursor() as cursor:
+        cursor.execute("ROLLBACK TO before")
+    assert _nearest(index, _vectors(1), collection) == [[first.pk]]
