@@ -66,9 +66,10 @@ class Calibration:
         return _line(similarities, cosines, similarity)
 
     def _scale(self) -> tuple[list[float], list[float]]:
-        cosines = [-1.0, *(cosine for _, cosine in self.points), 1.0]
-        similarities = [0.0, *(40 - 10 * math.log10(rate) for rate, _ in self.points), 100.0]
-        return cosines, similarities
+        scale = [(cosine, 40 - 10 * math.log10(rate)) for rate, cosine in self.points]
+        # 100 is kept for cosine 1, so that the scale rises to its end
+        inner = [(cosine, similarity) for cosine, similarity in scale if similarity < 99]
+        return [-1.0, *(one[0] for one in inner), 1.0], [0.0, *(one[1] for one in inner), 100.0]
 
 
 def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:

@@ -10,11 +10,13 @@ import numpy as np
 from people.decision import unit
 from people.engines.base import Box, Chip, DetectedFace, FaceEngine, Point, RGBImage, Vectors
 from people.errors import FaceNotThere, NoFaceFound, SeveralFacesFound
-from people.quality import Measures, measure
+from people.quality import Measures, measure, visible_share
 
 CLOSE_UP_MARGIN = 0.5
 """Of the photo's shorter side, added on each side when a face fills the frame: detectors learned
 faces that have surroundings."""
+CLEARLY_MORE = 0.02
+"""Confidence by which a turned view must be better than the photo as it is."""
 SAME_FACE_OVERLAP = 0.3
 """Intersection over union from which a chosen box and a detected one mean the same face."""
 
@@ -31,22 +33,27 @@ class ExtractedFace:
 def extract(image: RGBImage, engine: FaceEngine) -> list[ExtractedFace]:
     """Return every face of `image`, largest first.
 
-    Only when nothing is found is the photo tried again: with a margin round it, and turned by
-    90°, 270° and 180°.
+    When nothing is found the photo is tried with a margin round it, and turned by 90°, 270° and
+    180°. It is also turned when the detector was in doubt: a face that lies on its side or head is
+    often found all the same, with eyes and mouth confused, and then has no likeness to itself.
     """
+    best = _search(_View(image, lambda p: p), engine)
+    if not best.faces:
+        best = _search(_padded(image), engine)
+    if best.confidence < engine.sure_confidence or not best.faces:
+        for view in _turned(image):
+            turned = _search(view, engine)
+            if turned.confidence > best.confidence + CLEARLY_MORE:
+                best = turned
     height, width = image.shape[:2]
-    for view, to_photo in _views(image):
-        faces = engine.detect(view)
-        if faces:
-            found = []
-            for face in faces:
-                chip = engine.align(view, face)
-                moved = _moved(face, to_photo)
-                # the pose is the face's own, whichever way the photo lay
-                measures = measure(face, chip, view.shape[1], view.shape[0])
-                found.append(ExtractedFace(moved, chip, measures))
-            return sorted(found, key=lambda one: -one.face.box.area)
-    return []
+    found = []
+    for face in best.faces:
+        chip = engine.align(best.view.image, face)
+        in_photo = _moved(face, best.view.to_photo)
+        # Measured as found: the pose is the head's, however the photo lies.
+        measures = measure(face, chip, visible_share(in_photo.box, width, height))
+        found.append(ExtractedFace(in_photo, chip, measures))
+    return found
 
 
 def templates(faces: Sequence[ExtractedFace], engine: FaceEngine) -> Vectors:
@@ -89,16 +96,43 @@ def box_json(box: Box) -> dict[str, int]:
 _Move = Callable[[Point], Point]
 
 
-def _views(image: RGBImage) -> Iterator[tuple[RGBImage, _Move]]:
-    height, width = image.shape[:2]
-    yield image, lambda p: p
-    margin = round(CLOSE_UP_MARGIN * min(height, width))
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The photo as searched, and the way from its pixels to the photo's."""
+
+    image: RGBImage
+    to_photo: _Move
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    view: _View
+    faces: list[DetectedFace]
+
+    @property
+    def confidence(self) -> float:
+        return max((face.confidence for face in self.faces), default=0.0)
+
+
+def _search(view: _View, engine: FaceEngine) -> _Found:
+    return _Found(view, engine.detect(view.image))
+
+
+def _padded(image: RGBImage) -> _View:
+    margin = round(CLOSE_UP_MARGIN * min(image.shape[:2]))
     padded = np.pad(image, ((margin, margin), (margin, margin), (0, 0)))
-    yield padded, lambda p: (p[0] - margin, p[1] - margin)
-    # np.rot90 turns counter-clockwise: a view's (x, y) came from the photo's …
-    yield np.ascontiguousarray(np.rot90(image, 1)), lambda p: (width - p[1], p[0])
-    yield np.ascontiguousarray(np.rot90(image, 3)), lambda p: (p[1], height - p[0])
-    yield np.ascontiguousarray(np.rot90(image, 2)), lambda p: (width - p[0], height - p[1])
+    return _View(padded, lambda p: (p[0] - margin, p[1] - margin))
+
+
+def _turned(image: RGBImage) -> Iterator[_View]:
+    height, width = image.shape[:2]
+    back: dict[int, _Move] = {
+        1: lambda p: (width - p[1], p[0]),  # np.rot90 turns counter-clockwise
+        3: lambda p: (p[1], height - p[0]),
+        2: lambda p: (width - p[0], height - p[1]),
+    }
+    for quarter_turns, to_photo in back.items():
+        yield _View(np.ascontiguousarray(np.rot90(image, quarter_turns)), to_photo)
 
 
 def _moved(face: DetectedFace, to_photo: _Move) -> DetectedFace:

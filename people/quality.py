@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from people.engines.base import Chip, DetectedFace, Point
+from people.engines.base import Box, Chip, DetectedFace, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,15 @@ _LIMITS: dict[str, Limits] = {
 }
 
 
-def measure(face: DetectedFace, chip: Chip, width: int, height: int) -> Measures:
-    """Measure `face`, whose aligned chip is `chip`, in a photo of `width` × `height` pixels."""
+def visible_share(box: Box, width: int, height: int) -> float:
+    """Return the share of `box`, 0–1, that lies inside a photo of `width` × `height` pixels."""
+    across = min(box.left + box.width, width) - max(box.left, 0.0)
+    down = min(box.top + box.height, height) - max(box.top, 0.0)
+    return max(across, 0.0) * max(down, 0.0) / box.area if box.area else 0.0
+
+
+def measure(face: DetectedFace, chip: Chip, visible: float) -> Measures:
+    """Measure `face`, whose aligned chip is `chip` and whose box has this visible share."""
     luma = chip.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     step = max(luma.shape[0] // 112, 1)  # so that engines with larger chips measure alike
     luma = luma[::step, ::step]
@@ -86,15 +93,13 @@ def measure(face: DetectedFace, chip: Chip, width: int, height: int) -> Measures
     )
     variance = float(laplacian.var())
     box = face.box
-    across = min(box.left + box.width, width) - max(box.left, 0.0)
-    down = min(box.top + box.height, height) - max(box.top, 0.0)
     yaw, pitch, roll = _pose(face.landmarks)
     return Measures(
         size=min(box.width, box.height),
         sharpness=variance / (variance + 200.0),
         brightness=float(luma.mean()) / 255,
         contrast=min(float(luma.std()) / 127.5, 1.0),
-        visible=max(across, 0.0) * max(down, 0.0) / box.area if box.area else 0.0,
+        visible=visible,
         confidence=face.confidence,
         yaw=yaw,
         roll=roll,

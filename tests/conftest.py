@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,32 +11,26 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from django.core.cache import cache
 
 from people import enrolment, outbox, tasks
 from people.actors import Actor
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
+from people.models.photo import photo_storage
 from tests import fakes
 
 STAFF = Actor("user:1")
 
 
 @pytest.fixture(autouse=True)
-def _own_world(settings: Any, tmp_path: Path) -> Iterator[None]:
-    """Give each test its own storage, index and cache."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            **settings.STORAGES["default"],
-            "OPTIONS": {**settings.STORAGES["default"]["OPTIONS"], "location": tmp_path / "photos"},
-        },
-    }
+def _own_world() -> Iterator[None]:
+    """Give each test an empty storage, index and cache."""
     forget_index()
-    from django.core.cache import cache
-
     cache.clear()
     yield
     forget_index()
+    shutil.rmtree(photo_storage().path(""), ignore_errors=True)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ class FakeEngine:
     name = "fake"
     version = 1
     dimension = DIMENSION
+    sure_confidence = 0.0
     # the quantiles of a cosine of two random directions in 64 dimensions
     calibration = Calibration(
         "fake/1", ((1e-1, 0.160), (1e-2, 0.289), (1e-3, 0.381), (1e-4, 0.453), (1e-5, 0.512), (1e-6, 0.562))

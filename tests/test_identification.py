@@ -87,6 +87,7 @@ def test_a_suspended_person_is_not_found_and_is_again_when_active(
     collection: Collection, enrolled: Enrol
 ) -> None:
     person = enrolled(1)
+    assert _found(collection, 1) == [["Person 1"]]
     Person.objects.filter(pk=person.pk).update(status="suspended")
     assert _found(collection, 1) == [[]]
     Person.objects.filter(pk=person.pk).update(status="active")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from people.engines.base import Box, DetectedFace
-from people.quality import LEVELS, Measures, judge, measure
+from people.quality import LEVELS, Measures, judge, measure, visible_share
 
 GOOD = Measures(
     size=200, sharpness=0.8, brightness=0.5, contrast=0.4, visible=1.0, confidence=0.95, yaw=2, roll=0, pitch=3
@@ -67,7 +67,7 @@ def test_a_stricter_level_accepts_no_more_than_a_looser_one() -> None:
 
 
 def test_a_frontal_face_has_no_yaw_and_little_pitch_and_no_roll() -> None:
-    measures = measure(_face(), _chip(), 112, 120)
+    measures = measure(_face(), _chip(), 1.0)
     assert abs(measures.yaw) < 1
     assert abs(measures.roll) < 1
     assert measures.pitch is not None
@@ -75,15 +75,15 @@ def test_a_frontal_face_has_no_yaw_and_little_pitch_and_no_roll() -> None:
 
 
 def test_a_nose_near_one_eye_is_a_turned_face() -> None:
-    assert measure(_face(nose=(74.0, 70.0)), _chip(), 112, 120).yaw > 40
-    assert measure(_face(nose=(38.0, 70.0)), _chip(), 112, 120).yaw < -40
+    assert measure(_face(nose=(74.0, 70.0)), _chip(), 1.0).yaw > 40
+    assert measure(_face(nose=(38.0, 70.0)), _chip(), 1.0).yaw < -40
 
 
 def test_a_tilted_head_is_rolled_and_not_turned() -> None:
     angle = np.radians(30)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     tilted = {name: tuple(turn @ np.array(point)) for name, point in FRONTAL.items()}
-    measures = measure(_face(**tilted), _chip(), 500, 500)
+    measures = measure(_face(**tilted), _chip(), 1.0)
     assert measures.roll == pytest.approx(30)
     assert abs(measures.yaw) < 1
 
@@ -91,9 +91,9 @@ def test_a_tilted_head_is_rolled_and_not_turned() -> None:
 def test_a_blurred_chip_is_less_sharp_than_a_crisp_one() -> None:
     crisp = _chip()
     blurred = np.repeat(np.repeat(crisp[::8, ::8], 8, axis=0), 8, axis=1) // 4 + 96
-    assert measure(_face(), blurred.astype(np.uint8), 112, 120).sharpness < measure(_face(), crisp, 112, 120).sharpness
+    assert measure(_face(), blurred.astype(np.uint8), 1.0).sharpness < measure(_face(), crisp, 1.0).sharpness
 
 
 def test_a_box_that_reaches_beyond_the_photo_is_only_partly_visible() -> None:
-    face = DetectedFace(Box(-50, 0, 100, 100), FRONTAL, 0.9)
-    assert measure(face, _chip(), 400, 400).visible == pytest.approx(0.5)
+    assert visible_share(Box(-50, 0, 100, 100), 400, 400) == pytest.approx(0.5)
+    assert visible_share(Box(10, 10, 100, 100), 400, 400) == 1.0

@@ -70,6 +70,8 @@ class FaceEngine(Protocol):
     name: str
     version: int
     dimension: int
+    sure_confidence: float
+    """A face detected with this confidence lies upright; below it, other turns are tried too."""
 
     @property
     def calibration(self) -> Calibration:

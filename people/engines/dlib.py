@@ -36,6 +36,7 @@ class DlibEngine:
     name = "dlib-resnet"
     version = 1
     dimension = 128
+    sure_confidence = 0.0  # HOG finds no face that lies on its side
 
     def __init__(self, *, threads: int) -> None:
         del threads  # dlib computes in the caller's thread, whatever it is told

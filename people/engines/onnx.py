@@ -30,11 +30,19 @@ LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 """YuNet's order; its "right eye" is the person's, which the viewer sees at the left."""
 
 FIRST_SIDE = 640
-"""Long side, in pixels, of the view that is searched first."""
-SECOND_SIDE = 1600
-"""Long side of the view that is searched for small faces."""
+"""Long side, in pixels, of the view that is searched first. A smaller photo is enlarged to it: on
+faces of 110 px enlarged to 280 the landmarks are better, and 0.8 points more people are found
+(TPIR at FPIR 1 %, mean of 20 galleries of the LFW development part)."""
+MAX_ENLARGEMENT = 4.0
+CLOSE_SIDE = 256
+"""Long side of the view for faces that fill the frame."""
+CLOSE_FACE_SIDE = 320
+"""A face larger than this in a view is seen badly: the confidence of faces that fill 640 px fell to
+0.55–0.89 on the sample photos, and was 0.93–0.95 again at 300 px and less."""
+FAR_SIDE = 1600
+"""Long side of the view for small faces in large photos."""
 ALONE_SIDE = 64
-"""One face alone, this large or larger in the first view, ends the search."""
+"""One face alone, this large or larger in the first view, makes a search for small ones needless."""
 OVERLAP = 0.3
 """Two boxes that overlap more (intersection over union) are one face."""
 CANDIDATES = 5000
@@ -60,6 +68,9 @@ class OnnxEngine:
     must take one 112×112 chip, aligned on five points.
     Raises ModelMissing if a file isn't there, ImproperlyConfigured if it isn't what the options say.
     """
+
+    sure_confidence = 0.92
+    """Upright faces of 65 photos had 0.918–0.953; the same photos turned, where a face was found, 0.80–0.917."""
 
     def __init__(
         self,
@@ -95,14 +106,18 @@ class OnnxEngine:
     def detect(self, image: RGBImage) -> list[DetectedFace]:
         """Return every face in `image`, largest first.
 
-        The photo is searched at a long side of 640 px. Unless one large face alone is found there,
-        it is searched at 1600 px too, where a face of 10 px is still found.
+        The photo is searched at a long side of 640 px; at 256 px too if a face fills the frame or
+        none was found; and, if it is larger and doesn't show one large face alone, at 1600 px,
+        where a face of 10 px is still found.
         """
         long_side = max(image.shape[:2])
+        scale = FIRST_SIDE / long_side
         found = self._search(image, FIRST_SIDE)
-        alone = ALONE_SIDE * max(long_side / FIRST_SIDE, 1.0)
-        if long_side > FIRST_SIDE and not (len(found) == 1 and found[0][2:4].max() >= alone):
-            found = _distinct([*self._search(image, SECOND_SIDE), *found])
+        if not found or max(_side(row) for row in found) * scale > CLOSE_FACE_SIDE:
+            found = _distinct([*found, *self._search(image, CLOSE_SIDE)])
+        alone = len(found) == 1 and _side(found[0]) * scale >= ALONE_SIDE
+        if long_side > FIRST_SIDE and not alone:
+            found = _distinct([*found, *self._search(image, min(FAR_SIDE, long_side))])
         found.sort(key=lambda row: float(row[2] * row[3]), reverse=True)
         return [_face(row) for row in found]
 
@@ -115,7 +130,10 @@ class OnnxEngine:
         )
 
     def embed(self, chips: Sequence[Chip]) -> Vectors:
-        """Return the sum of each chip's vector and its mirror image's, (n, dimension) float32."""
+        """Return the sum of each chip's vector and its mirror image's, (n, dimension) float32.
+
+        The mirror image costs a second pass and brings 0.2 points of TPIR at FPIR 1 % (as above).
+        """
         vectors = np.empty((len(chips), self.dimension), np.float32)
         for vector, chip in zip(vectors, chips, strict=True):
             vector[:] = self._forward(chip) + self._forward(chip[:, ::-1])
@@ -132,9 +150,11 @@ class OnnxEngine:
     def _search(self, image: RGBImage, side: int) -> list[NDArray[np.float32]]:
         """Return YuNet's rows in `image`'s pixels: box (4), landmarks (10), confidence."""
         height, width = image.shape[:2]
-        factor = min(side / max(height, width), 1.0)
+        factor = min(side / max(height, width), MAX_ENLARGEMENT)
         size = (max(round(width * factor), 1), max(round(height * factor), 1))
-        view = image if factor == 1.0 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        # INTER_AREA averages when it shrinks, and only repeats pixels when it enlarges.
+        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        view = cv2.resize(image, size, interpolation=interpolation)
         detector = self._detector()
         detector.setInputSize(size)
         _, rows = detector.detect(cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
@@ -181,12 +201,16 @@ def _weights(recogniser: str | Mapping[str, Any]) -> Weights:
 
 
 def _distinct(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Return the rows without those that show a face of an earlier row again."""
+    """Return one row a face: where several views show it, the one of the highest confidence."""
     kept: list[NDArray[np.float32]] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: float(row[14]), reverse=True):
         if all(_box(row).overlap(_box(other)) <= OVERLAP for other in kept):
             kept.append(row)
     return kept
+
+
+def _side(row: NDArray[np.float32]) -> float:
+    return float(row[2:4].max())
 
 
 def _box(row: NDArray[np.float32]) -> Box:

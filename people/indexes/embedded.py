@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from threading import Lock
 from uuid import UUID
 
@@ -101,7 +100,8 @@ class _Matrix:
     def put(self, person_id: UUID, vector: Vectors) -> None:
         if len(self._persons) == len(self._rows):
             grown = np.empty((max(2 * len(self._rows), 16), len(vector)), dtype=np.float32)
-            grown[: len(self._rows)] = self._rows
+            if self._persons:
+                grown[: len(self._persons)] = self._rows
             self._rows = grown
         self._rows[len(self._persons)] = vector
         self._positions[person_id] = len(self._persons)
