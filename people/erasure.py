@@ -7,7 +7,16 @@ from django.db.models import Q
 
 from people import audit, outbox
 from people.actors import Actor
-from people.models import Collection, Erasure, IdempotentAnswer, MeanTemplate, OutboxEntry, Person, Photo, Template
+from people.models import (
+    Collection,
+    Erasure,
+    IdempotentAnswer,
+    MeanTemplate,
+    OutboxEntry,
+    Person,
+    Photo,
+    Template,
+)
 from people.models.guarded import delete_rows
 
 
