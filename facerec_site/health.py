@@ -36,7 +36,9 @@ def ready(request: HttpRequest) -> HttpResponse:
         except Exception:  # whatever fails here, the answer is "not ready", with no inner detail
             parts[name] = "unavailable"
     is_ready = all(state == "ok" for state in parts.values())
-    return JsonResponse({"status": "ok" if is_ready else "unavailable", **parts}, status=200 if is_ready else 503)
+    return JsonResponse(
+        {"status": "ok" if is_ready else "unavailable", **parts}, status=200 if is_ready else 503
+    )
 
 
 def _database() -> None:
@@ -50,4 +52,3 @@ def _engine() -> None:
 
 def _index() -> None:
     get_index().check()
-

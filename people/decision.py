@@ -77,7 +77,7 @@ def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
     right = min(max(bisect_left(xs, x), 1), len(xs) - 1)
     left = right - 1
     slope = (ys[right] - ys[left]) / (xs[right] - xs[left])
-    return ys[left] + slope * (x - xs[left])
+    return float(ys[left] + slope * (x - xs[left]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,10 @@ def search_threshold(calibration: Calibration, population: int, choice: Threshol
         return _threshold_at_fmr(calibration, fmr, fpir)
     threshold = pair_threshold(calibration, choice)
     return Threshold(
-        threshold.cosine, threshold.similarity, threshold.fmr, -math.expm1(searched * math.log1p(-min(threshold.fmr, 0.999)))
+        threshold.cosine,
+        threshold.similarity,
+        threshold.fmr,
+        -math.expm1(searched * math.log1p(-min(threshold.fmr, 0.999))),
     )
 
 
@@ -155,4 +158,5 @@ def mean_template(templates: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the (d,) unit mean of (n, d) unit templates: the largest gain in accuracy there is."""
     # in float64, so that the result doesn't hang on the order in which photos were enrolled
     mean = templates.astype(np.float64).mean(axis=0, keepdims=True)
-    return unit(mean.astype(np.float32))[0]
+    first: NDArray[np.float32] = unit(mean.astype(np.float32))[0]
+    return first

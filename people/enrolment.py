@@ -175,7 +175,7 @@ def withdraw(photo: Photo, *, actor: Actor) -> None:
 def _remove(photo: Photo) -> None:
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
-    outbox.wake(outbox.purge_file(photo.file.name))
+    outbox.wake(outbox.purge_file(str(photo.file.name)))
 
 
 def _templates_changed(person: Person) -> None:

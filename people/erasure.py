@@ -30,7 +30,10 @@ def erase(person: Person, *, actor: Actor) -> Erasure:
         photos = Photo.objects.filter(person=person)
         templates = delete_rows(Template.objects.filter(person=person))
         delete_rows(MeanTemplate.objects.filter(person=person))
-        photo_ids, files = list(photos.values_list("id", flat=True)), list(photos.values_list("file", flat=True))
+        photo_ids, files = (
+            list(photos.values_list("id", flat=True)),
+            list(photos.values_list("file", flat=True)),
+        )
         delete_rows(photos)
         delete_rows(Person.objects.filter(pk=person.pk))
         IdempotentAnswer.objects.filter(Q(person_id=person.pk) | Q(body__id=str(person.pk))).delete()

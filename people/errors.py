@@ -113,8 +113,6 @@ class ModelMissing(FacerecError):
     message = "A model file is missing. Run `manage.py fetch_models`."
 
 
-
-
 class NotEnrolled(FacerecError):
     code, status = "not_enrolled", 409
     message = "This person has no template to compare with: no accepted photo, suspended, or without consent."

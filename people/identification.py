@@ -1,4 +1,7 @@
-"""Compare probes with the enrolled: identify (1:N), verify and compare (1:1), detect. Probes are never kept."""
+"""Compare probes with the enrolled: identify (1:N), verify and compare (1:1), detect.
+
+Probes are never kept.
+"""
 
 from __future__ import annotations
 
@@ -127,20 +130,20 @@ def identify(
     ranked = _rank(probes, collection, engine_name, max(max_candidates, 2))
     photo_ids = _nearest_photos(probes, ranked, engine_name)
     faces = []
-    for number, (face, people) in enumerate(zip(found.faces, ranked, strict=True)):
+    for number, (face, proposed) in enumerate(zip(found.faces, ranked, strict=True)):
+        # without those who were erased while this ran
+        people = [(cosine, person) for cosine, person in proposed if (number, person.pk) in photo_ids]
         decision, margin = decide([cosine for cosine, _ in people], threshold.cosine)
         candidates = [
             Candidate(person, _score(cosine, threshold, calibration), photo_ids[number, person.pk])
             for cosine, person in people[:max_candidates]
-            if (include_below or cosine >= threshold.cosine) and (number, person.pk) in photo_ids
+            if include_below or cosine >= threshold.cosine
         ]
         faces.append(IdentifiedFace(face, decision, margin, candidates))
+    matched = [str(one.candidates[0].person.pk) for one in faces if one.decision == "match"]
     audit.record(
         "photo.identified", actor=actor, collection_id=collection.pk,
-        details={
-            "faces": len(faces),
-            "matches": [str(one.candidates[0].person.pk) for one in faces if one.decision == "match" and one.candidates],
-        },
+        details={"faces": len(faces), "matches": matched},
     )  # fmt: skip
     return Identification(found, size, threshold, faces)
 
@@ -164,7 +167,9 @@ def verify(
     chosen = extraction.choose(found.faces, face)
     probe = extraction.templates([chosen], engine)
     mean = (
-        MeanTemplate.objects.filter(person__in=Person.objects.findable().filter(pk=person.pk), engine=engine_name)
+        MeanTemplate.objects.filter(
+            person__in=Person.objects.findable().filter(pk=person.pk), engine=engine_name
+        )
         .values_list("vector", flat=True)
         .first()
     )
@@ -218,7 +223,12 @@ def _faces(data: bytes, engine: FaceEngine, level: str, max_faces: int) -> Photo
         reasons = quality.judge(face.measures, level)
         if not reasons and len(kept) == max_faces:
             reasons = [
-                Reason("EXCEEDS_MAX_FACES", len(kept) + 1, max_faces, "Raise max_faces to have smaller faces searched.")
+                Reason(
+                    "EXCEEDS_MAX_FACES",
+                    len(kept) + 1,
+                    max_faces,
+                    "Raise max_faces to have smaller faces searched.",
+                )
             ]
         if reasons:
             skipped.append((face, reasons))
@@ -240,9 +250,7 @@ def _rank(
     """
     wanted = limit
     while True:
-        proposed = get_index().nearest(
-            probes, collection_id=collection.pk, engine=engine, limit=wanted
-        )
+        proposed = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
         ids = {person_id for row in proposed for person_id in row}
         people = Person.objects.findable().filter(collection=collection).in_bulk(list(ids))
         means = {
@@ -255,7 +263,9 @@ def _rank(
         for probe, row in zip(probes, proposed, strict=True):
             scored = [(float(means[pk] @ probe), people[pk]) for pk in row if pk in people and pk in means]
             ranked.append(sorted(scored, key=lambda one: (-one[0], str(one[1].pk)))[:limit])
-        short = any(len(kept) < limit and len(row) == wanted for kept, row in zip(ranked, proposed, strict=True))
+        short = any(
+            len(kept) < limit and len(row) == wanted for kept, row in zip(ranked, proposed, strict=True)
+        )
         if not short:
             return ranked
         wanted *= 4
@@ -267,7 +277,9 @@ def _nearest_photos(
     """Return, by (number of probe, person), the person's photo nearest to the probe."""
     ids = {person.pk for people in ranked for _, person in people}
     own: dict[UUID, list[tuple[UUID, Vectors]]] = {}
-    rows = Template.objects.filter(person__in=ids, engine=engine).values_list("person_id", "photo_id", "vector")
+    rows = Template.objects.filter(person__in=ids, engine=engine).values_list(
+        "person_id", "photo_id", "vector"
+    )
     for person_id, photo_id, vector in rows:
         own.setdefault(person_id, []).append((photo_id, unpack(vector)))
     nearest = {}

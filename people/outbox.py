@@ -44,9 +44,11 @@ def purge_file(file_name: str, *, after: timedelta = timedelta(0)) -> OutboxEntr
 
 
 def wake(entry: OutboxEntry) -> None:
-    """Tell a worker at once, when all is committed. A message that is lost costs the time to the next sweep."""
+    """Tell a worker once all is committed. A lost message costs the time to the next sweep."""
     # by name: the tasks stand above this module, and call it
-    transaction.on_commit(lambda: current_app.send_task("people.tasks.deliver", [entry.pk], retry=False), robust=True)
+    transaction.on_commit(
+        lambda: current_app.send_task("people.tasks.deliver", [entry.pk], retry=False), robust=True
+    )
 
 
 def claim(entry_id: int) -> OutboxEntry | None:

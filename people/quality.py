@@ -88,9 +88,7 @@ def measure(face: DetectedFace, chip: Chip, visible: float) -> Measures:
     luma = chip.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     step = max(luma.shape[0] // 112, 1)  # so that engines with larger chips measure alike
     luma = luma[::step, ::step]
-    laplacian = (
-        luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
-    )
+    laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
     variance = float(laplacian.var())
     box = face.box
     yaw, pitch, roll = _pose(face.landmarks)
@@ -148,7 +146,7 @@ def judge(measures: Measures, level: str) -> list[Reason]:
         (m.sharpness < limits.sharpness, "LOW_SHARPNESS", m.sharpness, limits.sharpness,
          "Hold still and focus; avoid blur and heavy compression."),
         (m.brightness < darkest, "LOW_BRIGHTNESS", m.brightness, darkest, "Use more light."),
-        (m.brightness > brightest, "HIGH_BRIGHTNESS", m.brightness, brightest, "Use less light; avoid glare."),
+        (m.brightness > brightest, "HIGH_BRIGHTNESS", m.brightness, brightest, "Use less light."),
         (m.contrast < limits.contrast, "LOW_FACE_QUALITY", m.contrast, limits.contrast,
          "Light the face evenly; the photo has hardly any contrast."),
         (m.visible < limits.visible, "LOW_FACE_QUALITY", m.visible, limits.visible,
@@ -157,7 +155,9 @@ def judge(measures: Measures, level: str) -> list[Reason]:
          "Show the face openly: no mask, no hand, no hair before it."),
     ]  # fmt: skip
     return [
-        Reason(code, round(measured, 3), required, hint) for refused, code, measured, required, hint in found if refused
+        Reason(code, round(measured, 3), required, hint)
+        for refused, code, measured, required, hint in found
+        if refused
     ]
 
 

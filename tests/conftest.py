@@ -46,7 +46,7 @@ def real_engine(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Catch what is sent to the broker: tests of the domain run the work themselves.
 
     The real broker and worker are tested in tests/test_processes.py.
@@ -70,9 +70,7 @@ def work() -> Callable[[], None]:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of each message at once, as a worker that is never late would."""
-    monkeypatch.setattr(
-        outbox.current_app, "send_task", lambda name, args, **options: tasks.deliver(*args)
-    )
+    monkeypatch.setattr(outbox.current_app, "send_task", lambda name, args, **options: tasks.deliver(*args))
 
 
 @pytest.fixture
@@ -103,7 +101,9 @@ def enrolled(collection: Collection) -> Callable[..., Person]:
 
 
 # What the machine lacks is named in the last lines of the run; CI sets FACEREC_REQUIRE_ALL and fails.
-BROWSER = next((path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if os.path.exists(path)), None)
+BROWSER = next(
+    (path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if os.path.exists(path)), None
+)
 DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(path)), None)
 
 

@@ -46,11 +46,15 @@ class FakeEngine:
 
     def align(self, image: RGBImage, face: DetectedFace) -> Chip:
         left, top = round(face.box.left), round(face.box.top)
-        return np.ascontiguousarray(image[top + FRAME : top + TILE - FRAME, left + FRAME : left + TILE - FRAME])
+        return np.ascontiguousarray(
+            image[top + FRAME : top + TILE - FRAME, left + FRAME : left + TILE - FRAME]
+        )
 
     def embed(self, chips: Sequence[Chip]) -> Vectors:
         side = CHIP // GRID
-        means = [chip.mean(axis=2).reshape(GRID, side, GRID, side).mean(axis=(1, 3)).ravel() for chip in chips]
+        means = [
+            chip.mean(axis=2).reshape(GRID, side, GRID, side).mean(axis=(1, 3)).ravel() for chip in chips
+        ]
         grey = np.array(means, dtype=np.float32)
         return grey - grey.mean(axis=1, keepdims=True)
 

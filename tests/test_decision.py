@@ -21,7 +21,9 @@ CALIBRATION = Calibration(
 )
 
 
-@pytest.mark.parametrize(("cosine", "similarity"), [(0.36, 70), (0.43, 80), (0.50, 90), (1.0, 100), (-1.0, 0)])
+@pytest.mark.parametrize(
+    ("cosine", "similarity"), [(0.36, 70), (0.43, 80), (0.50, 90), (1.0, 100), (-1.0, 0)]
+)
 def test_a_similarity_stands_for_a_false_match_rate(cosine: float, similarity: float) -> None:
     assert CALIBRATION.similarity(cosine) == pytest.approx(similarity)
 
@@ -60,7 +62,9 @@ def test_a_request_may_choose_its_threshold_by_rate_or_by_similarity() -> None:
     by_fmr = search_threshold(CALIBRATION, 1_000, ThresholdChoice(fmr=1e-3))
     assert by_fmr.cosine == pytest.approx(0.36)
     assert by_fmr.fpir == pytest.approx(1 - (1 - 1e-3) ** 1_000)
-    assert search_threshold(CALIBRATION, 1_000, ThresholdChoice(min_similarity=90)).cosine == pytest.approx(0.5)
+    assert search_threshold(CALIBRATION, 1_000, ThresholdChoice(min_similarity=90)).cosine == pytest.approx(
+        0.5
+    )
 
 
 def test_a_verification_matches_one_pair_of_strangers_in_ten_thousand_by_default() -> None:

@@ -40,13 +40,13 @@ def _decided(person: Person, data: bytes, **options: Any) -> Photo:
 
 
 def test_a_submitted_photo_is_kept_and_waits_for_the_worker(
-    person: Person, work: Callable[[], None], django_capture_on_commit_callbacks: Any, _messages: list[int]
+    person: Person, work: Callable[[], None], django_capture_on_commit_callbacks: Any, messages: list[int]
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
     assert photo.status == Photo.Status.PENDING
     assert stored_files() == [photo.file.name]
-    assert _messages == [OutboxEntry.objects.get(photo_id=photo.pk).pk]
+    assert messages == [OutboxEntry.objects.get(photo_id=photo.pk).pk]
     work()
     photo.refresh_from_db()
     assert photo.status == Photo.Status.ACCEPTED
@@ -66,7 +66,9 @@ def test_a_template_bears_its_engine_and_has_unit_length(person: Person) -> None
     assert template.box == {"left": 0, "top": 0, "width": 160, "height": 160}
 
 
-def test_the_mean_template_is_the_mean_of_all_accepted_photos_and_follows_a_withdrawal(person: Person) -> None:
+def test_the_mean_template_is_the_mean_of_all_accepted_photos_and_follows_a_withdrawal(
+    person: Person,
+) -> None:
     first, second = (_decided(person, fakes.photo(1, variation=v)) for v in (1, 2))
     vectors = [unpack(template.vector) for template in Template.objects.order_by("created_at")]
     mean = MeanTemplate.objects.get(person=person)

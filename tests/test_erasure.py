@@ -54,7 +54,12 @@ def test_stored_answers_about_an_erased_person_are_erased_too(enrolled: Enrol) -
     person, other = enrolled(1), enrolled(2)
     for number, one in enumerate((person, other)):
         IdempotentAnswer.objects.create(
-            actor="key:1", key=str(number), request_hash="", status=201, body={"name": one.name}, person_id=one.pk
+            actor="key:1",
+            key=str(number),
+            request_hash="",
+            status=201,
+            body={"name": one.name},
+            person_id=one.pk,
         )
     erasure.erase(person, actor=STAFF)
     assert [answer.person_id for answer in IdempotentAnswer.objects.all()] == [other.pk]

@@ -41,7 +41,12 @@ def test_box_and_landmarks_lie_where_the_face_lies_in_the_photo_as_sent(
     height, width = obama.shape[:2]
     turned = np.ascontiguousarray(np.rot90(obama, quarter_turns))
     face = extract(turned, engine)[0].face
-    left, top, right, bottom = upright.left, upright.top, upright.left + upright.width, upright.top + upright.height
+    left, top, right, bottom = (
+        upright.left,
+        upright.top,
+        upright.left + upright.width,
+        upright.top + upright.height,
+    )
     expected = {
         0: upright,
         1: Box(top, width - right, upright.height, upright.width),
@@ -85,7 +90,9 @@ def test_a_photo_without_a_face_has_none_however_it_is_turned() -> None:
     assert extract(blank, get_engine()) == []
 
 
-def test_two_photos_of_one_person_are_nearer_than_photos_of_two_people(samples: Path, obama: RGBImage) -> None:
+def test_two_photos_of_one_person_are_nearer_than_photos_of_two_people(
+    samples: Path, obama: RGBImage
+) -> None:
     obama2, biden = (photos.decode((samples / name).read_bytes()) for name in ("obama2.jpg", "biden.jpg"))
     assert _cosine(obama, obama2) > 0.5
     assert _cosine(obama, biden) < 0.3

@@ -19,7 +19,10 @@ Enrol = Callable[..., Person]
 
 def _found(collection: Collection, *seeds: int | None, **options: object) -> list[list[str]]:
     result = identification.identify(
-        fakes.photo(*seeds, variation=9), collection=collection, actor=STAFF, **options  # type: ignore[arg-type]
+        fakes.photo(*seeds, variation=9),
+        collection=collection,
+        actor=STAFF,
+        **options,  # type: ignore[arg-type]
     )
     return [[candidate.person.name for candidate in face.candidates] for face in result.faces]
 
@@ -71,7 +74,9 @@ def test_an_erased_person_is_never_returned_even_while_still_indexed(
     index = get_index()
     monkeypatch.setattr(index._engines["fake/1"], "catch_up", lambda: None)  # an index that hears nothing
     erasure.erase(person, actor=STAFF)
-    assert index.nearest(fakes_vector(1), collection_id=collection.pk, engine="fake/1", limit=1) == [[person.pk]]
+    assert index.nearest(fakes_vector(1), collection_id=collection.pk, engine="fake/1", limit=1) == [
+        [person.pk]
+    ]
     assert _found(collection, 1, include_below=True) == [[]]
 
 
@@ -119,7 +124,9 @@ def test_the_best_photo_of_a_candidate_is_named(collection: Collection, enrolled
     result = identification.identify(fakes.photo(1, variation=2), collection=collection, actor=STAFF)
     best = Template.objects.get(photo=result.faces[0].candidates[0].photo_id)
     assert best.person == person
-    assert best.photo.sha256 == enrolment.submit(person, fakes.photo(1, variation=2), actor=STAFF).photo.sha256
+    assert (
+        best.photo.sha256 == enrolment.submit(person, fakes.photo(1, variation=2), actor=STAFF).photo.sha256
+    )
 
 
 def test_faces_beyond_max_faces_are_skipped_and_say_so(collection: Collection) -> None:
@@ -133,7 +140,10 @@ def test_a_dark_face_is_skipped_with_its_reason_unless_quality_is_none(collectio
     result = identification.identify(probe, collection=collection, actor=STAFF)
     assert result.faces == []
     assert "LOW_BRIGHTNESS" in [reason.code for _, reasons in result.photo.skipped for reason in reasons]
-    assert len(identification.identify(probe, collection=collection, actor=STAFF, quality_level="none").faces) == 1
+    assert (
+        len(identification.identify(probe, collection=collection, actor=STAFF, quality_level="none").faces)
+        == 1
+    )
 
 
 def test_the_collections_own_threshold_holds_unless_the_request_has_one(
@@ -174,7 +184,9 @@ def test_two_photos_are_compared_face_by_face(db: None) -> None:
     assert [score.match for score in result.scores] == [False, True]
 
 
-def test_the_audit_of_a_search_holds_ids_and_no_name_or_vector(collection: Collection, enrolled: Enrol) -> None:
+def test_the_audit_of_a_search_holds_ids_and_no_name_or_vector(
+    collection: Collection, enrolled: Enrol
+) -> None:
     person = enrolled(1)
     identification.identify(fakes.photo(1), collection=collection, actor=STAFF)
     event = AuditEvent.objects.get(action="photo.identified")

@@ -49,7 +49,9 @@ def _vectors(count: int, seed: int = 0, dimension: int = 64) -> np.ndarray:
     return unit(np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32))
 
 
-def _nearest(index: TemplateIndex, probes: np.ndarray, collection: Collection, limit: int = 5) -> list[list[Any]]:
+def _nearest(
+    index: TemplateIndex, probes: np.ndarray, collection: Collection, limit: int = 5
+) -> list[list[Any]]:
     return index.nearest(probes, collection_id=collection.pk, engine=ENGINE, limit=limit)
 
 
@@ -79,7 +81,9 @@ def test_no_probe_has_no_answer(index: TemplateIndex, put: Put, collection: Coll
     assert _nearest(index, _vectors(0), collection) == []
 
 
-def test_a_changed_template_replaces_the_old_one(index: TemplateIndex, put: Put, collection: Collection) -> None:
+def test_a_changed_template_replaces_the_old_one(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
     first, second, other = _vectors(3)
     person = put(first)
     stays = put(other)
@@ -112,7 +116,9 @@ def test_a_suspended_person_is_not_proposed(index: TemplateIndex, put: Put, coll
     assert _nearest(index, _vectors(1), collection) == [[]]
 
 
-def test_collections_and_engines_are_kept_apart(index: TemplateIndex, put: Put, collection: Collection) -> None:
+def test_collections_and_engines_are_kept_apart(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
     other = Collection.objects.create(name="other")
     here, there = put(_vectors(1)[0]), put(_vectors(1)[0], into=other)
     assert _nearest(index, _vectors(1), collection) == [[here.pk]]

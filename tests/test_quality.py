@@ -9,7 +9,15 @@ from people.engines.base import Box, DetectedFace
 from people.quality import LEVELS, Measures, judge, measure, visible_share
 
 GOOD = Measures(
-    size=200, sharpness=0.8, brightness=0.5, contrast=0.4, visible=1.0, confidence=0.95, yaw=2, roll=0, pitch=3
+    size=200,
+    sharpness=0.8,
+    brightness=0.5,
+    contrast=0.4,
+    visible=1.0,
+    confidence=0.95,
+    yaw=2,
+    roll=0,
+    pitch=3,
 )
 FRONTAL = {
     "left_eye": (40.0, 50.0), "right_eye": (72.0, 50.0), "nose": (56.0, 71.0),
@@ -55,12 +63,12 @@ def test_each_fault_is_named_with_what_was_measured_and_what_is_required(
 
 
 def test_a_stricter_level_accepts_no_more_than_a_looser_one() -> None:
-    random = np.random.default_rng(5)
+    draw = np.random.default_rng(5).uniform
     for _ in range(300):
         measures = Measures(
-            size=random.uniform(0, 200), sharpness=random.uniform(0, 1), brightness=random.uniform(0, 1),
-            contrast=random.uniform(0, 0.6), visible=random.uniform(0.3, 1), confidence=random.uniform(0.5, 1),
-            yaw=random.uniform(-80, 80), roll=0, pitch=random.uniform(-60, 60),
+            size=draw(0, 200), sharpness=draw(0, 1), brightness=draw(0, 1),
+            contrast=draw(0, 0.6), visible=draw(0.3, 1), confidence=draw(0.5, 1),
+            yaw=draw(-80, 80), roll=0, pitch=draw(-60, 60),
         )  # fmt: skip
         refused = [bool(judge(measures, level)) for level in ("low", "auto", "medium", "high")]
         assert refused == sorted(refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -166,8 +167,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 # The engine and the index are replaceable parts: BACKEND + OPTIONS, as in Django's own settings.
-FACE_ENGINE = {"BACKEND": "people.engines.onnx.OnnxEngine", "OPTIONS": {}}
-TEMPLATE_INDEX = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
+FACE_ENGINE: dict[str, Any] = {"BACKEND": "people.engines.onnx.OnnxEngine", "OPTIONS": {}}
+TEMPLATE_INDEX: dict[str, Any] = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
 # Compute threads that one process owns; gunicorn's and Celery's processes multiply it.
 FACEREC_THREADS = env.int("FACEREC_THREADS", default=1)
 

@@ -24,7 +24,9 @@ def get_index() -> TemplateIndex:
 
 @lru_cache(maxsize=1)
 def _build() -> TemplateIndex:
-    index: TemplateIndex = import_string(settings.TEMPLATE_INDEX["BACKEND"])(**settings.TEMPLATE_INDEX["OPTIONS"])
+    index: TemplateIndex = import_string(settings.TEMPLATE_INDEX["BACKEND"])(
+        **settings.TEMPLATE_INDEX["OPTIONS"]
+    )
     return index
 
 

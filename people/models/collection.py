@@ -17,7 +17,9 @@ class Collection(GuardedModel):
     """A gallery: people in one are never compared with people in another."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=255, unique=True, validators=[validate_key], help_text="Used in API URLs.")
+    name = models.CharField(
+        max_length=255, unique=True, validators=[validate_key], help_text="Used in API URLs."
+    )
     description = models.TextField(blank=True, max_length=1000)
     requires_consent = models.BooleanField(
         default=False, help_text="Enrol and identify only people whose consent is recorded and valid."
@@ -53,7 +55,9 @@ class Collection(GuardedModel):
         constraints = [
             models.CheckConstraint(
                 condition=(
-                    Q(fpir=None, fmr=None) | Q(fpir=None, min_similarity=None) | Q(fmr=None, min_similarity=None)
+                    Q(fpir=None, fmr=None)
+                    | Q(fpir=None, min_similarity=None)
+                    | Q(fmr=None, min_similarity=None)
                 ),
                 name="collection_has_one_threshold",
                 violation_error_message="Set one of fpir, fmr and min_similarity only.",

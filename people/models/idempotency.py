@@ -16,7 +16,9 @@ class IdempotentAnswer(models.Model):
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["actor", "key"], name="idempotency_key_is_unique_an_actor")]
+        constraints = [
+            models.UniqueConstraint(fields=["actor", "key"], name="idempotency_key_is_unique_an_actor")
+        ]
 
     def __str__(self) -> str:
         return f"Answer {self.pk}"

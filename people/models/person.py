@@ -28,7 +28,9 @@ class PersonQuerySet(GuardedQuerySet["Person"]):
         consented = models.Q(consent_given_at__lte=now) & (
             models.Q(consent_expires_at=None) | models.Q(consent_expires_at__gt=now)
         )
-        return self.filter(models.Q(collection__requires_consent=False) | consented, status=Person.Status.ACTIVE)
+        return self.filter(
+            models.Q(collection__requires_consent=False) | consented, status=Person.Status.ACTIVE
+        )
 
 
 class Person(GuardedModel):

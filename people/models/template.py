@@ -28,7 +28,9 @@ class Template(GuardedModel):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     photo = models.ForeignKey(Photo, on_delete=models.PROTECT, related_name="templates")
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="templates")
-    engine = models.CharField(max_length=100, help_text="Name and version; vectors of two are never compared.")
+    engine = models.CharField(
+        max_length=100, help_text="Name and version; vectors of two are never compared."
+    )
     vector = models.BinaryField(help_text="(d,) float32 of unit length.")
     box = models.JSONField(help_text="left, top, width, height in pixels of the photo as kept.")
     landmarks = models.JSONField()
@@ -39,7 +41,9 @@ class Template(GuardedModel):
     objects = GuardedQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["photo", "engine"], name="template_is_one_a_photo_and_engine")]
+        constraints = [
+            models.UniqueConstraint(fields=["photo", "engine"], name="template_is_one_a_photo_and_engine")
+        ]
         indexes = [models.Index(fields=["person", "engine"])]
 
     def __str__(self) -> str:
@@ -58,7 +62,9 @@ class MeanTemplate(GuardedModel):
     objects = GuardedQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["person", "engine"], name="mean_is_one_a_person_and_engine")]
+        constraints = [
+            models.UniqueConstraint(fields=["person", "engine"], name="mean_is_one_a_person_and_engine")
+        ]
         indexes = [models.Index(fields=["collection", "engine"])]
 
     def __str__(self) -> str:
