@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from people.engines import registry
+from people.engines import ONNX_ENGINE, registry
 from people.engines.registry import Archives, Entry, FetchFailed, Source, fetch, fetch_all
 from people.errors import ModelMissing
 from people.management.commands.fetch_models import Command
@@ -213,11 +213,13 @@ def test_a_missing_model_names_the_command_that_fetches_it(settings, tmp_path: P
         registry.model_path("yunet")
 
 
-def test_the_check_is_silent_when_the_models_are_there() -> None:
+def test_the_check_is_silent_when_the_models_are_there(settings) -> None:
+    settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE}
     assert registry.check_models() == []
 
 
 def test_the_check_reports_models_that_are_missing_or_cut_short(settings, tmp_path: Path) -> None:
+    settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE}
     settings.FACEREC_MODELS_DIR = tmp_path
     (tmp_path / registry.entries("models")["yunet"].file).write_bytes(b"short")
     found = registry.check_models()

@@ -5,6 +5,7 @@ Importing this package imports no computing library; building an engine does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
@@ -30,7 +31,7 @@ def get_engine() -> FaceEngine:
     global _engine
     with _lock:
         if _engine is None:
-            configured = settings.FACE_ENGINE
+            configured: Mapping[str, Any] = settings.FACE_ENGINE
             _engine = build_engine(configured["BACKEND"], **configured.get("OPTIONS", {}))
         return _engine
 

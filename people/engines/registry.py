@@ -105,8 +105,9 @@ def check_models(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
 
     Reads sizes only, so that a process starts quickly; `manage.py fetch_models` compares the hashes.
     """
-    backend, options = settings.FACE_ENGINE["BACKEND"], settings.FACE_ENGINE.get("OPTIONS", {})
-    if backend_path(backend) != ONNX_ENGINE:
+    configured: Mapping[str, Any] = settings.FACE_ENGINE
+    options = configured.get("OPTIONS", {})
+    if backend_path(configured["BACKEND"]) != ONNX_ENGINE:
         return []
     found: list[checks.CheckMessage] = []
     for needed in (options.get("detector", DETECTOR), options.get("recogniser", RECOGNISER)):
