@@ -10,6 +10,7 @@ from pathlib import Path
 import face_recognition
 import numpy as np
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from PIL import Image
 
@@ -32,8 +33,9 @@ def onnx() -> OnnxEngine:
 
 
 @pytest.fixture(scope="module")
-def images(samples: Path) -> dict[str, RGBImage]:
-    return {name: np.array(Image.open(samples / name).convert("RGB")) for name in PHOTOS}
+def images() -> dict[str, RGBImage]:
+    folder = Path(settings.FACEREC_SAMPLES_DIR)
+    return {name: np.array(Image.open(folder / name).convert("RGB")) for name in PHOTOS}
 
 
 def template(engine: FaceEngine, image: RGBImage, face: DetectedFace) -> np.ndarray:

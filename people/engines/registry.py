@@ -36,14 +36,14 @@ Progress = Callable[[str], None]
 """Is told one line at a time."""
 
 
-class FetchFailed(FacerecError):  # noqa: N818 - errors are named for what happened
+class FetchFailed(FacerecError):
     """No source of a file gave the bytes that the registry names."""
 
     code = "fetch_failed"
     message = "A file could not be fetched from any of its sources."
 
 
-class SourceFailed(Exception):  # noqa: N818
+class SourceFailed(Exception):
     """One source did not give the file; the next one may."""
 
 
