@@ -30,7 +30,9 @@ class Command(BaseCommand):
             user.save()
             key, text = ApiKey.issue(label="first key", scopes=SCOPES)
             audit.record("user.password_set", actor=COMMAND, object_id=user.pk)
-            audit.record("api_key.issued", actor=COMMAND, object_id=key.prefix, details={"scopes": list(SCOPES)})
+            audit.record(
+                "api_key.issued", actor=COMMAND, object_id=key.prefix, details={"scopes": list(SCOPES)}
+            )
         self.stdout.write(f"admin user: {user.username}")
         self.stdout.write(f"admin password: {password}")
         self.stdout.write(f"api key: {text}")

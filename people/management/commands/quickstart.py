@@ -20,7 +20,9 @@ ENROLLED = ("obama", "obama2", "biden", "astronaut")
 
 
 class Command(BaseCommand):
-    help = "Fetch models and samples, migrate, and on the first run create an administrator, a key and a sample."
+    help = (
+        "Fetch models and samples, migrate, and on the first run create an administrator, a key and a sample."
+    )
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,0 +1,106 @@
+"""The whole service as real processes, in a folder of its own: gunicorn, Celery worker, one database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    url: str
+    folder: Path
+    password: str
+    key: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[Service]:
+    """Start web (two workers) and worker processes, wait until they answer, and stop them at the end."""
+    port = _free_port()
+    variables = {
+        **os.environ,
+        "ENVIRONMENT": "development",
+        "DJANGO_SETTINGS_MODULE": "tests.settings_processes",
+        "FACEREC_VAR_DIR": str(folder),
+        "FACEREC_MODELS_DIR": os.environ.get("FACEREC_MODELS_DIR", str(ROOT / "var" / "models")),
+        "FACEREC_SAMPLES_DIR": os.environ.get("FACEREC_SAMPLES_DIR", str(ROOT / "var" / "samples")),
+        "PORT": str(port),
+        "PYTHONPATH": str(ROOT),
+        **environment,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    run = [sys.executable, "manage.py"]
+    subprocess.run([*run, "migrate", "--verbosity", "0"], cwd=ROOT, env=variables, check=True)
+    made = subprocess.run(
+        [*run, "new_credentials"], cwd=ROOT, env=variables, check=True, capture_output=True, text=True
+    )
+    lines = dict(line.split(": ", 1) for line in made.stdout.splitlines() if ": " in line)
+    binaries = Path(sys.executable).parent
+    commands = {
+        "web": [binaries / "gunicorn", "--config", "facerec_site/gunicorn.conf.py", "facerec_site.wsgi"],
+        "worker": [
+            binaries / "celery", "--app", "facerec_site.celery", "worker", "--beat",
+            "--concurrency", "1", "--loglevel", "WARNING",
+        ],
+    }  # fmt: skip
+    processes = []
+    try:
+        for name, command in commands.items():
+            with (folder / f"{name}.log").open("ab") as log:
+                processes.append(
+                    subprocess.Popen(
+                        [str(part) for part in command],
+                        cwd=ROOT,
+                        env=variables,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )  # fmt: skip
+                )
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_ready(url, folder)
+        yield Service(url, folder, lines["admin password"], lines["api key"])
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _wait_until_ready(url: str, folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(f"{url}/ready", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError((folder / "web.log").read_text()[-3000:])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

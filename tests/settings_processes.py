@@ -1,0 +1,8 @@
+"""Development as it is, with the synthetic engine when FACEREC_TEST_FAKE_ENGINE is set."""
+
+import os
+
+from facerec_site.settings.development import *  # noqa: F403
+
+if os.environ.get("FACEREC_TEST_FAKE_ENGINE"):
+    FACE_ENGINE = {"BACKEND": "tests.fakes.FakeEngine", "OPTIONS": {}}
