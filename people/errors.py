@@ -121,3 +121,10 @@ class NotEnrolled(FacerecError):
 class ProcessingFailed(PhotoRejected):
     code, status = "processing_failed", 503
     message = "The photo could not be processed after several tries. Send it again, or ask the operator."
+
+
+def refusal(rejection: Mapping[str, Any]) -> PhotoRejected:
+    """Return the error that a stored rejection (code, detail and further members) was made from."""
+    kinds = {kind.code: kind for kind in PhotoRejected.__subclasses__()}
+    extra = {name: value for name, value in rejection.items() if name not in ("code", "detail")}
+    return kinds.get(str(rejection.get("code")), PhotoRejected)(rejection.get("detail"), extra=extra)

@@ -90,6 +90,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    source_photo: PhotoFaces
     source: ExtractedFace
     target: PhotoFaces
     threshold: Threshold
@@ -202,7 +203,7 @@ def compare(
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
     scores = [_score(float(other @ probe), threshold, calibration) for other in others]
     audit.record("photos.compared", actor=actor, details={"matches": sum(score.match for score in scores)})
-    return Comparison(ours.faces[0], theirs, threshold, scores)
+    return Comparison(ours, ours.faces[0], theirs, threshold, scores)
 
 
 def collection_choice(collection: Collection) -> ThresholdChoice:

@@ -1,0 +1,101 @@
+"""Idempotency-Key: the same request sent twice is done once, and answered the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from people.api.authentication import actor
+from people.errors import IdempotencyConflict, IdempotencyInProgress
+from people.models import IdempotentAnswer, Person
+
+KEPT_FOR = timedelta(hours=24)
+ABANDONED_AFTER = timedelta(seconds=60)
+"""An answer that is not there by then belongs to a process that died."""
+_KEPT_HEADERS = ("Location", "Preference-Applied")
+
+
+def once(
+    request: Request, work: Callable[[], Response], person_id: Callable[[Response], UUID | str | None]
+) -> Response:
+    """Do `work`, or give the stored answer of the request that bore the same key.
+
+    `person_id` tells whom an answer is about, so that it is erased with them.
+    Raises IdempotencyConflict or IdempotencyInProgress.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return work()
+    if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+        raise serializers.ValidationError({"Idempotency-Key": "Use 1 to 255 printable ASCII characters."})
+    row = _claim(actor(request).label, key, _hash(request))
+    if row.status is not None:
+        headers = {**row.headers, "Idempotent-Replayed": "true"}
+        return Response(row.body, status=row.status, headers=headers)
+    try:
+        response = work()
+    except BaseException:
+        # an error's answer depends on nothing stored: the request may be sent again as it is
+        row.delete()
+        raise
+    about = person_id(response)
+    with transaction.atomic():
+        if about is not None and not Person.objects.select_for_update().filter(pk=about).exists():
+            row.delete()  # erased already: nothing of them may be kept
+            return response
+        IdempotentAnswer.objects.filter(pk=row.pk).update(
+            status=response.status_code,
+            headers={name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers},
+            body=response.data,
+            person_id=about,
+        )
+    return response
+
+
+def _claim(who: str, key: str, request_hash: str) -> IdempotentAnswer:
+    now = timezone.now()
+    mine = IdempotentAnswer.objects.filter(actor=who, key=key)
+    mine.filter(created_at__lt=now - KEPT_FOR).delete()
+    mine.filter(status=None, created_at__lt=now - ABANDONED_AFTER).delete()
+    try:
+        with transaction.atomic():
+            return IdempotentAnswer.objects.create(actor=who, key=key, request_hash=request_hash)
+    except IntegrityError:
+        row = mine.first()
+    if row is None:
+        raise IdempotencyInProgress
+    if row.request_hash != request_hash:
+        raise IdempotencyConflict
+    if row.status is None:
+        raise IdempotencyInProgress
+    return row
+
+
+def _hash(request: Request) -> str:
+    """Hash what was asked for. The parts of a multipart body, since their boundary differs each time."""
+    content = [request.method, request.get_full_path(), _plain(request.data)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UploadedFile):
+        value.seek(0)
+        digest = hashlib.sha256(value.read()).hexdigest()
+        value.seek(0)
+        return digest
+    if hasattr(value, "lists"):
+        return {name: [_plain(one) for one in many] for name, many in value.lists()}
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return value

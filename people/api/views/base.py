@@ -1,0 +1,55 @@
+"""What all views share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.http import Http404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from people.api.problems import request_id_of
+from people.models import ApiKey, Collection, Person
+
+
+class ApiView(APIView):
+    """A view names the scopes that each of its methods needs in `scopes`."""
+
+    scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if window := getattr(request._request, "rate_window", None):
+            for name, value in window.headers().items():
+                response[name] = value
+        # answers hold personal data: no cache on the way may keep them
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def may_be_in(self) -> Collection | None:
+        """Return the only collection that the key is for, or None when it is for all."""
+        key = self.request.auth
+        return key.collection if isinstance(key, ApiKey) else None
+
+    def collection(self, name: str) -> Collection:
+        """Return the collection of this name. Raises Http404, also when the key is for another."""
+        only = self.may_be_in()
+        found = Collection.objects.filter(name=name).first()
+        if found is None or (only is not None and only.pk != found.pk):
+            raise Http404
+        return found
+
+    def person(self, collection: str, person: UUID) -> Person:
+        """Return the person of this id in this collection. Raises Http404."""
+        home = self.collection(collection)
+        found = Person.objects.filter(collection=home, pk=person).first()
+        if found is None:
+            raise Http404
+        found.collection = home
+        return found
+
+    def answer(self, content: Mapping[str, Any]) -> Response:
+        return Response({"request_id": request_id_of(self.request._request), **content})
