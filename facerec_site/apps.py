@@ -4,7 +4,7 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class FacerecAdminConfig(AdminConfig):
-    default_site = "people.admin.site.FacerecAdminSite"
+    default_site = "facerec_site.admin.FacerecAdminSite"
 
     def ready(self) -> None:
         super().ready()

@@ -84,6 +84,15 @@ def encode(image: RGBImage) -> bytes:
     return buffer.getvalue()
 
 
+def preview(image: RGBImage, long_side: int) -> bytes:
+    """Return the photo as a JPEG of at most `long_side` pixels, to be shown."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((long_side, long_side))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
 def thumbnail(image: RGBImage, box: Box, side: int) -> bytes:
     """Return a square JPEG of `side` pixels of the face at `box` with a margin round it."""
     half = max(box.width, box.height) * (0.5 + THUMBNAIL_MARGIN)

@@ -21,7 +21,7 @@ GOOD = photo_samples.good()
 def _corners(image: np.ndarray) -> list[tuple[int, ...]]:
     height, width = image.shape[:2]
     points = [(height // 4, width // 4), (height // 4, 3 * width // 4), (3 * height // 4, width // 4)]
-    return [tuple(int(round(value / 255)) for value in image[y, x]) for y, x in points]
+    return [tuple(round(value / 255) for value in image[y, x]) for y, x in points]
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from people import audit
+from people.admin.base import AuditedAdmin, staff
+from people.admin.generics import ModelFormOf
+from people.models import ApiKey
+from people.models.api_key import SCOPES
+
+_MEANINGS = {
+    "detect": "detect — find and compare faces, no collection",
+    "identify": "identify — search and verify people",
+    "enrol": "enrol — add and change people and photos",
+    "manage": "manage — collections",
+    "erase": "erase — erase people",
+}
+
+
+class ApiKeyForm(ModelFormOf[ApiKey]):
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, _MEANINGS[scope]) for scope in SCOPES], widget=forms.CheckboxSelectMultiple
+    )
+    expires_at = forms.DateTimeField(
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text="Empty: never. Time in UTC.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("label", "scopes", "collection", "rate", "expires_at")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(AuditedAdmin):
+    form = ApiKeyForm
+    list_display = ("label", "shown_prefix", "shown_scopes", "collection", "rate", "expires_at", "state")
+    list_select_related = ("collection",)
+    search_fields = ("label", "prefix")
+    actions = ("revoke",)
+
+    @admin.display(description="Key")
+    def shown_prefix(self, row: ApiKey) -> str:
+        return f"frk_{row.prefix}_…"
+
+    @admin.display(description="Scopes")
+    def shown_scopes(self, row: ApiKey) -> str:
+        return ", ".join(row.scopes)
+
+    @admin.display(description="State")
+    def state(self, row: ApiKey) -> str:
+        if row.revoked_at:
+            return "revoked"
+        return "valid" if row.is_valid() else "expired"
+
+    @admin.action(description="Revoke the selected keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        with transaction.atomic():
+            for key in queryset.filter(revoked_at=None):
+                ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
+                audit.record("api_key.revoked", actor=staff(request), object_id=key.prefix)
+                messages.success(request, f"{key} is revoked: it opens nothing from now on.")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # revoked keys stay, so that the audit's prefixes can be looked up
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Issue a key and show it in this one answer: it is nowhere else, not even in the session."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ApiKeyForm(request.POST or None)
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form}
+        if request.method != "POST" or not form.is_valid():
+            return TemplateResponse(request, "people/key_form.html", {**context, "title": "Issue an API key"})
+        with transaction.atomic():
+            key, text = ApiKey.issue(**{name: form.cleaned_data[name] for name in ApiKeyForm.Meta.fields})
+            audit.record(
+                "api_key.issued", actor=staff(request), object_id=key.prefix, details={"scopes": key.scopes}
+            )
+        response = TemplateResponse(
+            request, "people/key_shown.html", {**context, "title": "The key", "key": key, "text": text}
+        )
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            obj.save()
+            audit.record("api_key.changed", actor=staff(request), object_id=obj.prefix)

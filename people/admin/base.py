@@ -1,0 +1,51 @@
+"""What the admin's pages share: who acts, and deletion that goes through the acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from people.actors import Actor
+from people.admin.generics import ModelAdminOf
+
+
+def staff(request: HttpRequest) -> Actor:
+    """Return who acts, as the audit names them."""
+    return Actor(f"user:{request.user.pk}")
+
+
+class AuditedAdmin(ModelAdminOf[Any]):
+    """An admin whose history is the audit.
+
+    Django's own log keeps the text of every object, here the names of people, after they are erased.
+    """
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any: ...
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any: ...
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any: ...
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return redirect(
+            f"{reverse('admin:people_auditevent_changelist')}?{urlencode({'object_id': object_id})}"
+        )
+
+
+class ReadOnlyAdmin(AuditedAdmin):
+    """Rows that are looked at and never changed by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
