@@ -18,7 +18,7 @@ from people import audit, extraction, outbox, photos, quality
 from people.actors import WORKER, Actor
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id, get_engine
-from people.engines.base import Box, FaceEngine, Vectors
+from people.engines.base import FaceEngine, Vectors
 from people.errors import ConsentMissing, PhotoRejected, PoorQuality
 from people.indexes import get_index
 from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
@@ -158,44 +158,27 @@ def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
         )  # fmt: skip
 
 
-def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
-    """Enrol the face at `box` of a photo that was refused, say because it shows several."""
-    with transaction.atomic():
-        refused = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED)
-        choice = [box.left, box.top, box.width, box.height]
-        if not refused.update(
-            status=Photo.Status.PENDING, face_choice=choice, rejection=None, decided_at=None
-        ):
-            return
-        outbox.enrol_photo(photo.pk)
-        audit.record(
-            "photo.face_chosen", actor=actor, collection_id=photo.person.collection_id, object_id=photo.pk
-        )
+def choose_face(photo: Photo, box: Sequence[float], *, actor: Actor) -> None:
+    """Enrol the face at `box` [left, top, width, height] of a photo that was refused.
 
-
-def choose_face(photo: Photo, box: Sequence[float], *, actor: Actor) -> bool:
-    """Have a rejected photo enrolled again, for the face at `box` [left, top, width, height] in pixels.
-
-    Return False when the photo is gone or no longer rejected. Raises ConsentMissing.
+    Raises ConsentMissing.
     """
     with transaction.atomic():
-        people = Person.objects.select_for_update(of=("self",)).select_related("collection")
-        person = people.filter(pk=photo.person_id).first()
+        person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
         if person is None:
-            return False
+            return
         if person.collection.requires_consent and not person.has_consent():
             raise ConsentMissing
-        changed = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED).update(
-            face_choice=list(box), status=Photo.Status.PENDING, rejection=None, decided_at=None
-        )
-        if not changed:
-            return False
+        refused = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED)
+        if not refused.update(
+            status=Photo.Status.PENDING, face_choice=list(box), rejection=None, decided_at=None
+        ):
+            return
         outbox.enrol_photo(photo.pk)
         audit.record(
             "photo.face_chosen", actor=actor, collection_id=person.collection_id, object_id=photo.pk,
             details={"person": str(person.pk)},
         )  # fmt: skip
-    return True
 
 
 def withdraw(photo: Photo, *, actor: Actor) -> None:

@@ -72,7 +72,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
                         stdout=log,
                         stderr=log,
                         start_new_session=True,
-                    )  # fmt: skip
+                    )
                 )
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, folder)

@@ -6,7 +6,7 @@ import os
 import secrets
 
 from .base import *  # noqa: F403
-from .base import FACEREC_VAR_DIR, env
+from .base import FACEREC_VAR_DIR, STATIC_ROOT, env
 
 
 def _local_secret_key() -> str:
@@ -25,4 +25,4 @@ SECRET_KEY = env("SECRET_KEY", default="") or _local_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 # No collectstatic to run first.
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ os.environ.setdefault("FACEREC_SAMPLES_DIR", str(_checkout_var / "samples"))
 os.environ.setdefault("FACEREC_VAR_DIR", tempfile.mkdtemp(prefix="facerec-test-"))
 
 from .base import *  # noqa: E402, F403
-from .base import DATABASES, FACEREC_VAR_DIR  # noqa: E402
+from .base import DATABASES, FACEREC_VAR_DIR, STATIC_ROOT  # noqa: E402
 
 SECRET_KEY = "only-for-tests"  # noqa: S105
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
@@ -23,3 +23,4 @@ DATABASES["default"]["TEST"] = {"NAME": FACEREC_VAR_DIR / "test.sqlite3"}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 # Synthetic photos; tests of the real engine ask for it.
 FACE_ENGINE = {"BACKEND": "tests.fakes.FakeEngine", "OPTIONS": {}}
+STATIC_ROOT.mkdir(parents=True)

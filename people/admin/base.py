@@ -33,9 +33,7 @@ class AuditedAdmin(ModelAdminOf[Any]):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        return redirect(
-            f"{reverse('admin:people_auditevent_changelist')}?{urlencode({'object_id': object_id})}"
-        )
+        return redirect(f"{reverse('admin:people_auditevent_changelist')}?{urlencode({'q': object_id})}")
 
 
 class ReadOnlyAdmin(AuditedAdmin):

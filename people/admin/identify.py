@@ -1,115 +1,80 @@
-"""The page "Identify a photo". The probe is never kept: it goes back to the browser inside the page."""
+"""The page "Identify a photo"."""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from django import forms
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from PIL import Image
 
 from people import identification, photos
-from people.admin.base import actor_of
-from people.admin.figures import Mark, mark
-from people.admin.photo_views import may_see_people
-from people.admin.uploads import ACCEPT
+from people.admin.base import staff
+from people.admin.figures import Figure, Mark
 from people.errors import FacerecError
+from people.extraction import box_json
 from people.identification import Identification, IdentifiedFace
 from people.models import Collection
 from people.quality import LEVELS
 
-PREVIEW_PX = 1200
-"""The longer side of the picture in the answer."""
+PREVIEW_SIDE = 1280
+_KINDS = {"match": "good", "ambiguous": "unsure", "no_match": "poor"}
 
 
 class IdentifyForm(forms.Form):
     photo = forms.FileField(
-        allow_empty_file=True,  # the act says what is wrong with it
-        widget=forms.FileInput(attrs={"accept": ACCEPT, "class": "photos-input"}),
-        help_text="JPEG, PNG, WebP or HEIC, up to 10 MB. It is not kept.",
+        widget=forms.ClearableFileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
+        help_text="It is searched and not kept.",
     )
     collection = forms.ModelChoiceField(Collection.objects.all(), empty_label=None)
-    quality_level = forms.ChoiceField(
-        choices=[(level, level) for level in LEVELS],
-        initial="auto",
-        label="Quality",
-        help_text="Faces that are not as good as this are skipped.",
-    )
-    include_below = forms.BooleanField(
-        required=False, label="List the nearest people below the threshold too"
-    )
+    quality = forms.ChoiceField(choices=[(level, level) for level in LEVELS], initial="auto")
+    include_below = forms.BooleanField(required=False, label="List people below the threshold, too")
 
 
-@dataclass(frozen=True, slots=True)
-class ShownFace:
-    number: int
-    verdict: str
-    identified: IdentifiedFace
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An identification, ready to be drawn."""
-
-    result: Identification
-    picture: str
-    """A data: URI."""
-    marks: list[Mark]
-    faces: list[ShownFace]
-
-
-def identify_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Search the faces of one photo in one collection. `context` is the admin site's."""
-    if not may_see_people(request):
+def identify(request: HttpRequest) -> HttpResponse:
+    """Search every face of a photo and draw what was found."""
+    if not request.user.has_perm("people.view_person"):
         raise PermissionDenied
     form = IdentifyForm(request.POST or None, request.FILES or None)
-    shown = None
+    context: dict[str, Any] = {**admin.site.each_context(request), "title": "Identify a photo", "form": form}
     if request.method == "POST" and form.is_valid():
-        asked = dict(form.cleaned_data)
-        data = asked.pop("photo").read()
+        data = form.cleaned_data["photo"].read()
         try:
-            shown = _shown(identification.identify(data, actor=actor_of(request), **asked), data)
+            result = identification.identify(
+                data,
+                collection=form.cleaned_data["collection"],
+                actor=staff(request),
+                max_faces=50,
+                quality_level=form.cleaned_data["quality"],
+                include_below=form.cleaned_data["include_below"],
+            )
+            context |= {"result": result, "figure": _figure(data, result)}
         except FacerecError as error:
-            form.add_error("photo", error.message)
-    return TemplateResponse(
-        request,
-        "people/admin/identify.html",
-        {**context, "title": "Identify a photo", "form": form, "shown": shown},
+            messages.error(request, error.message)
+    response = TemplateResponse(request, "people/identify.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _figure(data: bytes, result: Identification) -> Figure:
+    shown = base64.b64encode(photos.preview(photos.decode(data), PREVIEW_SIDE)).decode()
+    marks = [Mark.at(box_json(one.face.face.box), _KINDS[one.decision], _label(one)) for one in result.faces]
+    marks += [Mark.at(box_json(face.face.box), "poor", "skipped") for face, _ in result.photo.skipped]
+    return Figure(
+        f"data:image/jpeg;base64,{shown}",
+        result.photo.width,
+        result.photo.height,
+        f"The photo, with {len(marks)} faces marked",
+        marks,
     )
 
 
-def _shown(result: Identification, data: bytes) -> Shown:
-    width, height = result.photo.width, result.photo.height
-    marks, faces = [], []
-    for number, one in enumerate(result.faces, 1):
-        verdict, kind = _verdict(one)
-        label = verdict
-        if one.decision == "match":
-            label = f"{verdict} {one.candidates[0].score.similarity:.1f}"
-        elif one.decision == "no_match":
-            label = "Nobody"
-        marks.append(mark(one.face.face.box, width, height, label=f"{number} · {label}", kind=kind))
-        faces.append(ShownFace(number, verdict, one))
-    for skipped, _ in result.photo.skipped:
-        marks.append(mark(skipped.face.box, width, height, label="Skipped", kind="skipped"))
-    return Shown(result, _picture(data), marks, faces)
-
-
-def _verdict(one: IdentifiedFace) -> tuple[str, str]:
-    if one.decision == "match":
-        return str(one.candidates[0].person), "match"
-    if one.decision == "ambiguous":
-        return " or ".join(str(candidate.person) for candidate in one.candidates[:2]), "ambiguous"
-    return "Nobody in this collection", "nobody"
-
-
-def _picture(data: bytes) -> str:
-    """Return the photo, upright and scaled, as a data: URI, so that it is stored nowhere."""
-    picture = Image.fromarray(photos.decode(data))
-    picture.thumbnail((PREVIEW_PX, PREVIEW_PX))
-    return f"data:image/jpeg;base64,{base64.b64encode(photos.encode(np.asarray(picture))).decode()}"
+def _label(one: IdentifiedFace) -> str:
+    if one.decision == "no_match":
+        return "nobody"
+    best = one.candidates[0]
+    sign = "? " if one.decision == "ambiguous" else ""
+    return f"{sign}{best.person} {best.score.similarity:.0f}"

@@ -121,12 +121,12 @@ class PersonAdmin(AuditedAdmin):
         try:
             submission = enrolment.submit(person, file.read(), actor=staff(request))
         except FacerecError as error:
-            messages.error(request, f"{file.name}: {error.message}")
+            messages.error(request, f"“{file.name}”: {error.message}")
         except Person.DoesNotExist:
-            messages.error(request, f"{file.name}: this person was erased meanwhile.")
+            messages.error(request, f"“{file.name}”: this person was erased meanwhile.")
         else:
             if not submission.created:
-                messages.warning(request, f"{file.name}: this person has this photo already.")
+                messages.warning(request, f"“{file.name}”: this person has this photo already.")
 
     def _photo_rows(self, person_id: str) -> list[dict[str, Any]]:
         try:

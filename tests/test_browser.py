@@ -1,0 +1,179 @@
+"""Staff's main job in a real browser, on real faces, against real processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.expected_conditions import presence_of_element_located as present
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.conftest import BROWSER, DRIVER
+from tests.service import Service, running
+
+pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
+SCREENSHOTS = os.environ.get("FACEREC_SCREENSHOTS")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture(params=[1280, 360])
+def browser(request: pytest.FixtureRequest) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--disable-dev-shm-usage", f"--window-size={request.param},1000",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=str(DRIVER)))
+    driver.set_window_size(request.param, 1000)
+    yield driver
+    driver.quit()
+
+
+class Staff:
+    """What a member of staff does, by what they see on the page."""
+
+    def __init__(self, driver: webdriver.Chrome, service: Service) -> None:
+        self.driver, self.service = driver, service
+        self.shots = 0
+
+    def opens(self, path: str) -> None:
+        self.driver.get(f"{self.service.url}{path}")
+        self.keeps_a_picture()
+
+    def keeps_a_picture(self) -> None:
+        if SCREENSHOTS:
+            self.shots += 1
+            width = self.driver.get_window_size()["width"]
+            self.driver.save_screenshot(str(Path(SCREENSHOTS) / f"{width}-{self.shots:02}.png"))
+
+    def find(self, selector: str, seconds: int = 20) -> WebElement:
+        return WebDriverWait(self.driver, seconds).until(present((By.CSS_SELECTOR, selector)))
+
+    def fills(self, name: str, text: str) -> None:
+        field = self.find(f"[name={name}]")
+        if field.get_attribute("type") != "file":
+            field.clear()
+        field.send_keys(text)
+
+    def presses(self, selector: str) -> None:
+        button = self.find(selector)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
+
+    def logs_in(self) -> None:
+        self.opens("/admin/")
+        self.fills("username", "admin")
+        self.fills("password", self.service.password)
+        self.presses("[type=submit]")
+        self.find("#user-tools")
+        self.keeps_a_picture()
+
+    def enrols(self, name: str, collection: str, *photos: Path) -> None:
+        self.opens("/admin/people/person/add/")
+        Select(self.find("[name=collection]")).select_by_visible_text(collection)
+        self.fills("name", name)
+        self.fills("photos", "\n".join(str(photo.resolve()) for photo in photos))
+        self.presses("[name=_save]")
+        for _ in range(60):
+            self.find("#photos .card")
+            verdicts = self.driver.find_elements(By.CSS_SELECTOR, "#photos .verdict.accepted")
+            if len(verdicts) == len(photos):
+                break
+            self.driver.implicitly_wait(0.5)
+        self.keeps_a_picture()
+        assert len(self.driver.find_elements(By.CSS_SELECTOR, "#photos .verdict.accepted")) == len(photos)
+        assert len(self.driver.find_elements(By.CSS_SELECTOR, "#photos .mark.good rect")) == len(photos)
+
+    def identifies(self, photo: Path, collection: str) -> list[str]:
+        """Return the headings of the result, one a face."""
+        self.opens("/admin/identify/")
+        self.fills("photo", str(photo.resolve()))
+        Select(self.find("[name=collection]")).select_by_visible_text(collection)
+        self.presses("form.identify [type=submit]")
+        self.find("section.result")
+        self.keeps_a_picture()
+        return [heading.text for heading in self.driver.find_elements(By.CSS_SELECTOR, ".result .card h3")]
+
+    def sees_no_sideways_scroll(self) -> None:
+        wide = self.driver.execute_script(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert wide <= 1
+
+
+def test_staff_enrol_identify_and_erase_people(
+    browser: webdriver.Chrome, service: Service, samples: Path
+) -> None:
+    staff = Staff(browser, service)
+    collection = f"office-{browser.get_window_size()['width']}"
+    staff.logs_in()
+    staff.opens("/admin/people/collection/add/")
+    staff.fills("name", collection)
+    staff.presses("[name=_save]")
+    staff.find(".messagelist .success")
+    staff.keeps_a_picture()
+
+    staff.enrols("Barack Obama", collection, samples / "obama.jpg", samples / "obama2.jpg")
+    staff.sees_no_sideways_scroll()
+    staff.enrols("Joe Biden", collection, samples / "biden.jpg")
+    staff.opens("/admin/people/person/")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#result_list img.face")) >= 2
+
+    assert staff.identifies(samples / "obama3.jpg", collection) == ["Face 1: Barack Obama"]
+    staff.sees_no_sideways_scroll()
+    label = staff.find(".result .mark.good text").get_attribute("textContent")
+    assert label is not None
+    assert label.startswith("Barack Obama ")
+    # the box lies on the face: in the upper part of a portrait, and inside it
+    box = staff.find(".result .mark.good rect")
+    left, top, width, height = (float(box.get_attribute(name) or 0) for name in ("x", "y", "width", "height"))
+    assert 300 < left + width / 2 < 1100
+    assert 100 < top + height / 2 < 900
+
+    assert staff.identifies(samples / "astronaut.png", collection) == ["Face 1: Nobody in this collection"]
+
+    staff.opens("/admin/people/person/?q=Obama")
+    browser.find_elements(By.CSS_SELECTOR, "#result_list th a")[0].click()
+    staff.presses(".deletelink")
+    staff.find("#content form [type=submit]")
+    staff.keeps_a_picture()
+    staff.presses("#content form [type=submit]")
+    staff.find(".messagelist .info")
+    staff.keeps_a_picture()
+    assert staff.identifies(samples / "obama3.jpg", collection) == ["Face 1: Nobody in this collection"]
+
+
+def test_a_new_api_key_is_shown_once_and_opens_the_api(browser: webdriver.Chrome, service: Service) -> None:
+    staff = Staff(browser, service)
+    staff.logs_in()
+    staff.opens("/admin/people/apikey/add/")
+    staff.fills("label", "door")
+    staff.presses("form.identify [type=submit]")
+    staff.keeps_a_picture()
+    if not browser.find_elements(By.CSS_SELECTOR, "input.key"):
+        staff.presses("[name=scopes][value=detect]")
+        staff.presses("form.identify [type=submit]")
+    key = staff.find("input.key").get_attribute("value")
+    staff.keeps_a_picture()
+    answer = requests.get(
+        f"{service.url}/api/v1/engine/", headers={"Authorization": f"Bearer {key}"}, timeout=10
+    )
+    assert answer.status_code == 200
+    staff.opens("/admin/people/apikey/")
+    assert str(key) not in browser.page_source
+    staff.opens("/admin/people/auditevent/")
+    assert "api_key.issued" in browser.page_source
