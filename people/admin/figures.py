@@ -17,6 +17,10 @@ class Mark:
     kind: str
     label: str = ""
 
+    @property
+    def right(self) -> float:
+        return self.left + self.width
+
     @classmethod
     def at(cls, box: Mapping[str, float], kind: str, label: str = "") -> Mark:
         return cls(box["left"], box["top"], box["width"], box["height"], kind, label)
@@ -29,6 +33,11 @@ class Figure:
     height: int
     description: str
     marks: Sequence[Mark]
+
+    @property
+    def half_width(self) -> float:
+        """From here on, a label is written towards the left, so that it stays inside."""
+        return self.width / 2
 
     @property
     def text_size(self) -> float:

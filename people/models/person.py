@@ -66,6 +66,7 @@ class Person(GuardedModel):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        verbose_name_plural = "people"
         constraints = [
             models.UniqueConstraint(
                 fields=["collection", "external_id"],
