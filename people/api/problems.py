@@ -91,10 +91,7 @@ def _translated(error: Exception) -> Exception:
             return Conflict(" ".join(error.messages))
         fields = error.message_dict if hasattr(error, "error_dict") else {NON_FIELD_ERRORS: error.messages}
         return exceptions.ValidationError(
-            {
-                name.strip("_") if name == NON_FIELD_ERRORS else name: messages
-                for name, messages in fields.items()
-            }
+            {"request" if name == NON_FIELD_ERRORS else name: messages for name, messages in fields.items()}
         )
     if isinstance(error, IntegrityError):
         return Conflict("Somebody stored the same at the same time. Read it again.")

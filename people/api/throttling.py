@@ -54,6 +54,8 @@ class KeyRateThrottle(BaseThrottle):
     """Let each key make as many requests as its rate says."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
+        if request.user is None:  # the API's description, which everybody may read
+            return True
         key = request.auth
         if isinstance(key, ApiKey):
             self.window = count(f"key:{key.prefix}", key.rate)

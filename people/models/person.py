@@ -71,6 +71,7 @@ class Person(GuardedModel):
             models.UniqueConstraint(
                 fields=["collection", "external_id"],
                 name="person_external_id_is_unique_in_collection",
+                violation_error_code="unique",
                 violation_error_message="Somebody in this collection has this external_id already.",
             )
         ]

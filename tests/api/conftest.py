@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
+
+from people.models import ApiKey, Collection
+from people.models.api_key import SCOPES
+
+Answer = Any
+
+
+class Program(APIClient):
+    """A program with an API key, which sends photos as multipart and everything else as JSON."""
+
+    def sends_photo(self, path: str, data: bytes, name: str = "photo.jpg", **headers: str) -> Answer:
+        return self.post(path, {"photo": SimpleUploadedFile(name, data)}, format="multipart", headers=headers)
+
+
+@pytest.fixture
+def program(collection: Collection) -> Callable[..., Program]:
+    """Make a program whose key has the given scopes (all by default)."""
+
+    def make(*scopes: str, **fields: Any) -> Program:
+        _, text = ApiKey.issue(label="test", scopes=scopes or SCOPES, **fields)
+        client = Program(raise_request_exception=False)
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def api(program: Callable[..., Program]) -> Program:
+    return program()

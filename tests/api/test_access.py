@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from people.api.urls import urlpatterns
+from people.models import ApiKey, Collection, Person
+from tests import fakes
+from tests.api.conftest import Program
+
+Make = Callable[..., Program]
+ROUTES = {
+    "detect": [("POST", "detect/"), ("POST", "compare/"), ("GET", "engine/")],
+    "identify": [("POST", "collections/default/identify/"), ("POST", "{person}verify/")],
+    "enrol": [
+        ("GET", "collections/default/persons/"), ("POST", "collections/default/persons/"),
+        ("GET", "{person}"),
+        ("PATCH", "{person}"), ("GET", "{person}photos/"), ("POST", "{person}photos/"),
+        ("GET", "{person}photos/{uuid}/"), ("DELETE", "{person}photos/{uuid}/"),
+    ],
+    "manage": [("GET", "collections/"), ("POST", "collections/"), ("GET", "collections/default/"),
+               ("PATCH", "collections/default/"), ("DELETE", "collections/default/")],
+    "erase": [("DELETE", "{person}"), ("GET", "erasures/{uuid}/")],
+}  # fmt: skip
+ALL = [(scope, method, path) for scope, routes in ROUTES.items() for method, path in routes]
+
+
+def _path(path: str, person: Person) -> str:
+    filled = path.replace("{person}", f"collections/default/persons/{person.pk}/")
+    return "/api/v1/" + filled.replace("{uuid}", "00000000-0000-0000-0000-000000000000")
+
+
+@pytest.fixture
+def person(collection: Collection) -> Person:
+    return Person.objects.create(collection=collection)
+
+
+@pytest.mark.parametrize(("scope", "method", "path"), ALL)
+def test_each_route_is_closed_to_keys_without_its_scope(
+    program: Make, person: Person, scope: str, method: str, path: str
+) -> None:
+    others = [other for other in ROUTES if other != scope]
+    answer = program(*others).generic(method, _path(path, person))
+    assert answer.status_code == 403, answer.content
+    assert scope in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("scope", "method", "path"), ALL)
+def test_each_route_is_closed_to_strangers(person: Person, scope: str, method: str, path: str) -> None:
+    answer = Program(raise_request_exception=False).generic(method, _path(path, person))
+    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_no_route_of_the_api_is_missing_from_the_table_of_scopes(person: Person) -> None:
+    listed = {_path(path, person) for _, _, path in ALL}
+    for pattern in urlpatterns:
+        names = {name: str(person.pk) for name in pattern.pattern.converters}
+        names |= {"collection": "default"} if "collection" in names else {}
+        names |= {"photo": "00000000-0000-0000-0000-000000000000"} if "photo" in names else {}
+        names |= {"erasure": "00000000-0000-0000-0000-000000000000"} if "erasure" in names else {}
+        route = str(pattern.pattern)
+        for name, value in names.items():
+            route = route.replace(f"<uuid:{name}>", value).replace(f"<str:{name}>", value)
+        assert f"/api/v1/{route}" in listed
+
+
+@pytest.mark.parametrize("state", ["expired", "revoked", "wrong secret", "unknown", "no bearer", "empty"])
+def test_a_key_that_is_not_valid_opens_nothing(program: Make, state: str) -> None:
+    key, text = ApiKey.issue(label="key", scopes=["detect"])
+    if state == "expired":
+        ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    if state == "revoked":
+        ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
+    header = {
+        "wrong secret": f"Bearer {text[:-1]}{'a' if text[-1] != 'a' else 'b'}",
+        "unknown": "Bearer frk_00000000_x",
+        "no bearer": f"Token {text}",
+        "empty": "Bearer ",
+    }.get(state, f"Bearer {text}")
+    client = Program()
+    client.credentials(HTTP_AUTHORIZATION=header)
+    assert client.get("/api/v1/engine/").status_code == 401
+
+
+def test_a_key_of_one_collection_sees_nothing_of_another(program: Make, collection: Collection) -> None:
+    other = Collection.objects.create(name="other")
+    person = Person.objects.create(collection=other)
+    api = program(collection=collection)
+    for method, path in [
+        ("GET", "collections/other/"),
+        ("PATCH", "collections/other/"),
+        ("DELETE", "collections/other/"),
+        ("GET", "collections/other/persons/"),
+        ("POST", "collections/other/persons/"),
+        ("GET", f"collections/other/persons/{person.pk}/"),
+        ("DELETE", f"collections/other/persons/{person.pk}/"),
+        ("GET", f"collections/default/persons/{person.pk}/"),
+    ]:
+        assert api.generic(method, f"/api/v1/{path}").status_code == 404, (method, path)
+    for path in ("collections/other/identify/", f"collections/other/persons/{person.pk}/verify/"):
+        assert api.sends_photo(f"/api/v1/{path}", fakes.photo(1)).status_code == 404
+    assert [one["name"] for one in api.get("/api/v1/collections/").json()["results"]] == ["default"]
+    assert api.post("/api/v1/collections/", {"name": "third"}).status_code == 400
+    assert Person.objects.filter(pk=person.pk).exists()
+
+
+def test_a_key_may_make_as_many_requests_as_its_rate_and_is_told_how_many_are_left(program: Make) -> None:
+    api = program("detect", rate="3/day")
+    left = [api.get("/api/v1/engine/")["RateLimit-Remaining"] for _ in range(3)]
+    assert left == ["2", "1", "0"]
+    answer = api.get("/api/v1/engine/")
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
+    assert int(answer["Retry-After"]) > 0
+    assert answer["RateLimit-Limit"] == "3"
+
+
+def test_staff_may_use_the_api_with_their_permissions_and_a_csrf_token(
+    staff: User, collection: Collection
+) -> None:
+    session = Client(enforce_csrf_checks=True)
+    session.force_login(staff)
+    assert session.get("/api/v1/engine/").status_code == 200
+    assert session.post("/api/v1/collections/", {"name": "x"}, "application/json").status_code == 403
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    session.force_login(clerk)
+    assert session.get("/api/v1/engine/").status_code == 403
+    clerk.user_permissions.add(Permission.objects.get(codename="view_person"))
+    assert session.get("/api/v1/engine/").status_code == 200
+    assert session.get("/api/v1/collections/").status_code == 403
+
+
+def test_a_user_who_is_no_staff_is_a_stranger(collection: Collection) -> None:
+    session = Client()
+    session.force_login(User.objects.create_user("visitor"))
+    assert session.get("/api/v1/engine/").status_code == 401
+
+
+def test_a_sane_request_id_is_kept_and_another_replaced(program: Make) -> None:
+    api = program()
+    assert api.get("/api/v1/engine/", headers={"X-Request-ID": "abc-1"})["X-Request-ID"] == "abc-1"
+    assert "<" not in api.get("/api/v1/engine/", headers={"X-Request-ID": "<script>"})["X-Request-ID"]
+
+
+def test_answers_are_kept_in_no_cache(program: Make) -> None:
+    assert program().get("/api/v1/engine/")["Cache-Control"] == "no-store"
+
+
+def test_health_answers_any_host_and_ready_tells_its_parts(client: Client, db: None) -> None:
+    assert client.get("/health", headers={"Host": "10.0.3.17:8000"}).json() == {"status": "ok"}
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json()["database"], ready.json()["index"]) == (200, "ok", "ok")
+    assert client.get("/ready", headers={"Host": "10.0.3.17:8000"}).status_code == 400
+
+
+def test_the_docs_come_with_local_assets_only(client: Client) -> None:
+    page = client.get("/api/docs/").content.decode()
+    assert "/static/drf_spectacular_sidecar/" in page
+    assert "https://" not in page
+    assert client.get("/api/schema/").status_code == 200

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from people.errors import IndexUnavailable
+from people.models import Collection, Person, Photo
+from tests import fakes
+from tests.api.conftest import Program
+
+Enrol = Callable[..., Person]
+IDENTIFY = "/api/v1/collections/default/identify/"
+
+
+def _problem(answer: Any, status: int, code: str) -> dict[str, Any]:
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), (
+        answer.content
+    )
+    content: dict[str, Any] = answer.json()
+    assert (content["status"], content["code"]) == (status, code)
+    assert content["request_id"] == answer["X-Request-ID"]
+    assert content["detail"]
+    return content
+
+
+def test_identify_answers_who_each_face_is(api: Program, enrolled: Enrol) -> None:
+    person = enrolled(1, external_id="emp-17", name="Ada")
+    enrolled(2)
+    answer = api.sends_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1, 9, variation=3))
+    assert answer.status_code == 200
+    content = answer.json()
+    assert content["request_id"] == answer["X-Request-ID"]
+    assert (content["engine"], content["degraded"], content["collection_size"]) == ("fake/1", False, 2)
+    assert content["threshold"] == {"fpir": 0.01, "fmr": 0.0001, "cosine": 0.453, "similarity": 80.0}
+    first, second = content["faces"]
+    assert first["box"] == {"left": 0, "top": 0, "width": 160, "height": 160}
+    assert first["relative"] == {"left": 0.0, "top": 0.0, "width": 0.5, "height": 1.0}
+    assert set(first["landmarks"]) == {"left_eye", "right_eye", "nose", "mouth_left", "mouth_right"}
+    assert first["quality"]["verdict"] == "good"
+    assert first["decision"] == "match"
+    best = first["candidates"][0]
+    assert best["person"] == {"id": str(person.pk), "external_id": "emp-17", "name": "Ada"}
+    assert best["match"] is True
+    assert best["photo"] == str(person.photos.get().pk)
+    assert 80 < best["similarity"] <= 100
+    assert second["decision"] == "no_match"
+    assert [one["match"] for one in second["candidates"]] == [False, False]
+
+
+def test_a_photo_without_a_face_is_answered_with_no_faces(api: Program) -> None:
+    assert api.sends_photo(IDENTIFY, fakes.photo(None)).json()["faces"] == []
+
+
+def test_a_photo_may_come_as_base64(api: Program, enrolled: Enrol) -> None:
+    enrolled(1)
+    text = base64.b64encode(fakes.photo(1)).decode()
+    answer = api.post(IDENTIFY, {"photo": {"base64": text}})
+    assert answer.json()["faces"][0]["decision"] == "match"
+
+
+def test_a_skipped_face_says_why(api: Program) -> None:
+    (skipped,) = api.sends_photo(IDENTIFY, fakes.photo(1, dark=True)).json()["skipped_faces"]
+    assert {"code", "measured", "required", "hint"} == set(skipped["reasons"][0])
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("max_candidates=0", "max_candidates"),
+        ("max_faces=many", "max_faces"),
+        ("fpir=2", "fpir"),
+        ("fpir=0.01&fmr=0.001", "fmr"),
+        ("quality=best", "quality"),
+        ("include_below=yes", "include_below"),
+        ("include_below=1", "include_below"),
+        ("min_similarty=90", "min_similarty"),
+        ("fpir=0.1&fpir=0.01", "fpir"),
+    ],
+)
+def test_a_wrong_parameter_is_named(api: Program, query: str, field: str) -> None:
+    answer = api.sends_photo(f"{IDENTIFY}?{query}", fakes.photo(1))
+    assert field in _problem(answer, 400, "invalid")["errors"]
+
+
+def test_false_means_false(api: Program, enrolled: Enrol) -> None:
+    enrolled(1)
+    answer = api.sends_photo(f"{IDENTIFY}?include_below=false", fakes.photo(9))
+    assert answer.json()["faces"][0]["candidates"] == []
+
+
+def test_a_request_may_set_its_own_threshold(api: Program, enrolled: Enrol) -> None:
+    enrolled(1)
+    answer = api.sends_photo(f"{IDENTIFY}?min_similarity=100", fakes.photo(1, variation=2)).json()
+    assert answer["threshold"]["similarity"] == 100
+    assert answer["faces"][0]["decision"] == "no_match"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"photo": {"base64": "§§§"}},
+        {"photo": {"base64": "data:image/png;base64,AAAA"}},
+        {"photo": "https://example.org/photo.jpg"},
+        {"photo": {"url": "https://example.org/photo.jpg"}},
+        {"photo": {"base64": 5}},
+        {"photo": None, "other": 1},
+        [1],
+    ],
+)
+def test_json_that_holds_no_photo_is_refused_by_field(api: Program, body: Any) -> None:
+    answer = api.post(IDENTIFY, body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] in ("invalid", "photo_missing")
+
+
+def test_malformed_json_and_other_types_are_told_apart(api: Program) -> None:
+    _problem(api.generic("POST", IDENTIFY, b"{", content_type="application/json"), 400, "malformed")
+    answer = api.generic("POST", IDENTIFY, b"x", content_type="image/jpeg")
+    _problem(answer, 415, "unsupported_media_type")
+
+
+def test_verify_compares_with_one_person(api: Program, enrolled: Enrol) -> None:
+    person = enrolled(1)
+    path = f"/api/v1/collections/default/persons/{person.pk}/verify/"
+    right = api.sends_photo(path, fakes.photo(1, variation=1)).json()
+    assert (right["match"], right["threshold"]["fmr"]) == (True, 0.0001)
+    assert right["photo"] == str(person.photos.get().pk)
+    assert api.sends_photo(path, fakes.photo(2)).json()["match"] is False
+    _problem(api.sends_photo(path, fakes.photo(None)), 422, "no_face")
+    several = _problem(api.sends_photo(path, fakes.photo(2, 1)), 422, "several_faces")
+    box = several["faces"][1]
+    chosen = f"{path}?face={box['left']},{box['top']},{box['width']},{box['height']}"
+    assert api.sends_photo(chosen, fakes.photo(2, 1)).json()["match"] is True
+    _problem(api.sends_photo(f"{path}?face=900,900,10,10", fakes.photo(2, 1)), 422, "face_not_there")
+
+
+def test_a_person_without_a_photo_is_told_as_not_enrolled(api: Program, collection: Collection) -> None:
+    person = Person.objects.create(collection=collection)
+    answer = api.sends_photo(f"/api/v1/collections/default/persons/{person.pk}/verify/", fakes.photo(1))
+    _problem(answer, 409, "not_enrolled")
+
+
+def test_compare_and_detect_need_no_collection(api: Program) -> None:
+    both = {
+        "source": {"base64": base64.b64encode(fakes.photo(1)).decode()},
+        "target": {"base64": base64.b64encode(fakes.photo(2, 1)).decode()},
+    }
+    compared = api.post("/api/v1/compare/", both).json()
+    assert [face["match"] for face in compared["faces"]] == [False, True]
+    assert len(api.sends_photo("/api/v1/detect/", fakes.photo(1, 2, 3)).json()["faces"]) == 3
+    assert Photo.objects.count() == 0
+
+
+def test_the_engine_tells_what_its_scores_stand_for(api: Program) -> None:
+    content = api.get("/api/v1/engine/").json()
+    assert (content["engine"], content["dimension"]) == ("fake/1", 64)
+    assert {"fmr": 0.0001, "cosine": 0.453, "similarity": 80.0} in content["thresholds"]
+
+
+def test_an_index_that_cannot_answer_is_told_as_not_available_now(api: Program, enrolled: Enrol) -> None:
+    enrolled(1)
+    with override_settings(TEMPLATE_INDEX={"BACKEND": "tests.api.test_faces.DownIndex", "OPTIONS": {}}):
+        answer = api.sends_photo(IDENTIFY, fakes.photo(1))
+    _problem(answer, 503, "index_unavailable")
+    assert int(answer["Retry-After"]) > 0
+
+
+class DownIndex:
+    def nearest(self, *args: Any, **kwargs: Any) -> Any:
+        raise IndexUnavailable
+
+
+def test_a_failure_of_ours_tells_the_request_id_and_nothing_inside(
+    api: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("a secret inside")
+
+    monkeypatch.setattr("people.identification.identify", fail)
+    answer = api.sends_photo(IDENTIFY, fakes.photo(1))
+    _problem(answer, 500, "internal_error")
+    assert b"secret" not in answer.content
+
+
+def test_an_unknown_path_of_the_api_is_a_problem_document(api: Program) -> None:
+    _problem(api.get("/api/v1/nothing/"), 404, "not_found")
+    _problem(api.put(IDENTIFY, {}), 405, "method_not_allowed")
