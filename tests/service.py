@@ -54,7 +54,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
     lines = dict(line.split(": ", 1) for line in made.stdout.splitlines() if ": " in line)
     binaries = Path(sys.executable).parent
     commands = {
-        "web": [binaries / "gunicorn", "--config", "facerec_site/gunicorn.conf.py", "facerec_site.wsgi"],
+        "web": [binaries / "gunicorn", "--config", "facerec_site/gunicorn_conf.py", "facerec_site.wsgi"],
         "worker": [
             binaries / "celery", "--app", "facerec_site.celery", "worker", "--beat",
             "--concurrency", "1", "--loglevel", "WARNING",
