@@ -159,8 +159,17 @@ def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
 
 
 def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
-    """Enrol the face at `box` of a photo that was refused, say because it shows several."""
+    """Enrol the face at `box` of a photo that was refused, say because it shows several.
+
+    Nothing happens when the photo is gone or not refused. Raises ConsentMissing.
+    """
     with transaction.atomic():
+        # In this order everywhere: person, then photo.
+        person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
+        if person is None:
+            return
+        if person.collection.requires_consent and not person.has_consent():
+            raise ConsentMissing
         refused = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED)
         choice = [box.left, box.top, box.width, box.height]
         if not refused.update(
@@ -169,33 +178,9 @@ def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
             return
         outbox.enrol_photo(photo.pk)
         audit.record(
-            "photo.face_chosen", actor=actor, collection_id=photo.person.collection_id, object_id=photo.pk
-        )
-
-
-def choose_face(photo: Photo, box: Sequence[float], *, actor: Actor) -> bool:
-    """Have a rejected photo enrolled again, for the face at `box` [left, top, width, height] in pixels.
-
-    Return False when the photo is gone or no longer rejected. Raises ConsentMissing.
-    """
-    with transaction.atomic():
-        people = Person.objects.select_for_update(of=("self",)).select_related("collection")
-        person = people.filter(pk=photo.person_id).first()
-        if person is None:
-            return False
-        if person.collection.requires_consent and not person.has_consent():
-            raise ConsentMissing
-        changed = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED).update(
-            face_choice=list(box), status=Photo.Status.PENDING, rejection=None, decided_at=None
-        )
-        if not changed:
-            return False
-        outbox.enrol_photo(photo.pk)
-        audit.record(
             "photo.face_chosen", actor=actor, collection_id=person.collection_id, object_id=photo.pk,
             details={"person": str(person.pk)},
         )  # fmt: skip
-    return True
 
 
 def withdraw(photo: Photo, *, actor: Actor) -> None:

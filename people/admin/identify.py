@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from django import forms
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from PIL import Image
 
 from people import identification, photos
-from people.admin.base import actor_of
-from people.admin.figures import Mark, mark
-from people.admin.photo_views import may_see_people
-from people.admin.uploads import ACCEPT
+from people.admin.base import staff
+from people.admin.figures import Figure, Mark
 from people.errors import FacerecError
+from people.extraction import box_json
 from people.identification import Identification, IdentifiedFace
 from people.models import Collection
 from people.quality import LEVELS
@@ -30,8 +29,8 @@ PREVIEW_PX = 1200
 class IdentifyForm(forms.Form):
     photo = forms.FileField(
         allow_empty_file=True,  # the act says what is wrong with it
-        widget=forms.FileInput(attrs={"accept": ACCEPT, "class": "photos-input"}),
-        help_text="JPEG, PNG, WebP or HEIC, up to 10 MB. It is not kept.",
+        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
+        help_text="JPEG, PNG, WebP or HEIC, 10 MB. It is not kept.",
     )
     collection = forms.ModelChoiceField(Collection.objects.all(), empty_label=None)
     quality_level = forms.ChoiceField(
@@ -41,71 +40,49 @@ class IdentifyForm(forms.Form):
         help_text="Faces that are not as good as this are skipped.",
     )
     include_below = forms.BooleanField(
-        required=False, label="List the nearest people below the threshold too"
+        required=False, label="List the nearest people below the threshold, too"
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ShownFace:
-    number: int
-    verdict: str
-    identified: IdentifiedFace
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An identification, ready to be drawn."""
-
-    result: Identification
-    picture: str
-    """A data: URI."""
-    marks: list[Mark]
-    faces: list[ShownFace]
-
-
-def identify_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """Search the faces of one photo in one collection. `context` is the admin site's."""
-    if not may_see_people(request):
+def identify(request: HttpRequest) -> HttpResponse:
+    """Search the faces of one photo in one collection."""
+    if not request.user.has_perm("people.view_person"):
         raise PermissionDenied
     form = IdentifyForm(request.POST or None, request.FILES or None)
-    shown = None
+    context = {**admin.site.each_context(request), "title": "Identify a photo", "form": form}
     if request.method == "POST" and form.is_valid():
-        asked = dict(form.cleaned_data)
+        asked: dict[str, Any] = dict(form.cleaned_data)
         data = asked.pop("photo").read()
         try:
-            shown = _shown(identification.identify(data, actor=actor_of(request), **asked), data)
+            result = identification.identify(data, actor=staff(request), **asked)
         except FacerecError as error:
             form.add_error("photo", error.message)
-    return TemplateResponse(
-        request,
-        "people/admin/identify.html",
-        {**context, "title": "Identify a photo", "form": form, "shown": shown},
+        else:
+            context |= {"show_result": True, "result": result, "figure": _figure(result, data)}
+    return TemplateResponse(request, "people/identify.html", context)
+
+
+def _figure(result: Identification, data: bytes) -> Figure:
+    marks = [_mark(one, number) for number, one in enumerate(result.faces, 1)]
+    marks += [Mark.at(box_json(face.face.box), "poor", "skipped") for face, _ in result.photo.skipped]
+    return Figure(
+        _picture(data),
+        result.photo.width,
+        result.photo.height,
+        f"The photo that was sent, with {len(marks)} faces marked",
+        marks,
     )
 
 
-def _shown(result: Identification, data: bytes) -> Shown:
-    width, height = result.photo.width, result.photo.height
-    marks, faces = [], []
-    for number, one in enumerate(result.faces, 1):
-        verdict, kind = _verdict(one)
-        label = verdict
-        if one.decision == "match":
-            label = f"{verdict} {one.candidates[0].score.similarity:.1f}"
-        elif one.decision == "no_match":
-            label = "Nobody"
-        marks.append(mark(one.face.face.box, width, height, label=f"{number} · {label}", kind=kind))
-        faces.append(ShownFace(number, verdict, one))
-    for skipped, _ in result.photo.skipped:
-        marks.append(mark(skipped.face.box, width, height, label="Skipped", kind="skipped"))
-    return Shown(result, _picture(data), marks, faces)
-
-
-def _verdict(one: IdentifiedFace) -> tuple[str, str]:
+def _mark(one: IdentifiedFace, number: int) -> Mark:
     if one.decision == "match":
-        return str(one.candidates[0].person), "match"
-    if one.decision == "ambiguous":
-        return " or ".join(str(candidate.person) for candidate in one.candidates[:2]), "ambiguous"
-    return "Nobody in this collection", "nobody"
+        best = one.candidates[0]
+        kind, label = "good", f"{best.person} {best.score.similarity:.1f}"
+    elif one.decision == "ambiguous":
+        kind, label = "unsure", " or ".join(str(candidate.person) for candidate in one.candidates[:2])
+    else:
+        kind, label = "poor", f"{number}: nobody"
+    return Mark.at(box_json(one.face.face.box), kind, label)
 
 
 def _picture(data: bytes) -> str:

@@ -12,16 +12,19 @@ from people.admin.base import ReadOnlyAdmin
 from people.models import AuditEvent, Erasure
 
 HASH_CHAIN = (
-    "Each event’s hash covers the event before it. Whether the chain is whole is not computed here, since "
-    "it takes a reading of every event: run “manage.py verify_audit”."
+    "Each event’s hash covers the event before it. Whether the chain is whole takes a reading of every "
+    "event, so it is not computed here: run “manage.py verify_audit”."
 )
 
 
-class AuditEventAdmin(ReadOnlyAdmin[AuditEvent]):
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("at", "actor", "action", "object_id", "shown_details")
     list_filter = ("action", "at")
+    list_per_page = 50
+    show_full_result_count = False
     search_fields = ("=actor", "=object_id", "=request_id")
-    search_help_text = "Search by actor (user:1, key:3f9a1c2b), object id or request id."
+    search_help_text = "By actor (user:1, key:3f9a1c2b), id of the object, or id of the request."
     fields = (
         "at", "actor", "action", "collection_id", "object_id", "shown_details", "request_id",
         "previous_hash", "hash",
@@ -37,13 +40,13 @@ class AuditEventAdmin(ReadOnlyAdmin[AuditEvent]):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        answer: HttpResponse = super().changelist_view(
-            request, {"subtitle": HASH_CHAIN, "title": "Audit", **(extra_context or {})}
-        )
+        context = {**(extra_context or {}), "title": "Audit", "hash_chain": HASH_CHAIN}
+        answer: HttpResponse = super().changelist_view(request, context)
         return answer
 
 
-class ErasureAdmin(ReadOnlyAdmin[Erasure]):
+@admin.register(Erasure)
+class ErasureAdmin(ReadOnlyAdmin):
     list_display = ("requested_at", "person_id", "photos", "templates", "requested_by")
     search_fields = ("=person_id", "=id")
-    search_help_text = "Search by the id of the person or of the erasure."
+    search_help_text = "By id of the person or of the erasure."
