@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from people import enrolment, photos
 from people.admin.base import staff
 from people.engines.base import Box
+from people.errors import FacerecError
 from people.models import Photo, Template
 
 THUMBNAIL_SIDE = 96
@@ -74,6 +75,10 @@ def choose_face(request: HttpRequest, photo: UUID) -> HttpResponse:
     except ValueError:
         messages.error(request, "Choose one of the faces.")
     else:
-        enrolment.choose_face(found, Box(left, top, width, height), actor=staff(request))
-        messages.info(request, "The chosen face is being enrolled.")
+        try:
+            enrolment.choose_face(found, Box(left, top, width, height), actor=staff(request))
+        except FacerecError as error:
+            messages.error(request, error.message)
+        else:
+            messages.info(request, "The chosen face is being enrolled.")
     return redirect("admin:people_person_change", found.person_id)
