@@ -18,7 +18,7 @@ from people import audit, extraction, outbox, photos, quality
 from people.actors import WORKER, Actor
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id, get_engine
-from people.engines.base import FaceEngine, Vectors
+from people.engines.base import Box, FaceEngine, Vectors
 from people.errors import ConsentMissing, PhotoRejected, PoorQuality
 from people.indexes import get_index
 from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
@@ -158,20 +158,22 @@ def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
         )  # fmt: skip
 
 
-def choose_face(photo: Photo, box: Sequence[float], *, actor: Actor) -> None:
-    """Enrol the face at `box` [left, top, width, height] of a photo that was refused.
+def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
+    """Enrol the face at `box` of a photo that was refused, say because it shows several.
 
-    Raises ConsentMissing.
+    Nothing happens when the photo is gone or not refused. Raises ConsentMissing.
     """
     with transaction.atomic():
+        # In this order everywhere: person, then photo.
         person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
         if person is None:
             return
         if person.collection.requires_consent and not person.has_consent():
             raise ConsentMissing
         refused = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED)
+        choice = [box.left, box.top, box.width, box.height]
         if not refused.update(
-            status=Photo.Status.PENDING, face_choice=list(box), rejection=None, decided_at=None
+            status=Photo.Status.PENDING, face_choice=choice, rejection=None, decided_at=None
         ):
             return
         outbox.enrol_photo(photo.pk)

@@ -41,9 +41,23 @@ class ApiKeyForm(ModelFormOf[ApiKey]):
         fields = ("label", "scopes", "collection", "rate", "expires_at")
 
 
+class ChangeForm(ModelFormOf[ApiKey]):
+    """What a key may do never changes: a program that needs more gets a new one."""
+
+    expires_at = ApiKeyForm.base_fields["expires_at"]
+
+    class Meta:
+        model = ApiKey
+        fields = ("label", "rate", "expires_at")
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(AuditedAdmin):
-    form = ApiKeyForm
+    form = ChangeForm
+    fields = (
+        "label", "shown_prefix", "shown_scopes", "collection", "rate", "expires_at", "state", "created_at",
+    )  # fmt: skip
+    readonly_fields = ("shown_prefix", "shown_scopes", "collection", "state", "created_at")
     list_display = ("label", "shown_prefix", "shown_scopes", "collection", "rate", "expires_at", "state")
     list_select_related = ("collection",)
     search_fields = ("label", "prefix")
@@ -97,5 +111,5 @@ class ApiKeyAdmin(AuditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         with transaction.atomic():
-            obj.save()
+            obj.save(update_fields=["label", "rate", "expires_at"])
             audit.record("api_key.changed", actor=staff(request), object_id=obj.prefix)

@@ -4,14 +4,15 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from people import erasure, registration
 from people.admin.base import AuditedAdmin, staff
-from people.models import Collection, Person, Photo
+from people.models import ApiKey, Collection, Person, Photo, Template
 
 
 @admin.register(Collection)
@@ -25,8 +26,11 @@ class CollectionAdmin(AuditedAdmin):
             {
                 "fields": ("fpir", "fmr", "min_similarity"),
                 "description": (
-                    "Leave all empty for the default: one stranger's search in a hundred may find somebody, "
-                    "however many people the collection holds. Set one of them to be stricter or looser."
+                    "Leave all empty for the default: one stranger’s search in a hundred may find somebody, "
+                    "however many people the collection holds. Set one of them to be stricter or looser. "
+                    "The false-positive identification rate (FPIR) counts searches: the threshold rises "
+                    "with the number of people, so that it stays true. The false match rate (FMR) counts "
+                    "pairs of different people: at the same FMR a larger collection is mistaken more often."
                 ),
             },
         ),
@@ -56,6 +60,13 @@ class CollectionAdmin(AuditedAdmin):
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
         registration.save_collection(obj, actor=staff(request))
 
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Not in one transaction, as Django would: a large collection would keep all others from writing.
+        answer: HttpResponse = self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined]
+        return answer
+
     def delete_model(self, request: HttpRequest, obj: Collection) -> None:
         self._erase(request, obj)
 
@@ -65,7 +76,8 @@ class CollectionAdmin(AuditedAdmin):
 
     def _erase(self, request: HttpRequest, collection: Collection) -> None:
         erased = erasure.erase_collection(collection, actor=staff(request))
-        messages.info(request, f"Erased {erased} people with their photos and templates.")
+        people = f"{erased} {pluralize(erased, 'person,people')}"
+        messages.info(request, f"Erased {people} of {collection} with photos and templates.")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # it erases people, too
@@ -74,10 +86,13 @@ class CollectionAdmin(AuditedAdmin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        persons = Person.objects.filter(collection__in=list(objs))
+        ids = [collection.pk for collection in objs]
         counts = {
             "collections": len(objs),
-            "people": persons.count(),
-            "photos": Photo.objects.filter(person__in=persons).count(),
+            "people": Person.objects.filter(collection__in=ids).count(),
+            "photos": Photo.objects.filter(person__collection__in=ids).count(),
+            "templates": Template.objects.filter(person__collection__in=ids).count(),
+            "API keys": ApiKey.objects.filter(collection__in=ids).count(),
         }
-        return [str(one) for one in objs], counts, set(), []
+        lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
+        return [str(one) for one in objs], counts, lacking, []

@@ -17,13 +17,18 @@ class Mark:
     kind: str
     label: str = ""
 
-    @property
-    def right(self) -> float:
-        return self.left + self.width
-
     @classmethod
     def at(cls, box: Mapping[str, float], kind: str, label: str = "") -> Mark:
         return cls(box["left"], box["top"], box["width"], box["height"], kind, label)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Where a mark's text begins or ends (`anchor`): the baseline's `x`, `y` in pixels of the photo."""
+
+    x: float
+    y: float
+    anchor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,17 @@ class Figure:
     marks: Sequence[Mark]
 
     @property
-    def half_width(self) -> float:
-        """From here on, a label is written towards the left, so that it stays inside."""
-        return self.width / 2
+    def drawn(self) -> list[tuple[Mark, Label]]:
+        """Each mark with its label, which stays inside the photo: above the box, or in it at the top edge."""
+        drawn = []
+        for mark in self.marks:
+            on_the_right = mark.left + mark.width / 2 > self.width / 2
+            x = mark.left + mark.width if on_the_right else mark.left
+            has_room = mark.top > 1.3 * self.text_size
+            y = mark.top - 0.3 * self.text_size if has_room else max(mark.top, 0) + 1.1 * self.text_size
+            anchor = "end" if on_the_right else "start"
+            drawn.append((mark, Label(min(max(x, 0), self.width), y, anchor)))
+        return drawn
 
     @property
     def text_size(self) -> float:
@@ -46,3 +59,8 @@ class Figure:
     @property
     def line_width(self) -> float:
         return max(self.width, self.height) / 180
+
+
+def words(code: str) -> str:
+    """Return a reason's or warning's code as people read it: EXTREME_POSE becomes Extreme pose."""
+    return code.replace("_", " ").capitalize()

@@ -1,15 +1,17 @@
-"""The page "Identify a photo"."""
+"""The page "Identify a photo". The probe is never kept: it goes back to the browser inside the page."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any
 
+import numpy as np
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from PIL import Image
 
 from people import identification, photos
 from people.admin.base import staff
@@ -20,61 +22,71 @@ from people.identification import Identification, IdentifiedFace
 from people.models import Collection
 from people.quality import LEVELS
 
-PREVIEW_SIDE = 1280
-_KINDS = {"match": "good", "ambiguous": "unsure", "no_match": "poor"}
+PREVIEW_PX = 1200
+"""The longer side of the picture in the answer."""
 
 
 class IdentifyForm(forms.Form):
     photo = forms.FileField(
-        widget=forms.ClearableFileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
-        help_text="It is searched and not kept.",
+        allow_empty_file=True,  # the act says what is wrong with it
+        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
+        help_text="JPEG, PNG, WebP or HEIC, 10 MB. It is not kept.",
     )
     collection = forms.ModelChoiceField(Collection.objects.all(), empty_label=None)
-    quality = forms.ChoiceField(choices=[(level, level) for level in LEVELS], initial="auto")
-    include_below = forms.BooleanField(required=False, label="List people below the threshold, too")
+    quality_level = forms.ChoiceField(
+        choices=[(level, level) for level in LEVELS],
+        initial="auto",
+        label="Quality",
+        help_text="Faces that are not as good as this are skipped.",
+    )
+    include_below = forms.BooleanField(
+        required=False, label="List the nearest people below the threshold, too"
+    )
 
 
 def identify(request: HttpRequest) -> HttpResponse:
-    """Search every face of a photo and draw what was found."""
+    """Search the faces of one photo in one collection."""
     if not request.user.has_perm("people.view_person"):
         raise PermissionDenied
     form = IdentifyForm(request.POST or None, request.FILES or None)
-    context: dict[str, Any] = {**admin.site.each_context(request), "title": "Identify a photo", "form": form}
+    context = {**admin.site.each_context(request), "title": "Identify a photo", "form": form}
     if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data["photo"].read()
+        asked: dict[str, Any] = dict(form.cleaned_data)
+        data = asked.pop("photo").read()
         try:
-            result = identification.identify(
-                data,
-                collection=form.cleaned_data["collection"],
-                actor=staff(request),
-                max_faces=50,
-                quality_level=form.cleaned_data["quality"],
-                include_below=form.cleaned_data["include_below"],
-            )
-            context |= {"result": result, "figure": _figure(data, result)}
+            result = identification.identify(data, actor=staff(request), **asked)
         except FacerecError as error:
-            messages.error(request, error.message)
-    response = TemplateResponse(request, "people/identify.html", context)
-    response["Cache-Control"] = "no-store"
-    return response
+            form.add_error("photo", error.message)
+        else:
+            context |= {"show_result": True, "result": result, "figure": _figure(result, data)}
+    return TemplateResponse(request, "people/identify.html", context)
 
 
-def _figure(data: bytes, result: Identification) -> Figure:
-    shown = base64.b64encode(photos.preview(photos.decode(data), PREVIEW_SIDE)).decode()
-    marks = [Mark.at(box_json(one.face.face.box), _KINDS[one.decision], _label(one)) for one in result.faces]
+def _figure(result: Identification, data: bytes) -> Figure:
+    marks = [_mark(one, number) for number, one in enumerate(result.faces, 1)]
     marks += [Mark.at(box_json(face.face.box), "poor", "skipped") for face, _ in result.photo.skipped]
     return Figure(
-        f"data:image/jpeg;base64,{shown}",
+        _picture(data),
         result.photo.width,
         result.photo.height,
-        f"The photo, with {len(marks)} faces marked",
+        f"The photo that was sent, with {len(marks)} faces marked",
         marks,
     )
 
 
-def _label(one: IdentifiedFace) -> str:
-    if one.decision == "no_match":
-        return "nobody"
-    best = one.candidates[0]
-    sign = "? " if one.decision == "ambiguous" else ""
-    return f"{sign}{best.person} {best.score.similarity:.0f}"
+def _mark(one: IdentifiedFace, number: int) -> Mark:
+    if one.decision == "match":
+        best = one.candidates[0]
+        kind, label = "good", f"{best.person} {best.score.similarity:.1f}"
+    elif one.decision == "ambiguous":
+        kind, label = "unsure", " or ".join(str(candidate.person) for candidate in one.candidates[:2])
+    else:
+        kind, label = "poor", f"{number}: nobody"
+    return Mark.at(box_json(one.face.face.box), kind, label)
+
+
+def _picture(data: bytes) -> str:
+    """Return the photo, upright and scaled, as a data: URI, so that it is stored nowhere."""
+    picture = Image.fromarray(photos.decode(data))
+    picture.thumbnail((PREVIEW_PX, PREVIEW_PX))
+    return f"data:image/jpeg;base64,{base64.b64encode(photos.encode(np.asarray(picture))).decode()}"

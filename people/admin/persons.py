@@ -6,32 +6,38 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db import IntegrityError
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils.html import format_html
 
 from people import enrolment, erasure, registration
 from people.admin.base import AuditedAdmin, staff
-from people.admin.figures import Figure, Mark
+from people.admin.figures import Figure, Mark, words
 from people.admin.generics import ModelFormOf
 from people.errors import FacerecError
-from people.models import Person, Photo, Template
+from people.models import Collection, Person, Photo, Template
 
 SHOWN_PHOTOS = 60
 
 
-class ManyFilesInput(forms.ClearableFileInput):
+class ManyFilesInput(forms.FileInput):
     allow_multiple_selected = True
 
 
 class ManyFilesField(forms.FileField):
-    """Several files in one field; the value is a list."""
+    """Several files in one field; the value is a list.
+
+    The files are not looked at: each gets its own verdict when it is submitted, and a bad one
+    doesn't keep the good ones out.
+    """
 
     def clean(self, data: Any, initial: Any = None) -> list[Any]:
-        files = data if isinstance(data, list) else [data] if data else []
-        return [super(ManyFilesField, self).clean(file, initial) for file in files]
+        return data if isinstance(data, list) else [data] if data else []
 
 
 class PersonForm(ModelFormOf[Person]):
@@ -49,6 +55,46 @@ class PersonForm(ModelFormOf[Person]):
             "consent_given_at", "consent_expires_at", "metadata",
         )  # fmt: skip
 
+    def _get_validation_exclusions(self) -> set[str]:
+        # An existing person's collection is not in the form, but external_id is unique in it.
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {"collection"} if self.instance.collection_id else excluded
+
+    def clean_metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] | None = self.cleaned_data["metadata"]
+        return {} if metadata is None else metadata
+
+
+class PhotosFilter(admin.SimpleListFilter):
+    title = parameter_name = "photos"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("none", "none accepted"),
+            ("warned", "accepted with a warning"),
+            (Photo.Status.REJECTED, "rejected"),
+            (Photo.Status.PENDING, "pending"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Person]) -> QuerySet[Person]:
+        own = Photo.objects.filter(person=OuterRef("pk"))
+        wanted = self.value()
+        if wanted == "none":
+            return queryset.exclude(Exists(own.filter(status=Photo.Status.ACCEPTED)))
+        if wanted == "warned":
+            return queryset.filter(Exists(own.exclude(warnings=[])))
+        return queryset.filter(Exists(own.filter(status=wanted))) if wanted else queryset
+
+
+def _may_upload(request: HttpRequest) -> bool:
+    return request.user.has_perm("people.add_photo") or request.user.has_perm("people.change_person")
+
+
+def _count(status: str) -> Coalesce:
+    # a subquery, so that only the rows of the page shown are counted
+    own = Photo.objects.filter(person=OuterRef("pk"), status=status).order_by().values("person")
+    return Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
+
 
 @admin.register(Person)
 class PersonAdmin(AuditedAdmin):
@@ -56,10 +102,11 @@ class PersonAdmin(AuditedAdmin):
     change_form_template = "admin/people/person/change_form.html"
     list_display = ("face", "shown_name", "external_id", "collection", "status", "photo_counts", "created_at")
     list_display_links = ("face", "shown_name")
-    list_filter = ("collection", "status")
+    list_filter = ("collection", "status", PhotosFilter)
     list_select_related = ("collection",)
     list_per_page = 50
-    search_fields = ("name", "external_id")
+    search_fields = ("name", "external_id", "=id")
+    search_help_text = "By name, external id or id."
     fieldsets = (
         (None, {"fields": ("collection", "name", "external_id", "status", "photos")}),
         ("Consent", {"fields": ("consent_given_at", "consent_expires_at"), "classes": ("collapse",)}),
@@ -71,9 +118,17 @@ class PersonAdmin(AuditedAdmin):
         rows: QuerySet[Person] = super().get_queryset(request)
         return rows.annotate(
             newest_photo=Subquery(accepted.order_by("-created_at").values("pk")[:1]),
-            accepted=Count("photos", filter=Q(photos__status=Photo.Status.ACCEPTED)),
-            pending=Count("photos", filter=Q(photos__status=Photo.Status.PENDING)),
+            accepted=_count(Photo.Status.ACCEPTED),
+            pending=_count(Photo.Status.PENDING),
+            rejected=_count(Photo.Status.REJECTED),
         )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Person | None = None) -> Any:
+        first, *rest = super().get_fieldsets(request, obj)
+        if _may_upload(request):
+            return [first, *rest]
+        shown = tuple(field for field in self.fieldsets[0][1]["fields"] if field != "photos")
+        return [(first[0], {"fields": shown}), *rest]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Person | None = None) -> tuple[str, ...]:
         return ("collection",) if obj else ()  # templates are compared within one collection only
@@ -93,13 +148,21 @@ class PersonAdmin(AuditedAdmin):
 
     @admin.display(description="Photos", ordering="accepted")
     def photo_counts(self, row: Any) -> str:
-        return f"{row.accepted}, {row.pending} pending" if row.pending else str(row.accepted)
+        counts = [str(row.accepted)]
+        counts += [f"{row.pending} pending"] if row.pending else []
+        counts += [f"{row.rejected} rejected"] if row.rejected else []
+        return ", ".join(counts)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        only = Collection.objects.values_list("pk", flat=True)[:2]
+        return {"collection": only[0], **initial} if len(only) == 1 else initial
 
     def save_model(self, request: HttpRequest, obj: Person, form: Any, change: bool) -> None:
         registration.save_person(obj, actor=staff(request))
         # enrolled after the form's transaction: each photo is a transaction of its own
         holder: Any = request
-        holder.photos_to_submit = (obj, form.cleaned_data["photos"])
+        holder.photos_to_submit = (obj, form.cleaned_data["photos"] if _may_upload(request) else [])
 
     def changeform_view(
         self,
@@ -109,24 +172,31 @@ class PersonAdmin(AuditedAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         context = {**(extra_context or {}), "photo_rows": self._photo_rows(object_id) if object_id else []}
-        response = super().changeform_view(request, object_id, form_url, context)
+        try:
+            response = super().changeform_view(request, object_id, form_url, context)
+        except (Person.DoesNotExist, IntegrityError, forms.ValidationError):
+            # between the form's checks and the database's
+            messages.error(request, "Somebody else changed or erased this meanwhile; nothing was saved.")
+            return redirect("admin:people_person_changelist")
         person, files = getattr(request, "photos_to_submit", (None, []))
         if person is None or not files:
             return response
         for file in files:
             self._submit(request, person, file)
+        if not self.has_view_or_change_permission(request, person):
+            return response
         return redirect("admin:people_person_change", person.pk)
 
     def _submit(self, request: HttpRequest, person: Person, file: Any) -> None:
         try:
             submission = enrolment.submit(person, file.read(), actor=staff(request))
         except FacerecError as error:
-            messages.error(request, f"“{file.name}”: {error.message}")
+            messages.error(request, f"{file.name}: {error.message}")
         except Person.DoesNotExist:
-            messages.error(request, f"“{file.name}”: this person was erased meanwhile.")
+            messages.error(request, f"{file.name}: this person was erased meanwhile.")
         else:
             if not submission.created:
-                messages.warning(request, f"“{file.name}”: this person has this photo already.")
+                messages.warning(request, f"{file.name}: this person has this photo already.")
 
     def _photo_rows(self, person_id: str) -> list[dict[str, Any]]:
         try:
@@ -153,8 +223,14 @@ class PersonAdmin(AuditedAdmin):
                 f"{box['left']},{box['top']},{box['width']},{box['height']}"
                 for box in refused.get("faces", [])
             ],
+            "reasons": [{**reason, "title": words(reason["code"])} for reason in refused.get("reasons", [])],
             "warnings": [
-                {**warning, "other": names.get(warning.get("person", ""))} for warning in row.warnings
+                {
+                    **warning,
+                    "title": words(warning["code"]),
+                    "other": names.get(warning.get("person", "")),
+                }
+                for warning in row.warnings
             ],
         }
 
@@ -162,20 +238,30 @@ class PersonAdmin(AuditedAdmin):
         self._erase(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Person]) -> None:
-        for person in queryset:
-            self._erase(request, person)
+        self._erase(request, *queryset)
 
-    def _erase(self, request: HttpRequest, person: Person) -> None:
-        receipt = erasure.erase(person, actor=staff(request))
-        messages.info(request, f"Erased with {receipt.photos} photos and {receipt.templates} templates.")
+    def _erase(self, request: HttpRequest, *people: Person) -> None:
+        photos = templates = 0
+        for person in people:
+            try:
+                receipt = erasure.erase(person, actor=staff(request))
+            except Person.DoesNotExist:
+                continue  # somebody else erased them first
+            photos, templates = photos + receipt.photos, templates + receipt.templates
+        messages.info(
+            request,
+            f"Erased with {photos} photo{pluralize(photos)} and {templates} template{pluralize(templates)}.",
+        )
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         persons = list(objs)
+        ids = [person.pk for person in persons]
         counts = {
             "people": len(persons),
-            "photos": Photo.objects.filter(person__in=persons).count(),
-            "templates": Template.objects.filter(person__in=persons).count(),
+            "photos": Photo.objects.filter(person__in=ids).count(),
+            "templates": Template.objects.filter(person__in=ids).count(),
         }
-        return [str(person) for person in persons], counts, set(), []
+        lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
+        return [str(person) for person in persons], counts, lacking, []

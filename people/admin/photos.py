@@ -74,9 +74,11 @@ def choose_face(request: HttpRequest, photo: UUID) -> HttpResponse:
         left, top, width, height = (int(number) for number in request.POST.get("box", "").split(","))
     except ValueError:
         messages.error(request, "Choose one of the faces.")
-        return redirect("admin:people_person_change", found.person_id)
-    try:
-        enrolment.choose_face(found, [left, top, width, height], actor=staff(request))
-    except FacerecError as error:
-        messages.error(request, error.message)
+    else:
+        try:
+            enrolment.choose_face(found, Box(left, top, width, height), actor=staff(request))
+        except FacerecError as error:
+            messages.error(request, error.message)
+        else:
+            messages.info(request, "The chosen face is being enrolled.")
     return redirect("admin:people_person_change", found.person_id)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from people.models import Person
+
+Enrol = Callable[..., Person]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "index", "identify", "people_person_changelist", "people_person_add", "people_collection_changelist",
+        "people_collection_add", "people_apikey_changelist", "people_apikey_add",
+        "people_auditevent_changelist", "people_erasure_changelist", "auth_user_changelist",
+        "auth_group_changelist",
+    ],
+)  # fmt: skip
+def test_every_page_opens_for_an_administrator(page: Client, enrolled: Enrol, name: str) -> None:
+    enrolled(1)
+    assert page.get(reverse(f"admin:{name}")).status_code == 200
+
+
+def test_pages_of_what_is_stored_open(page: Client, enrolled: Enrol) -> None:
+    person = enrolled(1)
+    for model, pk in (("person", person.pk), ("collection", person.collection_id)):
+        for action in ("change", "delete"):
+            assert page.get(reverse(f"admin:people_{model}_{action}", args=[pk])).status_code == 200
+
+
+def test_whoever_is_not_logged_in_is_sent_to_the_login(client: Client, enrolled: Enrol) -> None:
+    photo = enrolled(1).photos.get()
+    for url in (
+        reverse("admin:identify"),
+        reverse("admin:photo_image", args=[photo.pk]),
+        reverse("admin:photo_thumbnail", args=[photo.pk]),
+    ):
+        answer = client.get(url)
+        assert answer.status_code == 302
+        assert answer["Location"].startswith(reverse("admin:login"))
+
+
+def test_the_list_of_people_takes_as_many_queries_for_ten_as_for_one(
+    page: Client, enrolled: Enrol, django_assert_max_num_queries: Any
+) -> None:
+    for seed in range(10):
+        enrolled(seed)
+    with django_assert_max_num_queries(10):
+        answer = page.get(reverse("admin:people_person_changelist"))
+    assert answer.content.count(b'class="face"') == 10
+
+
+def test_people_are_found_by_name_and_external_id(page: Client, enrolled: Enrol) -> None:
+    ada = enrolled(1, name="Ada", external_id="emp-1")
+    bob = enrolled(2, name="Bob", external_id="emp-2")
+    for wanted, text in ((ada, "ada"), (bob, "emp-2")):
+        answer = page.get(reverse("admin:people_person_changelist"), {"q": text})
+        assert list(answer.context["cl"].queryset) == [wanted]
+
+
+def test_djangos_own_log_keeps_no_name(page: Client, enrolled: Enrol) -> None:
+    person = enrolled(1, name="Ada")
+    page.post(
+        reverse("admin:people_person_change", args=[person.pk]),
+        {"name": "Ada Lovelace", "status": "active", "metadata": "{}"},
+    )
+    person.refresh_from_db()
+    assert person.name == "Ada Lovelace"
+    assert not LogEntry.objects.exists()
+
+
+def test_the_history_of_a_person_is_the_audit(page: Client, enrolled: Enrol) -> None:
+    person = enrolled(1)
+    page.post(
+        reverse("admin:people_person_change", args=[person.pk]),
+        {"name": "Ada", "status": "active", "metadata": "{}"},
+    )
+    answer = page.get(reverse("admin:people_person_history", args=[person.pk]), follow=True)
+    assert b"person.changed" in answer.content

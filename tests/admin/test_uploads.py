@@ -1,0 +1,186 @@
+"""Photos of a person: uploaded several at once, each with its own verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from people.models import Collection, Person, Photo
+from tests import fakes
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
+Enrol = Callable[..., Person]
+
+
+def png(name: str, content: bytes) -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content, "image/png")
+
+
+def add(page: Client, collection: Collection, *photos: SimpleUploadedFile, **fields: str) -> Any:
+    form = {
+        "collection": collection.pk, "name": "Ada", "status": "active", "metadata": "", "photos": photos,
+        "consent_given_at_0": "", "consent_given_at_1": "", **fields,
+    }  # fmt: skip
+    return page.post(reverse("admin:people_person_add"), form, follow=True)
+
+
+def said(answer: Any) -> list[str]:
+    return [str(message) for message in answer.context["messages"]]
+
+
+def test_a_person_is_added_with_several_photos_at_once(page: Client, collection: Collection) -> None:
+    answer = add(
+        page, collection, png("a.png", fakes.photo(1, variation=1)), png("b.png", fakes.photo(1, variation=2))
+    )
+    person = Person.objects.get()
+    assert answer.redirect_chain[-1][0] == reverse("admin:people_person_change", args=[person.pk])
+    assert [photo.status for photo in person.photos.all()] == ["accepted", "accepted"]
+    assert answer.content.count(b'class="verdict accepted"') == 2
+    assert person.metadata == {}
+
+
+def test_each_bad_file_is_named_and_the_good_ones_are_taken(page: Client, collection: Collection) -> None:
+    answer = add(
+        page,
+        collection,
+        png("good.png", fakes.photo(1)),
+        png("notes.txt", b"no picture at all"),
+        png("empty.png", b""),
+        png("large.png", b"\x89PNG" + bytes(10_000_001)),
+        png("again.png", fakes.photo(1)),
+    )
+    told = said(answer)
+    assert any(line.startswith("notes.txt: The file is not a JPEG") for line in told)
+    assert any(line.startswith("empty.png: The photo has no bytes") for line in told)
+    assert any(line.startswith("large.png: The photo is larger than 10 MB") for line in told)
+    assert any(line.startswith("again.png: this person has this photo already") for line in told)
+    assert Photo.objects.get().status == Photo.Status.ACCEPTED
+
+
+def test_without_the_needed_consent_no_photo_is_taken(page: Client) -> None:
+    strict = Collection.objects.create(name="strict", requires_consent=True)
+    told = said(add(page, strict, png("a.png", fakes.photo(1))))
+    assert any(line.startswith("a.png: This collection enrols only people whose consent") for line in told)
+    assert not Photo.objects.exists()
+
+
+def test_a_rejected_photo_stays_with_measured_value_limit_and_hint(
+    page: Client, collection: Collection
+) -> None:
+    text = add(page, collection, png("dark.png", fakes.photo(1, dark=True))).content.decode()
+    assert 'class="verdict rejected"' in text
+    assert "Low brightness" in text
+    assert "limit 0.08" in text
+    assert "Use more light." in text
+
+
+def test_one_of_several_faces_can_be_chosen(page: Client, collection: Collection) -> None:
+    add(page, collection, png("two.png", fakes.photo(1, 2)))
+    photo = Photo.objects.get()
+    assert photo.rejection is not None
+    assert photo.rejection["code"] == "several_faces"
+    person_page = reverse("admin:people_person_change", args=[photo.person_id])
+    assert page.get(person_page).content.count(b'aria-label="Enrol face ') == 2
+    box = photo.rejection["faces"][1]
+    chosen = ",".join(str(box[side]) for side in ("left", "top", "width", "height"))
+    page.post(reverse("admin:photo_choose_face", args=[photo.pk]), {"box": chosen})
+    photo.refresh_from_db()
+    assert photo.status == Photo.Status.ACCEPTED
+    assert photo.templates.get().box == box
+
+
+def test_a_face_is_not_chosen_by_a_box_that_is_none(page: Client, collection: Collection) -> None:
+    add(page, collection, png("two.png", fakes.photo(1, 2)))
+    photo = Photo.objects.get()
+    for box in ("", "1,2,3", "a,b,c,d"):
+        page.post(reverse("admin:photo_choose_face", args=[photo.pk]), {"box": box})
+    photo.refresh_from_db()
+    assert photo.status == Photo.Status.REJECTED
+
+
+def test_a_possible_duplicate_is_linked_until_that_person_is_erased(
+    page: Client, collection: Collection, enrolled: Enrol
+) -> None:
+    twin = enrolled(1, 1)
+    link = reverse("admin:people_person_change", args=[twin.pk]).encode()
+    answer = add(page, collection, png("a.png", fakes.photo(1, variation=2)))
+    assert b"Possible duplicate person" in answer.content
+    assert link in answer.content
+    page.post(reverse("admin:people_person_delete", args=[twin.pk]), {"post": "yes"})
+    answer = page.get(answer.redirect_chain[-1][0])
+    assert b"Possible duplicate person" in answer.content
+    assert link not in answer.content
+
+
+def test_an_external_id_that_is_taken_is_an_error_of_the_form(
+    page: Client, collection: Collection, enrolled: Enrol
+) -> None:
+    enrolled(1, external_id="emp-1")
+    person = enrolled(2, external_id="emp-2")
+    answer = page.post(
+        reverse("admin:people_person_change", args=[person.pk]),
+        {"name": "Bob", "external_id": "emp-1", "status": "active", "metadata": "{}"},
+    )
+    assert b"Somebody in this collection has this external_id already." in answer.content
+    person.refresh_from_db()
+    assert person.external_id == "emp-2"
+
+
+def test_a_person_stays_in_their_collection(page: Client, enrolled: Enrol) -> None:
+    person, other = enrolled(1), Collection.objects.create(name="other")
+    page.post(
+        reverse("admin:people_person_change", args=[person.pk]),
+        {"collection": other.pk, "name": "Bob", "status": "active", "metadata": "{}"},
+    )
+    before = person.collection_id
+    person.refresh_from_db()
+    assert (person.name, person.collection_id) == ("Bob", before)
+
+
+def test_photos_are_not_cached_and_are_shown_to_those_only_who_may_see_people(
+    page: Client, page_of: Callable[..., Client], enrolled: Enrol
+) -> None:
+    photo = enrolled(1).photos.get()
+    others = page_of("view_collection", "view_apikey")
+    for name in ("photo_image", "photo_thumbnail"):
+        url = reverse(f"admin:{name}", args=[photo.pk])
+        answer = page.get(url)
+        assert answer["Content-Type"] == "image/jpeg"
+        assert answer.content.startswith(b"\xff\xd8\xff")
+        assert "no-store" in answer["Cache-Control"]
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert others.get(url).status_code == 403
+
+
+def test_staff_who_may_only_look_see_photos_and_no_buttons(
+    page_of: Callable[..., Client], enrolled: Enrol
+) -> None:
+    person = enrolled(1)
+    answer = page_of("view_person").get(reverse("admin:people_person_change", args=[person.pk]))
+    assert b'class="verdict accepted"' in answer.content
+    assert b"Withdraw" not in answer.content
+    assert b'type="file"' not in answer.content
+
+
+def test_staff_who_may_add_people_and_no_photos_add_people_only(
+    page_of: Callable[..., Client], collection: Collection
+) -> None:
+    page = page_of("add_person", "view_person")
+    assert b'type="file"' not in page.get(reverse("admin:people_person_add")).content
+    add(page, collection, png("a.png", fakes.photo(1)))
+    assert Person.objects.count() == 1
+    assert not Photo.objects.exists()
+
+
+def test_the_persons_page_takes_as_many_queries_for_ten_photos_as_for_one(
+    page: Client, enrolled: Enrol, django_assert_max_num_queries: Any
+) -> None:
+    person = enrolled(1, *range(1, 11))
+    with django_assert_max_num_queries(12):
+        answer = page.get(reverse("admin:people_person_change", args=[person.pk]))
+    assert answer.content.count(b'class="verdict accepted"') == 10
