@@ -1,16 +1,20 @@
 """Bytes to an upright RGB array, and back. Limits are checked before anything is decoded.
 
-Colours are taken as sRGB: embedded profiles are ignored, since a recogniser sees no difference.
+A photo's format is told by its first bytes. JPEG and PNG reach the decoder without their metadata:
+damaged EXIF, text chunks, animations and a phone's second picture (MPO) can then neither warn, nor
+fail, nor cost memory. Colours are taken as sRGB: embedded profiles are ignored, since a recogniser
+sees no difference.
 """
 
 from __future__ import annotations
 
 import io
-import warnings
+import re
+import struct
 
 import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import Image
 
 from people.engines.base import Box, RGBImage
 from people.errors import (
@@ -29,12 +33,22 @@ MAX_SCALED_PIXELS = 50_000_000
 """Of a baseline JPEG, which is decoded at a fraction of its size and never held whole."""
 MAX_SIDE = 16_383
 """Pixels: WebP's limit, and more than any camera's."""
+MAX_SCANS = 100
+"""Of a JPEG. Encoders write 1 to about 20; each costs a pass over all pixels for as little as 90 bytes."""
+MAX_PARTS = 100_000
+"""Segments of a JPEG, chunks of a PNG: 100 bytes each in the largest file, where encoders write kilobytes."""
 LONG_SIDE = 1600
 """Pixels that a scaled photo keeps at least: where a face of 40 px in a large group still has 40 px."""
+MAX_LONG_SIDE = 4096
+"""Pixels: what later stages see at most."""
 QUALITY = 95
 THUMBNAIL_MARGIN = 0.25
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")  # what phones write as MPO is opened as JPEG too
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # one that has a length, or the end
+_JPEG_METADATA = {0xFE, 0xEF, *range(0xE1, 0xEE)}  # not APP0 and APP14, which tell the colour space
+_JPEG_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PNG_PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -45,11 +59,15 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-pillow_heif.register_heif_opener(thumbnails=False)
+# Set once, for all threads. Workers share the cores; only the primary picture is wanted.
+pillow_heif.options.DECODE_THREADS = 1
+pillow_heif.options.THUMBNAILS = False
+pillow_heif.options.DEPTH_IMAGES = False
+pillow_heif.options.AUX_IMAGES = False
 
 
 def decode(data: bytes) -> RGBImage:
-    """Return the photo, (height, width, 3) uint8 RGB, upright, C-contiguous.
+    """Return the photo, (height, width, 3) uint8 RGB, upright, C-contiguous, at most MAX_LONG_SIDE long.
 
     A JPEG is decoded at a half, a quarter or an eighth of its size as long as its long side keeps
     LONG_SIDE pixels. Transparency becomes white; of several frames the first is taken.
@@ -59,22 +77,27 @@ def decode(data: bytes) -> RGBImage:
         raise PhotoEmpty
     if len(data) > MAX_BYTES:
         raise PhotoTooLarge
-    with warnings.catch_warnings():
-        # Pillow warns of odd metadata and large sizes; the first are ignored, the second refused here.
-        warnings.simplefilter("ignore")
-        try:
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                _check_size(image)
-                return _upright(image)
-        except PhotoRejected:
-            raise
-        except UnidentifiedImageError as error:
-            raise (UnreadablePhoto if _starts_as_image(data) else NotAnImage) from error
-        except Image.DecompressionBombError as error:
-            raise TooManyPixels from error
-        except Exception as error:
-            # decoders raise whatever they like on damaged files: OSError, SyntaxError, struct.error …
-            raise UnreadablePhoto from error
+    try:
+        if data.startswith(b"\xff\xd8\xff"):
+            image, exif = _jpeg(data)
+        elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+            image, exif = _png(data)
+        elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            image, exif = _webp(data)
+        elif data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+            image, exif = _heif(data), b""  # turned by its decoder; EXIF only repeats it
+        else:
+            raise NotAnImage
+        rgb = _rgb(image)
+        del image  # its memory is not needed twice
+        rgb.thumbnail((MAX_LONG_SIDE, MAX_LONG_SIDE))
+        turn = _TURNS.get(_orientation(exif))
+        return np.ascontiguousarray(np.asarray(rgb if turn is None else rgb.transpose(turn)))
+    except PhotoRejected:
+        raise
+    except Exception as error:
+        # Decoders raise whatever they like on damaged files: OSError, SyntaxError, struct.error …
+        raise UnreadablePhoto from error
 
 
 def encode(image: RGBImage) -> bytes:
@@ -93,69 +116,134 @@ def preview(image: RGBImage, long_side: int) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnail(image: RGBImage, box: Box, side: int) -> bytes:
-    """Return a square JPEG of `side` pixels of the face at `box` with a margin round it."""
-    half = max(box.width, box.height) * (0.5 + THUMBNAIL_MARGIN)
-    x, y = box.left + box.width / 2, box.top + box.height / 2
-    square = (round(x - half), round(y - half), round(x + half), round(y + half))
-    picture = Image.fromarray(image).crop(square).resize((side, side), Image.Resampling.BILINEAR)
+def thumbnail(image: RGBImage, box: Box, side_px: int) -> bytes:
+    """Return a JPEG, `side_px` square, of the face at `box` with a margin round it.
+
+    At a border the square moves inward, and shrinks to the image's shorter side if it must.
+    """
+    height, width = image.shape[:2]
+    side = round(max(box.width, box.height) * (1 + 2 * THUMBNAIL_MARGIN))
+    side = min(max(side, 1), width, height)
+    left = min(max(round(box.left + box.width / 2 - side / 2), 0), width - side)
+    top = min(max(round(box.top + box.height / 2 - side / 2), 0), height - side)
+    crop = Image.fromarray(image[top : top + side, left : left + side])
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
+    crop.resize((side_px, side_px), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
 
 
-def _check_size(image: ImageFile.ImageFile) -> None:
-    width, height = image.size
+def _jpeg(data: bytes) -> tuple[Image.Image, bytes]:
+    """Return the JPEG, to be decoded at reduced scale, and its EXIF. What follows its end is left out."""
+    kept, kept_to, at = [], 0, 2
+    exif, frames, scans, parts = b"", [], [], 0
+    while found := _JPEG_MARKER.search(data, at):
+        marker, at = found[1][0], found.end()
+        parts += 1
+        if marker == 0xD9:
+            break
+        if parts > MAX_PARTS:
+            raise UnreadablePhoto
+        at += max(int.from_bytes(data[at : at + 2], "big"), 2)
+        content = data[found.end() + 2 : at]
+        if marker in _JPEG_METADATA:
+            kept.append(data[kept_to : found.start()])
+            kept_to = at
+            if marker == 0xE1 and content.startswith(b"Exif\0\0"):
+                exif = exif or content
+        elif marker in _JPEG_FRAMES:
+            frames.append((marker, *struct.unpack_from(">xHHB", content)))
+        elif marker == 0xDA:
+            scans.append(content[0])
+    else:
+        at = len(data)
+    if len(frames) != 1 or not 1 <= len(scans) <= MAX_SCANS:
+        raise UnreadablePhoto
+    [(marker, height, width, components)] = frames
+    # Unless all components come in the first scan, all of the photo is held in memory, whatever the scale.
+    scalable = marker in (0xC0, 0xC1) and scans[0] == components
+    _check_size(width, height, MAX_SCALED_PIXELS if scalable else MAX_PIXELS)
+    image = Image.open(io.BytesIO(b"".join((*kept, data[kept_to:at]))), formats=("JPEG",))
+    share = LONG_SIDE / max(width, height)
+    image.draft("RGB", (max(round(width * share), 1), max(round(height * share), 1)))
+    return image, exif
+
+
+def _png(data: bytes) -> tuple[Image.Image, bytes]:
+    """Return the PNG's default picture and its EXIF."""
+    _check_size(*struct.unpack_from(">II", data, 16))
+    kept, exif, at, parts = [data[:8]], b"", 8, 0
+    while at + 8 <= len(data):
+        parts += 1
+        if parts > MAX_PARTS:
+            raise UnreadablePhoto
+        length, name = struct.unpack_from(">I4s", data, at)
+        chunk = data[at : at + 12 + length]
+        if name == b"eXIf":
+            exif = chunk[8:-4]
+        elif name in _PNG_PICTURE and (name != b"IHDR" or at == 8):  # a second one could lie on the size
+            kept.append(chunk)
+        at += len(chunk)
+    return Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",)), exif
+
+
+def _webp(data: bytes) -> tuple[Image.Image, bytes]:
+    """Return the WebP's first frame and its EXIF. Its decoder takes 8 bytes a pixel as it opens."""
+    if data[12:16] == b"VP8X":
+        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+    elif data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", data, 26))
+    _check_size(width, height)
+    image = Image.open(io.BytesIO(data), formats=("WEBP",))
+    _check_size(*image.size)
+    return image, image.info.get("exif", b"")
+
+
+def _heif(data: bytes) -> Image.Image:
+    """Return the HEIC's primary picture, turned."""
+    file = pillow_heif.open_heif(data)
+    _check_size(*file.size)
+    image: Image.Image = file.to_pillow()
+    return image
+
+
+def _check_size(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
     if width < 1 or height < 1:
         raise UnreadablePhoto
-    scalable = image.format in ("JPEG", "MPO") and not image.info.get("progressive")
-    # A progressive JPEG's coefficients are all held in memory, whatever the scale.
-    limit = MAX_SCALED_PIXELS if scalable else MAX_PIXELS
-    if width * height > limit or max(width, height) > MAX_SIDE:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise TooManyPixels(
             f"The photo has {width} × {height} pixels. Scale it down to {MAX_PIXELS // 1_000_000} "
             "megapixels or fewer."
         )
 
 
-def _upright(image: ImageFile.ImageFile) -> RGBImage:
-    # HEIF is turned by its decoder already, which resets the tag.
-    turn = _TURNS.get(_orientation(image))
-    if image.format in ("JPEG", "MPO"):
-        width, height = image.size
-        share = LONG_SIDE / max(width, height)
-        image.draft("RGB", (max(round(width * share), 1), max(round(height * share), 1)))
-    rgb = _rgb(image)
-    if turn is not None:
-        rgb = rgb.transpose(turn)
-    if rgb.width * rgb.height > MAX_PIXELS:
-        rgb.thumbnail((4096, 4096))
-    return np.ascontiguousarray(np.asarray(rgb))
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged metadata is no reason to refuse a photo
+def _orientation(exif: bytes) -> int:
+    """Return the EXIF orientation (tag 0x0112), 1–8; damaged metadata counts as none."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
         return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, directory)
+        for entry in range(count):
+            tag, value = struct.unpack_from(f"{order}H6xH", exif, directory + 2 + 12 * entry)
+            if tag == 0x0112:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits a pixel: Pillow would clip, not scale
-        image.load()
-        grey = np.asarray(image).astype(np.int64) >> 8
-        return Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        if image.mode != "RGBA":
+            image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image.getchannel("A"))
+        return white
     return image.convert("RGB")
-
-
-def _starts_as_image(data: bytes) -> bool:
-    """Return whether the bytes begin as one of the formats: then they are damaged, not foreign."""
-    return (
-        data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"))
-        or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
-        or data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypheif")
-    )

@@ -51,26 +51,81 @@ def with_orientation(orientation: int, format: str = "JPEG") -> bytes:
     return saved(image, format, exif=exif.tobytes(), quality=95)
 
 
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
 def png_header(width: int, height: int, body: bytes = b"") -> bytes:
     """Return a PNG that claims this size; `body` is its (compressed) image data."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", body or zlib.compress(b""))
-        + chunk(b"IEND", b"")
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", body or zlib.compress(b""))
+        + png_chunk(b"IEND", b"")
     )
 
 
 def png_of_25_megapixels() -> bytes:
     """Return a whole PNG of 5000 × 5000 grey pixels in a few kilobytes."""
     return png_header(5000, 5000, zlib.compress(bytes(5001 * 5000), 9))
+
+
+def with_chunks(png: bytes, *chunks: bytes) -> bytes:
+    """Return the PNG with these chunks after its header."""
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+def rgb_png_of_16_bits() -> bytes:
+    """Return `picture()` with 16 bits a channel, which Pillow reads but can't write."""
+    pixels = np.asarray(picture()).astype(">u2") * 257
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    png = png_header(64, 48, zlib.compress(rows))
+    header = struct.pack(">IIBBBBB", 64, 48, 16, 2, 0, 0, 0)
+    return png[:8] + png_chunk(b"IHDR", header) + png[33:]
+
+
+def webp_canvas(width: int, height: int) -> bytes:
+    """Return an animated WebP that claims this canvas, with one frame of 16 × 16 pixels."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+    def size(*sides: int) -> bytes:
+        return b"".join((side - 1).to_bytes(3, "little") for side in sides)
+
+    frame = bytes(6) + size(16, 16) + bytes(4) + saved(picture(16, 16), "WEBP", lossless=True)[12:]
+    body = b"WEBP" + chunk(b"VP8X", b"\2\0\0\0" + size(width, height))
+    body += chunk(b"ANIM", bytes(6)) + chunk(b"ANMF", frame)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def jpeg_of_many_scans(scans: int) -> bytes:
+    """Return a progressive JPEG with its last scan `scans` times again: each is a pass over all pixels."""
+    jpeg = saved(Image.new("L", (1000, 1000), 128), "JPEG", progressive=True)
+    return jpeg[:-2] + jpeg[jpeg.rfind(b"\xff\xda") : -2] * scans + jpeg[-2:]
+
+
+def jpeg_in_single_scans(width: int, height: int) -> bytes:
+    """Return a baseline JPEG of one scan a component, which is held in memory whole to be decoded."""
+    jpeg = saved(Image.new("RGB", (8, 8)), "JPEG", subsampling=0)
+    frame, scan = jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xda")
+    head = bytearray(jpeg[:scan])
+    head[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    blocks = -(-width // 8) * -(-height // 8)
+    # a block is 001010: no change of DC, end of block, in the standard tables
+    pixels = b"\x28\xa2\x8a" * (blocks // 4 + 1)
+    scans = [b"\xff\xda\0\x08\1" + bytes([number, 0, 0, 63, 0]) + pixels for number in (1, 2, 3)]
+    return bytes(head) + b"".join(scans) + b"\xff\xd9"
+
+
+def heic_that_lies(width: int, height: int) -> bytes:
+    """Return a HEIC of 2000 × 2000 pixels whose header claims another size."""
+    heic = bytearray(saved(Image.new("RGB", (2000, 2000)), "HEIF", quality=10))
+    where = heic.find(b"ispe")
+    heic[where + 8 : where + 16] = struct.pack(">II", width, height)
+    return bytes(heic)
 
 
 def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
@@ -96,6 +151,19 @@ def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
             saved(Image.new("L", (5_000, 5_000)), "JPEG", progressive=True),
             TooManyPixels,
         ),
+        "49 MP JPEG in single scans": (jpeg_in_single_scans(7_000, 7_000), TooManyPixels),
+        "JPEG of 200 scans": (jpeg_of_many_scans(190), UnreadablePhoto),
+        "JPEG of empty comments": (jpeg[:2] + b"\xff\xfe\0\2" * 200_000 + jpeg[2:], UnreadablePhoto),
+        "PNG of empty chunks": (
+            with_chunks(saved(picture(), "PNG"), png_chunk(b"tEXt", b"") * 200_000),
+            UnreadablePhoto,
+        ),
+        "36 MP canvas of a WebP": (webp_canvas(6_000, 6_000), TooManyPixels),
+        "HEIC larger than it says": (heic_that_lies(64, 48), UnreadablePhoto),
+        "25 MP HEIC": (heic_that_lies(5_000, 5_000), TooManyPixels),
+        "20,000 pixels wide": (png_header(20_000, 1), TooManyPixels),
+        "GIF of one pixel": (b"GIF89a\1\0\1\0\0\0\0;", NotAnImage),
+        "AVIF": (b"\0\0\0\x1cftypavif" + bytes(40), NotAnImage),
         "10,001 KB": (jpeg + bytes(10_001_000 - len(jpeg)), PhotoTooLarge),
     }
 
@@ -110,7 +178,18 @@ def good() -> dict[str, bytes]:
         "progressive JPEG": saved(image, "JPEG", quality=95, progressive=True),
         "CMYK JPEG": saved(image.convert("CMYK"), "JPEG", quality=95),
         "grey JPEG": saved(image.convert("L"), "JPEG"),
-        "MPO": saved(image, "MPO", quality=95),
+        "MPO": saved(image, "MPO", quality=95, save_all=True, append_images=[Image.new("RGB", image.size)]),
+        "JPEG with a film behind it": saved(image, "JPEG", quality=95) + b"\xff\xc2\xff\xda" * 5000,
+        "JPEG in 4:4:4 restarts": saved(image, "JPEG", quality=95, subsampling=0, restart_marker_blocks=1),
+        "16-bit RGB PNG": rgb_png_of_16_bits(),
+        "PNG with 70 MB of text": with_chunks(
+            saved(image, "PNG"), *[png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1_000_000)))] * 70
+        ),
+        "PNG with a broken profile": with_chunks(saved(image, "PNG"), png_chunk(b"iCCP", b"x\0\7")),
+        "animated PNG": saved(image, "PNG", save_all=True, append_images=[Image.new("RGB", image.size)]),
+        "PNG with an animation that is none": with_chunks(saved(image, "PNG"), png_chunk(b"acTL", bytes(8))),
+        "PNG with a transparent colour": saved(image, "PNG", transparency=(9, 9, 9)),
+        "palette PNG with alpha": saved(image.convert("RGBA").quantize(8), "PNG"),
         "PNG": saved(image, "PNG"),
         "palette PNG": saved(image.quantize(8), "PNG"),
         "palette PNG with a transparent colour": saved(image.quantize(8), "PNG", transparency=7),
@@ -123,4 +202,9 @@ def good() -> dict[str, bytes]:
             image, "WEBP", save_all=True, append_images=[Image.new("RGB", image.size)], lossless=True
         ),
         "HEIC": saved(image, "HEIF", quality=95),
+        "grey HEIC": saved(image.convert("L"), "HEIF", quality=95),
+        "HEIC with alpha": saved(transparent, "HEIF", quality=95),
+        "HEIC of several": saved(
+            image, "HEIF", quality=95, save_all=True, append_images=[Image.new("RGB", (640, 480))]
+        ),
     }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+LETTER_WIDTH = 0.66
+"""Of the text size: a bold letter of a common sans-serif font, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -44,17 +47,22 @@ class Figure:
         """Each mark with its label, which stays inside the photo: above the box, or in it at the top edge."""
         drawn = []
         for mark in self.marks:
+            # towards the middle of the photo, and no further than its other edge
+            length = min(LETTER_WIDTH * self.text_size * len(mark.label), self.width)
             on_the_right = mark.left + mark.width / 2 > self.width / 2
-            x = mark.left + mark.width if on_the_right else mark.left
+            if on_the_right:
+                x = max(min(mark.left + mark.width, self.width), length)
+            else:
+                x = min(max(mark.left, 0), self.width - length)
             has_room = mark.top > 1.3 * self.text_size
             y = mark.top - 0.3 * self.text_size if has_room else max(mark.top, 0) + 1.1 * self.text_size
             anchor = "end" if on_the_right else "start"
-            drawn.append((mark, Label(min(max(x, 0), self.width), y, anchor)))
+            drawn.append((mark, Label(x, y, anchor)))
         return drawn
 
     @property
     def text_size(self) -> float:
-        return max(self.width, self.height) / 28
+        return self.width / 26  # readable where the photo fills a phone
 
     @property
     def line_width(self) -> float:

@@ -23,6 +23,11 @@ from people.errors import FacerecError
 from people.models import Collection, Person, Photo, Template
 
 SHOWN_PHOTOS = 60
+# What the acts' sentences say to programs, said to people who see the page.
+_SAID = {
+    "several_faces": "The photo shows several faces. Choose the one to enrol.",
+    "poor_quality": "The face is not clear enough to enrol.",
+}
 
 
 class ManyFilesInput(forms.FileInput):
@@ -191,12 +196,12 @@ class PersonAdmin(AuditedAdmin):
         try:
             submission = enrolment.submit(person, file.read(), actor=staff(request))
         except FacerecError as error:
-            messages.error(request, f"{file.name}: {error.message}")
+            messages.error(request, f"“{file.name}”: {error.message}")
         except Person.DoesNotExist:
-            messages.error(request, f"{file.name}: this person was erased meanwhile.")
+            messages.error(request, f"“{file.name}”: this person was erased meanwhile.")
         else:
             if not submission.created:
-                messages.warning(request, f"{file.name}: this person has this photo already.")
+                messages.warning(request, f"“{file.name}”: this person has this photo already.")
 
     def _photo_rows(self, person_id: str) -> list[dict[str, Any]]:
         try:
@@ -218,6 +223,7 @@ class PersonAdmin(AuditedAdmin):
         href = reverse("admin:photo_image", args=[row.pk])
         return {
             "photo": row,
+            "detail": _SAID.get(refused.get("code", "")) or refused.get("detail", ""),
             "figure": Figure(href, row.width, row.height, f"Photo, {row.status}", marks),
             "faces": [
                 f"{box['left']},{box['top']},{box['width']},{box['height']}"
