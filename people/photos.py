@@ -14,7 +14,7 @@ import struct
 
 import numpy as np
 import pillow_heif
-from PIL import Image
+from PIL import Image, ImageFile
 
 from people.engines.base import Box, RGBImage
 from people.errors import (
@@ -77,6 +77,8 @@ def decode(data: bytes) -> RGBImage:
         raise PhotoEmpty
     if len(data) > MAX_BYTES:
         raise PhotoTooLarge
+    # face_recognition sets it for the whole process when it is imported; half a face is no face.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         if data.startswith(b"\xff\xd8\xff"):
             image, exif = _jpeg(data)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
 from people import photos
 from people.engines.base import Box
-from people.errors import PhotoRejected
+from people.errors import PhotoRejected, UnreadablePhoto
 from tests import photo_samples
 
 GREY = {"grey JPEG", "1-bit PNG", "16-bit PNG", "grey PNG with alpha", "grey HEIC"}
@@ -190,3 +190,11 @@ def test_no_damage_whatever_escapes_as_another_error(
     assert image.shape[2] == 3
     assert max(image.shape) <= photos.MAX_LONG_SIDE
     assert image.flags.c_contiguous
+
+
+def test_a_library_that_tells_pillow_to_accept_truncated_photos_does_not_make_us(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as face_recognition does on import
+    with pytest.raises(UnreadablePhoto):
+        photos.decode(BAD["truncated JPEG"][0])

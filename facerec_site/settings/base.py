@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import environ
 
 env = environ.Env()
+
+# OpenCV reads it when it is loaded, and would tell each detector of a feature that nobody asked for.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -172,8 +176,8 @@ TEMPLATE_INDEX: dict[str, Any] = {"BACKEND": "people.indexes.embedded.EmbeddedIn
 FACEREC_THREADS = env.int("FACEREC_THREADS", default=1)
 
 # Celery executes, the outbox remembers: no result, no reliance on the broker's memory.
-CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="filesystem://")
-if CELERY_BROKER_URL == "filesystem://":
+CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="filesystem://localhost")
+if CELERY_BROKER_URL.startswith("filesystem://"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(FACEREC_VAR_DIR / "broker" / "queue"),
         "data_folder_out": str(FACEREC_VAR_DIR / "broker" / "queue"),
@@ -206,4 +210,6 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
     },
     "root": {"handlers": ["console"], "level": "INFO"},
+    # which of its builds it tried to load is of no use to anybody
+    "loggers": {"faiss": {"level": "WARNING"}},
 }

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import numpy as np
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from PIL import Image
 
 from people import identification, photos
 from people.admin.base import staff
@@ -87,6 +85,5 @@ def _mark(one: IdentifiedFace, number: int) -> Mark:
 
 def _picture(data: bytes) -> str:
     """Return the photo, upright and scaled, as a data: URI, so that it is stored nowhere."""
-    picture = Image.fromarray(photos.decode(data))
-    picture.thumbnail((PREVIEW_PX, PREVIEW_PX))
-    return f"data:image/jpeg;base64,{base64.b64encode(photos.encode(np.asarray(picture))).decode()}"
+    shown = photos.preview(photos.decode(data), PREVIEW_PX)
+    return f"data:image/jpeg;base64,{base64.b64encode(shown).decode()}"
