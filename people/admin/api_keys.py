@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
@@ -84,6 +85,13 @@ class ApiKeyAdmin(AuditedAdmin):
                 ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
                 audit.record("api_key.revoked", actor=staff(request), object_id=key.prefix)
                 messages.success(request, f"{key} is revoked: it opens nothing from now on.")
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # the audit knows a key by its prefix
+        key: ApiKey | None = self.get_object(request, unquote(object_id))
+        return super().history_view(request, key.prefix if key else object_id, extra_context)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # revoked keys stay, so that the audit's prefixes can be looked up

@@ -71,3 +71,9 @@ def test_a_revoked_key_opens_nothing_and_stays_listed(page: Client) -> None:
     assert b"revoked" in page.get(url).content
     assert AuditEvent.objects.filter(action="api_key.revoked", object_id=key.prefix).count() == 1
     assert page.post(reverse("admin:people_apikey_delete", args=[key.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_the_history_of_a_key_is_found_in_the_audit(page: Client) -> None:
+    issue(page)
+    url = reverse("admin:people_apikey_history", args=[ApiKey.objects.get().pk])
+    assert b"api_key.issued" in page.get(url, follow=True).content
