@@ -24,8 +24,8 @@ VERIFICATION_FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
 CALIBRATION_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 3e-6)
 FPIRS = (1e-1, 1e-2)
 LEAST_ABOVE = 10
-"""Impostor pairs that must lie above a threshold before its FMR is worth stating: with ten, its
-standard error is a third of it."""
+"""Impostor pairs, or strangers, that must lie above a threshold before its FMR or FPIR is worth
+stating: with ten, its standard error is a third of it."""
 DRAWS = 1000
 SEED = 19795
 
@@ -223,7 +223,10 @@ class Sample:
     faces: NDArray[np.bool_]
     """(n,) whether a face was found."""
     refused: NDArray[np.bool_]
-    """(n,) whether enrolment would refuse the photo, for its quality or for want of a face."""
+    """(n,) whether enrolment would refuse the photo even if told which face is meant: for the quality
+    of that face, or for want of one."""
+    crowded: NDArray[np.bool_]
+    """(n,) whether several faces were found: enrolment refuses these until it is told which one is meant."""
     persons: Labels
 
 
@@ -249,12 +252,14 @@ def evaluate(sample: Sample, enrol: int) -> Evaluation:
         "photos": len(sample.faces),
         "persons": len(np.unique(sample.persons)),
         "detection_rate": float(sample.faces.mean()),
-        "fte": float(sample.refused.mean()),
+        "fte": float((sample.refused | sample.crowded).mean()),
+        "fte_with_face_chosen": float(sample.refused.mean()),
         "verification": verification,
         "identification": None,
         "intervals": {
             "detection_rate": share_interval(sample.faces, sample.persons),
-            "fte": share_interval(sample.refused, sample.persons),
+            "fte": share_interval(sample.refused | sample.crowded, sample.persons),
+            "fte_with_face_chosen": share_interval(sample.refused, sample.persons),
             "verification": verification_intervals,
             "identification": None,
         },
@@ -269,8 +274,11 @@ def evaluate(sample: Sample, enrol: int) -> Evaluation:
     if not chosen.probes:
         notes.append(f"Identification needs people with {enrol + 1} photos or more.")
         return Evaluation(figures, pairs, None)
-    if not chosen.strangers:
-        notes.append("TPIR needs strangers: people with exactly one photo.")
+    if len(chosen.strangers) * min(FPIRS) < LEAST_ABOVE - 1e-9:
+        notes.append(
+            f"TPIR at FPIR 1 % needs {round(LEAST_ABOVE / min(FPIRS))} strangers, people with exactly one "
+            f"photo, and at FPIR 10 % {round(LEAST_ABOVE / max(FPIRS))}; there are {len(chosen.strangers)}."
+        )
     searches = search(sample.vectors, sample.faces, sample.persons, chosen)
     found, intervals = _identification(chosen, searches, enrol)
     figures["identification"], figures["intervals"]["identification"] = found, intervals
@@ -293,7 +301,10 @@ def _split(sample: Sample, enrol: int) -> Split:
 
 
 def _verification(pairs: PairScores) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the figures of verification, and their intervals."""
+    """Return the figures of verification, and their intervals.
+
+    The intervals take the threshold as given: they are of the people whose pairs are genuine.
+    """
     tars: dict[str, float | None] = {}
     thresholds: dict[str, float | None] = {}
     intervals: dict[str, Interval | None] = {}
@@ -321,7 +332,8 @@ def _identification(chosen: Split, searches: Searches, enrol: int) -> tuple[dict
     for fpir in FPIRS:
         key = rate_key(fpir)
         tpirs[key], thresholds[key], intervals[key] = None, None, None
-        if np.isfinite(searches.strangers).any():
+        supported = int(fpir * len(searches.strangers) + 1e-9) >= LEAST_ABOVE
+        if supported and np.isfinite(searches.strangers).any():
             threshold = searches.threshold(fpir)
             tpirs[key], intervals[key] = searches.tpir(threshold), tpir_interval(searches, fpir)
             thresholds[key] = threshold if np.isfinite(threshold) else None

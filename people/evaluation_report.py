@@ -96,7 +96,12 @@ def _rows(figures: dict[str, Any]) -> list[Row]:
     intervals = figures["intervals"]
     rows = [
         _row("Photos with a face", figures["detection_rate"], intervals["detection_rate"]),
-        _row("Photos refused (FTE)", figures["fte"], intervals["fte"]),
+        _row("Photos refused (FTE, quality auto)", figures["fte"], intervals["fte"]),
+        _row(
+            "  if told which of several faces is meant",
+            figures["fte_with_face_chosen"],
+            intervals["fte_with_face_chosen"],
+        ),
     ]
     verification = figures["verification"]
     for rate, tar in verification["tar_at_fmr"].items():
@@ -184,7 +189,10 @@ def _curve(axes: Any, alarms: Floats, misses: Floats, names: tuple[str, str, str
 
 
 def _scores(figures: dict[str, Any], pairs: PairScores) -> Figure:
-    """Draw how genuine and impostor scores are distributed, with the threshold of FMR 1e-4."""
+    """Draw how many genuine and impostor pairs have each score, with the thresholds by FMR.
+
+    Counts are logarithmic: what matters is where the few highest impostors lie.
+    """
     figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     edges = np.linspace(-1, 1, 201)
@@ -195,17 +203,23 @@ def _scores(figures: dict[str, Any], pairs: PairScores) -> Figure:
         (genuine, "the same person", _BLUE),
     ):
         if counts.sum():
-            share = counts / counts.sum()
-            axes.stairs(share, edges, fill=True, alpha=0.5, color=colour, label=f"{name} ({counts.sum():,})")
-    rate = "0.0001"
-    threshold = figures["verification"]["threshold_at_fmr"][rate]
-    if threshold is not None:
-        axes.axvline(threshold, color=_GREY, linestyle="--", label=f"threshold at FMR {_rate(rate)}")
+            drawn = np.maximum(counts, 0.5)  # a logarithmic axis has no place for 0
+            label = f"{name} ({counts.sum():,})"
+            axes.stairs(drawn, edges, baseline=0.5, fill=True, alpha=0.5, color=colour, label=label)
+    for rate, threshold in figures["verification"]["threshold_at_fmr"].items():
+        if threshold is not None:
+            axes.axvline(threshold, color=_GREY, linestyle="--", linewidth=1)
+            axes.text(
+                threshold, 0.99, f"FMR {_rate(rate)} ", rotation=90, ha="right", va="top", fontsize=8,
+                transform=axes.get_xaxis_transform(),
+            )  # fmt: skip
     filled = np.flatnonzero(impostor + genuine)
     if len(filled):
         axes.set_xlim(edges[filled[0]] - 0.05, min(edges[filled[-1] + 1] + 0.05, 1.02))
         axes.legend()
-    axes.set_xlabel("cosine")
-    axes.set_ylabel("share of the pairs, per 0.01")
-    axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1, decimals=0))
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.5)
+    axes.set_title("Scores of pairs of photos")
+    axes.set_xlabel("cosine (no unit)")
+    axes.set_ylabel("pairs per 0.01 of cosine")
     return figure

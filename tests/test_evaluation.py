@@ -26,6 +26,7 @@ def random_sample(persons: list[int], dimension: int = 16) -> Sample:
         unit(vectors.astype(np.float32)),
         np.ones(len(persons), dtype=bool),
         np.zeros(len(persons), dtype=bool),
+        np.zeros(len(persons), dtype=bool),
         np.array(persons, dtype=np.int64),
     )
 
@@ -175,6 +176,18 @@ def test_the_tpir_interval_draws_strangers_too() -> None:
     )
     low, high = evaluation.tpir_interval(searches, 0.1, draws=250)
     assert low < searches.tpir(searches.threshold(0.1)) < high
+
+
+@pytest.mark.parametrize(
+    ("strangers", "stated"), [(99, (False, False)), (100, (True, False)), (1000, (True, True))]
+)
+def test_a_rate_of_searches_that_fewer_than_ten_strangers_support_is_not_stated(
+    strangers: int, stated: tuple[bool, bool]
+) -> None:
+    figures = evaluation.evaluate(random_sample([0, 0, *range(1, strangers + 1)]), 1).figures
+    tpir = figures["identification"]["tpir_at_fpir"]
+    assert (tpir["0.1"] is not None, tpir["0.01"] is not None) == stated
+    assert any("TPIR" in note for note in figures["notes"]) == (not all(stated))
 
 
 def test_the_error_curves_fall() -> None:

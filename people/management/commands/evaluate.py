@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 import sys
+import time
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -28,6 +29,7 @@ CACHE_FORMAT = 1
 """To be raised when extraction or the quality limits change, so that nobody is shown old results."""
 SAVED_EVERY = 100
 """Photos."""
+LINE_EVERY_SECONDS = 15
 LISTED = 20
 """Unreadable photos that are named; the rest are counted."""
 
@@ -94,7 +96,7 @@ class Command(BaseCommand):
         again = 0
         work = [(number, path) for number, own in enumerate(people.values()) for path in own]
         try:
-            for person, path in tqdm(work, unit="photo", file=sys.stderr, desc="Extracting"):
+            for person, path in _with_progress(work):
                 name = f"{path.parent.name}/{path.name}"
                 try:
                     data = path.read_bytes()
@@ -158,7 +160,7 @@ class _Outcome:
 
     faces: int
     refused: bool
-    """Whether quality `auto` would refuse it, or no face was found."""
+    """Whether quality `auto` would refuse its subject, or no face was found."""
     vector: bytes
     """(d,) float32 of unit length, of the photo's subject; empty without a face."""
 
@@ -183,6 +185,7 @@ def _sample(outcomes: list[tuple[int, _Outcome]], dimension: int) -> evaluation.
         vectors,
         np.array([outcome.faces > 0 for _, outcome in outcomes]),
         np.array([outcome.refused for _, outcome in outcomes]),
+        np.array([outcome.faces > 1 for _, outcome in outcomes]),
         np.array([person for person, _ in outcomes], dtype=np.int64),
     )
 
@@ -205,7 +208,9 @@ class _Cache:
     def opened(cls, engine: str) -> Iterator[_Cache]:
         """Open the cache of `engine`; what was put is saved at the end, whatever happens."""
         path = Path(settings.FACEREC_VAR_DIR) / "evaluation" / f"outcomes-{CACHE_FORMAT}.sqlite3"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # these are templates of people: nobody else on the machine reads them
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
         with closing(sqlite3.connect(path, timeout=60)) as connection:
             cache = cls(path, engine, connection)
             try:
@@ -231,6 +236,19 @@ class _Cache:
     def save(self) -> None:
         self._connection.commit()
         self._unsaved = 0
+
+
+def _with_progress(work: list[tuple[int, Path]]) -> Iterator[tuple[int, Path]]:
+    """Yield the work with a progress bar; where nobody watches, with a line now and then."""
+    if sys.stderr.isatty():
+        yield from tqdm(work, unit="photo", file=sys.stderr, desc="Extracting")
+        return
+    told = time.monotonic()
+    for done, one in enumerate(work):
+        if time.monotonic() - told >= LINE_EVERY_SECONDS:
+            told = time.monotonic()
+            sys.stderr.write(f"Extracting: {done} of {len(work)} photos\n")
+        yield one
 
 
 def _people(folder: Path) -> dict[str, list[Path]]:
