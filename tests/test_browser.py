@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.conftest import BROWSER, DRIVER
 from tests.service import Service, running
 
-pytestmark = [pytest.mark.browser, pytest.mark.enable_socket]
+pytestmark = pytest.mark.browser
 SCREENSHOTS = os.environ.get("FACEREC_SCREENSHOTS")
 
 

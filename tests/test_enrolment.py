@@ -227,6 +227,19 @@ def test_work_that_fails_is_tried_again_later_and_given_up_visibly(
     assert entry.attempts == 10
 
 
+def test_a_sweep_ends_before_its_time_limit_and_the_next_goes_on(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variation in range(3):
+        enrolment.submit(person, fakes.photo(1, variation=variation), actor=STAFF)
+    monkeypatch.setattr(tasks, "SWEEP_SECONDS", -1)
+    left = []
+    for _ in range(3):
+        tasks.sweep()
+        left.append(Photo.objects.filter(status=Photo.Status.PENDING).count())
+    assert left == [2, 1, 0]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_photos_of_one_person_enrolled_at_the_same_time_are_all_in_the_mean() -> None:
     collection = Collection.objects.create(name="default")

@@ -69,7 +69,6 @@ def _live(service: Service, seeds: list[int], erased: set[int]) -> None:
             assert session.get(f"{persons}{person_id}/", timeout=30).status_code == 404
 
 
-@pytest.mark.enable_socket
 def test_every_enrolment_and_erasure_is_seen_by_every_process_at_once(service: Service) -> None:
     created = requests.post(
         f"{service.url}/api/v1/collections/", json={"name": "crowd"}, headers=service.headers, timeout=30
