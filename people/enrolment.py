@@ -112,7 +112,12 @@ def enrol(photo_id: uuid.UUID) -> None:
         chosen = extraction.choose(extraction.extract(photos.decode(data), engine), photo.face_choice)
         reasons = quality.judge(chosen.measures, photo.quality_level)
         if reasons:
-            raise PoorQuality(extra={"reasons": [reason.as_json() for reason in reasons]})
+            raise PoorQuality(
+                extra={
+                    "face": extraction.box_json(chosen.face.box),
+                    "reasons": [reason.as_json() for reason in reasons],
+                }
+            )
     except PhotoRejected as refusal:
         reject(photo_id, refusal)
         return

@@ -120,6 +120,7 @@ def test_a_refusal_is_recorded_with_its_reason_and_leaves_no_template(
 def test_poor_quality_is_explained_with_measure_limit_and_hint(person: Person) -> None:
     photo = _decided(person, fakes.photo(1, dark=True))
     assert photo.rejection is not None
+    assert photo.rejection["face"] == {"left": 0, "top": 0, "width": 160, "height": 160}
     codes = {reason["code"] for reason in photo.rejection["reasons"]}
     assert "LOW_BRIGHTNESS" in codes
     assert all({"measured", "required", "hint"} <= set(reason) for reason in photo.rejection["reasons"])

@@ -219,6 +219,8 @@ class PersonAdmin(AuditedAdmin):
         template: Template | None = next(iter(row.templates.all()), None)
         refused = row.rejection or {}
         marks = [Mark.at(template.box, "good", "")] if template else []
+        if poor := refused.get("face"):
+            marks.append(Mark.at(poor, "poor", ""))
         marks += [Mark.at(box, "unsure", str(n)) for n, box in enumerate(refused.get("faces", []), 1)]
         href = reverse("admin:photo_image", args=[row.pk])
         return {

@@ -165,7 +165,8 @@ class RejectionShape(Shape):
     code = serializers.CharField()
     detail = serializers.CharField()
     reasons = ReasonShape(many=True, required=False)
-    faces = BoxShape(many=True, required=False)
+    face = BoxShape(required=False, help_text="The face that is too poor.")
+    faces = BoxShape(many=True, required=False, help_text="The faces to choose from.")
 
 
 class WarningShape(Shape):
@@ -221,7 +222,8 @@ class ProblemShape(Shape):
     request_id = serializers.CharField()
     errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
     reasons = ReasonShape(many=True, required=False)
-    faces = BoxShape(many=True, required=False)
+    face = BoxShape(required=False, help_text="The face that is too poor.")
+    faces = BoxShape(many=True, required=False, help_text="The faces to choose from.")
 
 
 PROBLEM = {

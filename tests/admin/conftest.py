@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -29,9 +28,3 @@ def page_of(db: None) -> Callable[..., Client]:
         return client
 
     return logged_in
-
-
-@pytest.fixture(autouse=True)
-def _static_root(settings: Any) -> None:
-    """WhiteNoise warns of a folder that only `collectstatic` makes."""
-    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)

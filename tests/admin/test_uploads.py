@@ -184,3 +184,9 @@ def test_the_persons_page_takes_as_many_queries_for_ten_photos_as_for_one(
     with django_assert_max_num_queries(12):
         answer = page.get(reverse("admin:people_person_change", args=[person.pk]))
     assert answer.content.count(b'class="verdict accepted"') == 10
+
+
+def test_a_face_refused_for_its_quality_is_shown_with_its_box(page: Client, collection: Collection) -> None:
+    text = add(page, collection, png("a.png", fakes.photo(1, dark=True))).content.decode()
+    assert text.count('class="mark poor"') == 1
+    assert 'name="box"' not in text
