@@ -1,0 +1,92 @@
+"""The answers are what the OpenAPI document says."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
+
+from people.models import Person
+from tests import fakes
+from tests.api.conftest import Program
+from tests.api.test_faces import IDENTIFY
+
+PERSONS = "/api/v1/collections/default/persons/"
+Enrol = Callable[..., Person]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document, with every object closed to members that it does not name."""
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    for component in schema["components"]["schemas"].values():
+        if "properties" in component:
+            component["additionalProperties"] = False
+    return schema
+
+
+@pytest.fixture
+def fits(document: dict[str, Any]) -> Callable[[str, Any], None]:
+    def fits(name: str, content: Any) -> None:
+        root = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        errors = [
+            f"{list(error.path)}: {error.message}"
+            for error in Draft202012Validator(root).iter_errors(content)
+        ]
+        assert errors == []
+
+    return fits
+
+
+def _json(*names: str, data: bytes) -> dict[str, Any]:
+    return {name: {"base64": base64.b64encode(data).decode()} for name in names}
+
+
+def test_searches_and_comparisons_answer_as_described(
+    api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]
+) -> None:
+    person = enrolled(1)
+    probe = fakes.photo(1, 9)
+    fits("IdentificationAnswer", api.sends_photo(f"{IDENTIFY}?include_below=true", probe).json())
+    fits("IdentificationAnswer", api.sends_photo(IDENTIFY, fakes.photo(1, dark=True)).json())
+    fits("VerificationAnswer", api.sends_photo(f"{PERSONS}{person.pk}/verify/", fakes.photo(1)).json())
+    fits("ComparisonAnswer", api.post("/api/v1/compare/", _json("source", "target", data=probe)).json())
+    fits("DetectionAnswer", api.sends_photo("/api/v1/detect/", probe).json())
+    fits("EngineAnswer", api.get("/api/v1/engine/").json())
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.django_db(transaction=True)
+def test_enrolment_and_erasure_answer_as_described(
+    api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]
+) -> None:
+    enrolled(1)
+    made = api.post(PERSONS, {"name": "Ada"})
+    fits("Person", made.json())
+    photos = f"{made['Location']}photos/"
+    fits("PhotoAnswer", api.sends_photo(photos, fakes.photo(1, variation=4)).json())
+    fits("PhotoAnswer", api.sends_photo(photos, fakes.photo(2), Prefer="wait=0").json())
+    fits("ErasureAnswer", api.delete(made["Location"]).json())
+    fits("Collection", api.get("/api/v1/collections/default/").json())
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "data", [fakes.photo(None), fakes.photo(1, 2), fakes.photo(1, dark=True), b"text", b""]
+)
+def test_problems_are_as_described(
+    api: Program, enrolled: Enrol, data: bytes, fits: Callable[[str, Any], None]
+) -> None:
+    person = enrolled(1)
+    answer = api.sends_photo(f"{PERSONS}{person.pk}/photos/", data)
+    assert answer.status_code >= 400
+    fits("ProblemShape", answer.json())
+
+
+def test_wrong_parameters_are_told_as_described(api: Program, fits: Callable[[str, Any], None]) -> None:
+    fits("ProblemShape", api.sends_photo(f"{IDENTIFY}?fpir=5", fakes.photo(1)).json())
