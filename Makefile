@@ -33,7 +33,7 @@ types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
 lock: $(VENV)/.dev ## compile requirements/*.in to pinned and hashed .txt
-	cd requirements && for name in base dev; do \
+	cd requirements && for name in base production dev; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$name.in -o $$name.txt; done
 	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-deps dlib.in -o dlib.txt
@@ -54,8 +54,8 @@ $(VENV)/.base: requirements/base.txt | $(VENV)/bin/python
 	$(PIP) install --progress-bar on --require-hashes -r requirements/base.txt
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt requirements/dlib.txt $(VENV)/.base
+$(VENV)/.dev: requirements/dev.txt requirements/production.txt requirements/dlib.txt $(VENV)/.base
 	@echo "Installing what the tests need …"
-	$(PIP) install --progress-bar on --require-hashes -r requirements/dev.txt
+	$(PIP) install --progress-bar on --require-hashes -r requirements/production.txt -r requirements/dev.txt
 	$(PIP) install --progress-bar on --require-hashes --no-deps -r requirements/dlib.txt
 	@touch $@
