@@ -172,6 +172,8 @@ SPECTACULAR_SETTINGS = {
 # The engine and the index are replaceable parts: BACKEND + OPTIONS, as in Django's own settings.
 FACE_ENGINE: dict[str, Any] = {"BACKEND": "people.engines.onnx.OnnxEngine", "OPTIONS": {}}
 TEMPLATE_INDEX: dict[str, Any] = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
+# How many days backups of database and storage are kept; told in the receipt of an erasure.
+FACEREC_BACKUP_DAYS = env.int("FACEREC_BACKUP_DAYS", default=35)
 # Compute threads that one process owns; gunicorn's and Celery's processes multiply it.
 FACEREC_THREADS = env.int("FACEREC_THREADS", default=1)
 

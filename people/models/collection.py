@@ -45,6 +45,16 @@ class Collection(GuardedModel):
         validators=[MinValueValidator(0), MaxValueValidator(100)],
         help_text="A fixed limit, 0–100, whatever the collection's size.",
     )
+    erase_without_consent = models.BooleanField(
+        default=False, help_text="Erase people the day after their consent expired."
+    )
+    erase_unseen_after_days = models.PositiveIntegerField(
+        "erase when unseen for (days)",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(36_500)],
+        help_text="Erase people who were neither enrolled, matched nor changed for so many days.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

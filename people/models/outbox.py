@@ -14,11 +14,19 @@ class OutboxEntry(models.Model):
         PERSON_CHANGED = "person_changed"
         ENROL_PHOTO = "enrol_photo"
         PURGE_FILE = "purge_file"
+        PURGE_VECTOR = "purge_vector"
+        RUN_IMPORT = "run_import"
 
     topic = models.CharField(max_length=20, choices=Topic.choices)
     person_id = models.UUIDField(null=True, help_text="No foreign key: the person may be gone.")
     photo_id = models.UUIDField(null=True)
     file_name = models.CharField(max_length=200, blank=True)
+    vector_id = models.UUIDField(null=True)
+    collection_id = models.UUIDField(null=True, help_text="Of the vector.")
+    engine = models.CharField(max_length=100, blank=True, help_text="Of the vector.")
+    settled_at = models.DateTimeField(null=True, help_text="From when on no late write can bring it back.")
+    import_id = models.UUIDField(null=True)
+    erasure_id = models.UUIDField(null=True, db_index=True, help_text="Whose receipt it belongs to.")
     created_at = models.DateTimeField(auto_now_add=True)
     due_at = models.DateTimeField(help_text="When a worker may (again) take it.")
     attempts = models.PositiveIntegerField(default=0)

@@ -39,6 +39,7 @@ class Person(GuardedModel):
     class Status(models.TextChoices):
         ACTIVE = "active"
         SUSPENDED = "suspended"
+        MERGED = "merged"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     collection = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="persons")
@@ -56,6 +57,12 @@ class Person(GuardedModel):
         choices=Status.choices,
         default=Status.ACTIVE,
         help_text="A suspended person stays enrolled and is never found.",
+    )
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="merged"
+    )
+    last_interaction_at = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="Enrolled, matched or changed; to the hour."
     )
     consent_given_at = models.DateTimeField(null=True, blank=True)
     consent_expires_at = models.DateTimeField(null=True, blank=True)

@@ -57,6 +57,11 @@ class MeanTemplate(GuardedModel):
     collection = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="+")
     engine = models.CharField(max_length=100)
     vector = models.BinaryField(help_text="(d,) float32 of unit length.")
+    vector_id = models.UUIDField(
+        default=uuid.uuid4, unique=True, help_text="Its id in a remote index; another vector, another id."
+    )
+    sent_at = models.DateTimeField(null=True, help_text="When the last try to send it to the index began.")
+    indexed_at = models.DateTimeField(null=True, help_text="When the remote index was seen to hold it.")
     templates = models.PositiveIntegerField(help_text="How many templates it is the mean of.")
 
     objects = GuardedQuerySet.as_manager()
@@ -65,7 +70,14 @@ class MeanTemplate(GuardedModel):
         constraints = [
             models.UniqueConstraint(fields=["person", "engine"], name="mean_is_one_a_person_and_engine")
         ]
-        indexes = [models.Index(fields=["collection", "engine"])]
+        indexes = [
+            models.Index(fields=["collection", "engine"]),
+            models.Index(
+                fields=["collection", "engine", "sent_at"],
+                condition=models.Q(indexed_at=None),
+                name="mean_not_indexed",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Mean template of {self.person_id}"

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+
+class EngineVersion(models.Model):
+    """An engine whose templates this installation keeps. Without any row it is the settings' engine.
+
+    One answers searches. Another may stand beside it: every enrolment makes templates of both,
+    so that `manage.py reembed` can switch, and switch back, in one transaction.
+    """
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        BESIDE = "beside"
+
+    engine = models.CharField(max_length=100, unique=True, help_text="Name and version.")
+    backend = models.CharField(max_length=200, help_text="Short name or dotted path of its class.")
+    state = models.CharField(max_length=10, choices=State.choices)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=Q(state="active"), name="engine_active_is_one"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.engine} ({self.state})"

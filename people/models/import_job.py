@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from people.models.collection import Collection
+
+
+class ImportJob(models.Model):
+    """Many photos of many people, enrolled from one archive, folder or bucket prefix."""
+
+    class Source(models.TextChoices):
+        ZIP = "zip", "uploaded ZIP"
+        FOLDER = "folder"
+        S3 = "s3", "S3 prefix"
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        COMPLETE = "complete"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="imports")
+    source = models.CharField(max_length=10, choices=Source.choices)
+    location = models.CharField(
+        max_length=1200, help_text="The ZIP's name in the storage, the folder, or s3://bucket/prefix."
+    )
+    fingerprint = models.CharField(
+        max_length=64, blank=True, help_text="sha256 of what the source lists, so that a change is noticed."
+    )
+    dry_run = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    problem = models.JSONField(null=True, help_text="Why the whole import failed: code and detail.")
+    submitted_by = models.CharField(max_length=60)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        verbose_name = "import"
+
+    def __str__(self) -> str:
+        return f"Import {self.id}"
+
+
+class ImportItem(models.Model):
+    """One file of an import, and what became of it."""
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        ENROLLED = "enrolled"
+        KNOWN = "known", "enrolled before"
+        REJECTED = "rejected"
+        SKIPPED = "skipped"
+
+    job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="items")
+    number = models.PositiveIntegerField(help_text="Its place in the source, from 0.")
+    path = models.CharField(max_length=1024, help_text="In the source; empty once the person is erased.")
+    person_key = models.CharField(max_length=255, help_text="The folder's name, or people.csv's external_id.")
+    person_id = models.UUIDField(null=True, db_index=True, help_text="No foreign key: they may be gone.")
+    photo_id = models.UUIDField(null=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    problem = models.JSONField(null=True, help_text="Why it was not enrolled: code, detail, reasons.")
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="import_item_is_one_a_place")]
+        indexes = [models.Index(fields=["job", "state", "number"])]
+
+    def __str__(self) -> str:
+        return f"Item {self.number} of import {self.job_id}"

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+
+class Merge(models.Model):
+    """Two records of one human were made one. It knows them by id only, so that it can be undone."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    collection_id = models.UUIDField(db_index=True)
+    kept_id = models.UUIDField(db_index=True)
+    merged_id = models.UUIDField(db_index=True)
+    merged_status = models.CharField(max_length=10, help_text="What the merged person's status was.")
+    photo_ids = models.JSONField(help_text="The photos that went over, as strings.")
+    merged_by = models.CharField(max_length=60)
+    merged_at = models.DateTimeField(auto_now_add=True)
+    undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-merged_at"]
+
+    def __str__(self) -> str:
+        return f"Merge {self.id}"
