@@ -68,22 +68,45 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": FACEREC_VAR_DIR / "facerec.sqlite3",
-        "OPTIONS": {
-            # Several processes write: take the write lock when a transaction begins, and wait for it.
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
-            "init_command": (
-                "PRAGMA journal_mode=WAL;"
-                "PRAGMA synchronous=FULL;"  # an acknowledged enrolment survives a power cut
-                "PRAGMA secure_delete=ON;"  # an erased template leaves no bytes in the file
-            ),
-        },
+# PostgreSQL by DATABASE_URL=postgres://user:password@host:5432/name, or one SQLite file.
+if env("DATABASE_URL", default=""):
+    DATABASES = {
+        "default": {
+            **env.db_url("DATABASE_URL"),
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {
+                # one pool a process; its threads share it
+                "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 5},
+                "connect_timeout": 5,
+                # the kernel tells of a server that vanished without a word
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 20_000,
+                "options": (
+                    f"-c statement_timeout={env.int('DATABASE_STATEMENT_TIMEOUT_MS', default=20_000)}"
+                    " -c idle_in_transaction_session_timeout=60000"
+                ),
+            },
+        }
     }
-}
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": FACEREC_VAR_DIR / "facerec.sqlite3",
+            "OPTIONS": {
+                # Several processes write: take the write lock when a transaction begins, and wait for it.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": (
+                    "PRAGMA journal_mode=WAL;"
+                    "PRAGMA synchronous=FULL;"  # an acknowledged enrolment survives a power cut
+                    "PRAGMA secure_delete=ON;"  # an erased template leaves no bytes in the file
+                ),
+            },
+        }
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # On disk, so that the rate limits hold over all processes of one machine.
@@ -106,6 +129,18 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# A private bucket instead of a folder. Credentials come from the task's role, unless the environment
+# holds keys: boto3 looks for them there first.
+if env("AWS_STORAGE_BUCKET_NAME", default=""):
+    STORAGES["default"] = {
+        "BACKEND": "people.storage.S3PhotoStorage",
+        "OPTIONS": {
+            "bucket_name": env("AWS_STORAGE_BUCKET_NAME"),
+            "kms_key": env("AWS_STORAGE_KMS_KEY", default=""),
+        },
+    }
+# Buckets that photos and imports may be read from by name. Whoever may enrol may read them.
+FACEREC_S3_INPUT_BUCKETS: list[str] = env.list("FACEREC_S3_INPUT_BUCKETS", default=[])
 STATIC_URL = "/static/"
 STATIC_ROOT = FACEREC_VAR_DIR / "static"
 
@@ -172,25 +207,65 @@ SPECTACULAR_SETTINGS = {
 # The engine and the index are replaceable parts: BACKEND + OPTIONS, as in Django's own settings.
 FACE_ENGINE: dict[str, Any] = {"BACKEND": "people.engines.onnx.OnnxEngine", "OPTIONS": {}}
 TEMPLATE_INDEX: dict[str, Any] = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
+if (
+    env("TEMPLATE_INDEX", default="pinecone" if env("PINECONE_API_KEY", default="") else "embedded")
+    == "pinecone"
+):
+    TEMPLATE_INDEX = {
+        "BACKEND": "people.indexes.pinecone.PineconeIndex",
+        "OPTIONS": {
+            "api_key": env("PINECONE_API_KEY"),
+            "name": env("PINECONE_INDEX", default="facerec"),
+            "cloud": env("PINECONE_CLOUD", default="aws"),
+            "region": env("PINECONE_REGION", default="us-east-1"),
+            "control_host": env("PINECONE_CONTROL_HOST", default=""),
+        },
+    }
 # How many days backups of database and storage are kept; told in the receipt of an erasure.
 FACEREC_BACKUP_DAYS = env.int("FACEREC_BACKUP_DAYS", default=35)
 # Compute threads that one process owns; gunicorn's and Celery's processes multiply it.
 FACEREC_THREADS = env.int("FACEREC_THREADS", default=1)
 
 # Celery executes, the outbox remembers: no result, no reliance on the broker's memory.
+# filesystem://localhost (one machine), redis://… or rediss://…, amqp://…, or sqs://
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="filesystem://localhost")
-if CELERY_BROKER_URL.startswith("filesystem://"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(FACEREC_VAR_DIR / "broker" / "queue"),
-        "data_folder_out": str(FACEREC_VAR_DIR / "broker" / "queue"),
-        "control_folder": str(FACEREC_VAR_DIR / "broker" / "control"),
-        "polling_interval": 0.05,
-    }
+# longer than any task may run, so that no broker hands out a task that is still being done
+_VISIBILITY_TIMEOUT = 6 * 60
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
+match CELERY_BROKER_URL.partition("://")[0]:
+    case "filesystem":
+        CELERY_BROKER_TRANSPORT_OPTIONS = {
+            "data_folder_in": str(FACEREC_VAR_DIR / "broker" / "queue"),
+            "data_folder_out": str(FACEREC_VAR_DIR / "broker" / "queue"),
+            "control_folder": str(FACEREC_VAR_DIR / "broker" / "control"),
+            "polling_interval": 0.05,
+        }
+    case "redis" | "rediss":
+        CELERY_BROKER_TRANSPORT_OPTIONS = {
+            "visibility_timeout": _VISIBILITY_TIMEOUT,
+            # a request that wakes the worker must not wait for a broker that is away
+            "socket_connect_timeout": 2,
+            "socket_timeout": 5,
+            "socket_keepalive": True,
+            "retry_on_timeout": False,
+        }
+    case "sqs":
+        CELERY_BROKER_TRANSPORT_OPTIONS = {
+            "region": env("AWS_REGION", default="us-east-1"),
+            "visibility_timeout": _VISIBILITY_TIMEOUT,
+            "wait_time_seconds": 10,
+            # named, the role needs no right to list or create queues
+            "predefined_queues": {"celery": {"url": env("SQS_QUEUE_URL")}},
+        }
+        CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # it would need queues of its own
+        CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 60
+# A child that grew beyond this is replaced after its task; kilobytes.
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = env.int("WORKER_MAX_MEMORY_MB", default=1200) * 1024
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
