@@ -14,7 +14,7 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from people import audit, extraction, outbox, photos, quality
+from people import audit, extraction, indexing, outbox, photos, quality
 from people.actors import WORKER, Actor
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id, get_engine
@@ -205,7 +205,7 @@ def withdraw(photo: Photo, *, actor: Actor) -> None:
 def _remove(photo: Photo) -> None:
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
-    outbox.wake(outbox.purge_file(str(photo.file.name)))
+    outbox.wake(outbox.purge_file(str(photo.file.name), person_id=photo.person_id))
 
 
 def _templates_changed(person: Person) -> None:
@@ -213,26 +213,22 @@ def _templates_changed(person: Person) -> None:
     vectors: dict[str, list[Any]] = {}
     for engine, packed in Template.objects.filter(person=person).values_list("engine", "vector"):
         vectors.setdefault(engine, []).append(unpack(packed))
-    delete_rows(MeanTemplate.objects.filter(person=person).exclude(engine__in=vectors))
+    indexing.drop_means(MeanTemplate.objects.filter(person=person).exclude(engine__in=vectors))
     for engine, own in vectors.items():
-        MeanTemplate.objects.update_or_create(
-            person=person,
-            engine=engine,
-            defaults={
-                "collection_id": person.collection_id,
-                "vector": pack(mean_template(np.stack(own))),
-                "templates": len(own),
-            },
-        )
+        indexing.set_mean(person, engine, mean_template(np.stack(own)), len(own))
     outbox.person_changed(person.pk)
 
 
 def _warnings(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str, Any]]:
     """Return what staff should look at: somebody else who looks the same, or a person who doesn't."""
     means = MeanTemplate.objects.filter(collection=person.collection_id, engine=engine_id(engine))
-    proposed = get_index().nearest(
-        vector[None], collection_id=person.collection_id, engine=engine_id(engine), limit=NEIGHBOURS + 1
-    )[0]
+    proposed = (
+        get_index()
+        .nearest(
+            vector[None], collection_id=person.collection_id, engine=engine_id(engine), limit=NEIGHBOURS + 1
+        )
+        .persons[0]
+    )
     others = [
         (float(unpack(packed) @ vector), person_id)
         for person_id, packed in means.filter(person__in=proposed).values_list("person_id", "vector")

@@ -1,11 +1,16 @@
-"""Erase a person, or a whole collection: gone from every answer when the call returns."""
+"""Erase a person, or a whole collection: gone from every answer when the call returns.
+
+Files and a remote index's vectors follow by the outbox. The receipt is complete when they were
+asked for again, and were gone.
+"""
 
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
+from django.utils import timezone
 
-from people import audit, outbox
+from people import audit, indexing, outbox
 from people.actors import Actor
 from people.models import (
     Collection,
@@ -20,39 +25,66 @@ from people.models import (
 from people.models.guarded import delete_rows
 
 
-def erase(person: Person, *, actor: Actor) -> Erasure:
-    """Delete the person with all photos and templates, in one transaction; files follow by the outbox.
+def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
+    """Delete the person with all photos and templates, in one transaction.
 
-    Raises Person.DoesNotExist when somebody else erased them first.
+    `reason` is `request`, or the retention rule. Raises Person.DoesNotExist when somebody else
+    erased them first.
     """
     with transaction.atomic():
         person = Person.objects.select_for_update().get(pk=person.pk)
         photos = Photo.objects.filter(person=person)
-        templates = delete_rows(Template.objects.filter(person=person))
-        delete_rows(MeanTemplate.objects.filter(person=person))
         photo_ids, files = (
             list(photos.values_list("id", flat=True)),
             list(photos.values_list("file", flat=True)),
         )
+        erasure = Erasure.objects.create(
+            person_id=person.pk,
+            collection_id=person.collection_id,
+            reason=reason,
+            photos=len(photo_ids),
+            templates=delete_rows(Template.objects.filter(person=person)),
+            requested_by=actor.label,
+        )
+        indexing.drop_means(MeanTemplate.objects.filter(person=person))
         delete_rows(photos)
         delete_rows(Person.objects.filter(pk=person.pk))
         IdempotentAnswer.objects.filter(Q(person_id=person.pk) | Q(body__id=str(person.pk))).delete()
         OutboxEntry.objects.filter(photo_id__in=photo_ids).delete()
         for name in files:
-            outbox.wake(outbox.purge_file(name))
+            outbox.wake(outbox.purge_file(name, person_id=person.pk))
+        outbox.charge_to(erasure.pk, person.pk)
         outbox.person_changed(person.pk)
-        erasure = Erasure.objects.create(
-            person_id=person.pk,
-            collection_id=person.collection_id,
-            photos=len(photo_ids),
-            templates=templates,
-            requested_by=actor.label,
-        )
         audit.record(
             "person.erased", actor=actor, collection_id=person.collection_id, object_id=person.pk,
-            details={"erasure": str(erasure.pk), "photos": len(photo_ids), "templates": templates},
+            details={
+                "erasure": str(erasure.pk), "reason": reason, "photos": erasure.photos,
+                "templates": erasure.templates,
+            },
         )  # fmt: skip
+        _complete(erasure)
     return erasure
+
+
+def purged(entry: OutboxEntry) -> None:
+    """Note on the receipt that what the entry names is verified gone; complete it with the last one."""
+    with transaction.atomic():
+        outbox.done(entry)
+        if entry.erasure_id is None:
+            return
+        # one worker at a time, so that the last two both can't take themselves for the last but one
+        erasure = Erasure.objects.select_for_update().filter(pk=entry.erasure_id).first()
+        if erasure is None:
+            return
+        counted = "files_purged" if entry.topic == OutboxEntry.Topic.PURGE_FILE else "vectors_purged"
+        Erasure.objects.filter(pk=erasure.pk).update(**{counted: F(counted) + 1})
+        _complete(erasure)
+
+
+def _complete(erasure: Erasure) -> None:
+    if not OutboxEntry.objects.filter(erasure_id=erasure.pk, done_at=None).exists():
+        erasure.completed_at = timezone.now()
+        Erasure.objects.filter(pk=erasure.pk, completed_at=None).update(completed_at=erasure.completed_at)
 
 
 def erase_collection(collection: Collection, *, actor: Actor) -> int:

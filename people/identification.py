@@ -77,6 +77,8 @@ class Identification:
     collection_size: int
     threshold: Threshold
     faces: list[IdentifiedFace]
+    degraded: bool
+    """Whether the index was away and the database was searched in its place. The answer is exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def identify(
     calibration = engine.calibration
     size = enrolled(collection, engine_name)
     threshold = search_threshold(calibration, size, choice or collection_choice(collection))
-    ranked = _rank(probes, collection, engine_name, max(max_candidates, 2))
+    ranked, degraded = _rank(probes, collection, engine_name, max(max_candidates, 2))
     photo_ids = _nearest_photos(probes, ranked, engine_name)
     faces = []
     for number, (face, proposed) in enumerate(zip(found.faces, ranked, strict=True)):
@@ -146,7 +148,7 @@ def identify(
         "photo.identified", actor=actor, collection_id=collection.pk,
         details={"faces": len(faces), "matches": matched},
     )  # fmt: skip
-    return Identification(found, size, threshold, faces)
+    return Identification(found, size, threshold, faces, degraded)
 
 
 def verify(
@@ -244,14 +246,17 @@ def _score(cosine: float, threshold: Threshold, calibration: Calibration) -> Sco
 
 def _rank(
     probes: Vectors, collection: Collection, engine: str, limit: int
-) -> list[list[tuple[float, Person]]]:
+) -> tuple[list[list[tuple[float, Person]]], bool]:
     """Return each probe's people, best first, by scores computed from the database's vectors.
+
+    And whether the index was away.
 
     The index proposes, the database decides: more is fetched until enough findable people are left.
     """
     wanted = limit
     while True:
-        proposed = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
+        proposals = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
+        proposed = proposals.persons
         ids = {person_id for row in proposed for person_id in row}
         people = Person.objects.findable().filter(collection=collection).in_bulk(list(ids))
         means = {
@@ -268,7 +273,7 @@ def _rank(
             len(kept) < limit and len(row) == wanted for kept, row in zip(ranked, proposed, strict=True)
         )
         if not short:
-            return ranked
+            return ranked, proposals.degraded
         wanted *= 4
 
 

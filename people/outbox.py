@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from random import random
+from typing import Any
 from uuid import UUID
 
 from celery import current_app
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from people.models import OutboxEntry
@@ -16,61 +19,114 @@ from people.models.locks import OUTBOX, serialise
 LEASE = timedelta(seconds=90)
 """How long a worker has an entry to itself: longer than a task may run (CELERY_TASK_TIME_LIMIT)."""
 MAX_ATTEMPTS = 10
-_WORK = (OutboxEntry.Topic.ENROL_PHOTO, OutboxEntry.Topic.PURGE_FILE)
+"""After so many an entry is a dead letter: staff see it and have it tried again."""
+LONGEST_PAUSE = 300
+"""Seconds between two attempts."""
+OUTAGE_PAUSE = 10
+"""Seconds after which work is tried again that failed because something else was away."""
+_LOG = OutboxEntry.Topic.PERSON_CHANGED
+Topic = OutboxEntry.Topic
 
 
 def person_changed(person_id: UUID) -> None:
     """Tell every index that this person's template, status or existence changed."""
     serialise(OUTBOX)
     now = timezone.now()
-    OutboxEntry.objects.create(
-        topic=OutboxEntry.Topic.PERSON_CHANGED, person_id=person_id, due_at=now, done_at=now
-    )
+    OutboxEntry.objects.create(topic=_LOG, person_id=person_id, due_at=now, done_at=now)
 
 
 def enrol_photo(photo_id: UUID) -> None:
     """Have a worker enrol the photo."""
-    entry = OutboxEntry.objects.create(
-        topic=OutboxEntry.Topic.ENROL_PHOTO, photo_id=photo_id, due_at=timezone.now()
-    )
-    wake(entry)
+    wake(OutboxEntry.objects.create(topic=Topic.ENROL_PHOTO, photo_id=photo_id, due_at=timezone.now()))
 
 
-def purge_file(file_name: str, *, after: timedelta = timedelta(0)) -> OutboxEntry:
+def purge_file(
+    file_name: str, *, after: timedelta = timedelta(0), person_id: UUID | None = None
+) -> OutboxEntry:
     """Have the stored file removed, unless a photo bears its name by then."""
     return OutboxEntry.objects.create(
-        topic=OutboxEntry.Topic.PURGE_FILE, file_name=file_name, due_at=timezone.now() + after
+        topic=Topic.PURGE_FILE, file_name=file_name, due_at=timezone.now() + after, person_id=person_id
     )
+
+
+def purge_vector(
+    vector_id: UUID,
+    *,
+    collection_id: UUID,
+    engine: str,
+    settled_at: datetime,
+    person_id: UUID | None = None,
+) -> None:
+    """Have the vector removed from the remote index; `settled_at` is when no late write can bring it back."""
+    wake(
+        OutboxEntry.objects.create(
+            topic=Topic.PURGE_VECTOR,
+            vector_id=vector_id,
+            collection_id=collection_id,
+            engine=engine,
+            settled_at=settled_at,
+            person_id=person_id,
+            due_at=timezone.now(),
+        )
+    )
+
+
+def charge_to(erasure_id: UUID, person_id: UUID) -> None:
+    """Have all that is still to be purged of a person stand on the receipt of their erasure."""
+    OutboxEntry.objects.filter(
+        topic__in=(Topic.PURGE_FILE, Topic.PURGE_VECTOR), person_id=person_id, done_at=None
+    ).update(erasure_id=erasure_id)
 
 
 def wake(entry: OutboxEntry) -> None:
     """Tell a worker once all is committed. A lost message costs the time to the next sweep."""
-    # by name: the tasks stand above this module, and call it
-    transaction.on_commit(
-        lambda: current_app.send_task("people.tasks.deliver", [entry.pk], retry=False), robust=True
-    )
+    transaction.on_commit(waking("people.tasks.deliver", entry.pk), robust=True)
+
+
+def waking(task: str, *args: Any) -> Callable[[], None]:
+    """Return what sends the task; by name, since the tasks stand above this module and call it."""
+
+    def send() -> None:
+        current_app.send_task(task, list(args), retry=False)
+
+    return send
 
 
 def claim(entry_id: int) -> OutboxEntry | None:
     """Take a due entry for the time of a lease; None when it is done, taken or gone."""
-    now = timezone.now()
-    taken = OutboxEntry.objects.filter(
-        pk=entry_id, topic__in=_WORK, done_at=None, due_at__lte=now, attempts__lt=MAX_ATTEMPTS
-    )
+    taken = _due().filter(pk=entry_id)
     entry = taken.first()
     if entry is None:
         return None
-    claimed = taken.filter(attempts=entry.attempts).update(due_at=now + LEASE, attempts=entry.attempts + 1)
+    claimed = taken.filter(attempts=entry.attempts).update(
+        due_at=timezone.now() + LEASE, attempts=entry.attempts + 1
+    )
     return OutboxEntry.objects.get(pk=entry_id) if claimed else None
+
+
+def claim_like(entry: OutboxEntry, limit: int) -> list[OutboxEntry]:
+    """Take up to `limit` further due entries of the same topic, to be done in one go."""
+    others = _due().filter(topic=entry.topic).exclude(pk=entry.pk).order_by("due_at")
+    taken = [claim(pk) for pk in others.values_list("pk", flat=True)[:limit]]
+    return [one for one in taken if one is not None]
 
 
 def done(entry: OutboxEntry) -> None:
     OutboxEntry.objects.filter(pk=entry.pk).update(done_at=timezone.now(), last_error="")
 
 
+def put_off(entry: OutboxEntry, seconds: float, why: str) -> None:
+    """Have the entry tried later, without counting this try: nothing was wrong with the entry."""
+    OutboxEntry.objects.filter(pk=entry.pk).update(
+        due_at=timezone.now() + timedelta(seconds=seconds * (0.5 + random())),
+        attempts=max(entry.attempts - 1, 0),
+        last_error=why,
+    )
+
+
 def failed(entry: OutboxEntry, error: Exception) -> bool:
     """Put the entry off, longer each time, with jitter; return whether it was the last try."""
-    seconds = min(2**entry.attempts, 300) * (0.5 + random())
+    seconds = min(2**entry.attempts, LONGEST_PAUSE) * (0.5 + random())
     OutboxEntry.objects.filter(pk=entry.pk).update(
         due_at=timezone.now() + timedelta(seconds=seconds), last_error=type(error).__name__
     )
@@ -79,10 +135,26 @@ def failed(entry: OutboxEntry, error: Exception) -> bool:
 
 def due(limit: int = 500) -> list[int]:
     """Return the ids of entries that somebody should take now, oldest first."""
-    return list(
-        OutboxEntry.objects.filter(
-            topic__in=_WORK, done_at=None, due_at__lte=timezone.now(), attempts__lt=MAX_ATTEMPTS
-        )
-        .order_by("due_at")
-        .values_list("id", flat=True)[:limit]
-    )
+    return list(_due().order_by("due_at").values_list("id", flat=True)[:limit])
+
+
+def dead_letters() -> QuerySet[OutboxEntry]:
+    """Return the entries that were given up, or that their worker died on for the last time."""
+    return OutboxEntry.objects.filter(
+        done_at=None, attempts__gte=MAX_ATTEMPTS, due_at__lte=timezone.now()
+    ).exclude(topic=_LOG)
+
+
+def retry(entries: QuerySet[OutboxEntry]) -> int:
+    """Have dead letters tried again from the start; return how many."""
+    ids = list(entries.filter(done_at=None, attempts__gte=MAX_ATTEMPTS).values_list("pk", flat=True))
+    for entry in OutboxEntry.objects.filter(pk__in=ids):
+        OutboxEntry.objects.filter(pk=entry.pk).update(attempts=0, due_at=timezone.now())
+        wake(entry)
+    return len(ids)
+
+
+def _due() -> QuerySet[OutboxEntry]:
+    return OutboxEntry.objects.filter(
+        done_at=None, due_at__lte=timezone.now(), attempts__lt=MAX_ATTEMPTS
+    ).exclude(topic=_LOG)

@@ -9,13 +9,21 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from people import enrolment, outbox
-from people.errors import ProcessingFailed
+from people import enrolment, erasure, indexing, outbox
+from people.errors import IndexUnavailable, ProcessingFailed
 from people.models import IdempotentAnswer, OutboxEntry, Photo
 from people.models.photo import photo_storage
+from people.outages import is_outage
 
 logger = logging.getLogger(__name__)
+Topic = OutboxEntry.Topic
 SWEEP_SECONDS = 20
+PURGE_BATCH = 100
+"""Vectors that are purged by one request."""
+
+
+class StillThere(Exception):
+    """What was deleted is found again: it must be deleted once more."""
 
 
 @shared_task
@@ -25,17 +33,16 @@ def deliver(entry_id: int) -> None:
     if entry is None:
         return
     try:
-        if entry.topic == OutboxEntry.Topic.ENROL_PHOTO and entry.photo_id is not None:
+        if entry.topic == Topic.ENROL_PHOTO and entry.photo_id is not None:
             enrolment.enrol(entry.photo_id)
-        elif entry.topic == OutboxEntry.Topic.PURGE_FILE:
-            _purge(entry.file_name)
+            outbox.done(entry)
+        elif entry.topic == Topic.PURGE_FILE:
+            _purge_file(entry)
+        elif entry.topic == Topic.PURGE_VECTOR:
+            _purge_vectors(entry)
     except Exception as error:
         # whatever it was, the entry must be put off and, in the end, given up visibly
-        logger.exception("Outbox entry %s failed", entry.pk)
-        if outbox.failed(entry, error) and entry.photo_id is not None:
-            enrolment.reject(entry.photo_id, ProcessingFailed())
-        return
-    outbox.done(entry)
+        _failed(entry, error)
 
 
 @shared_task
@@ -48,7 +55,31 @@ def sweep() -> None:
     for entry_id in outbox.due():
         deliver(entry_id)
         if time.monotonic() > until:
-            break
+            return
+    tend_index()
+
+
+@shared_task
+def tend_index() -> None:
+    """Bring a remote index up to the database, as far as it goes now."""
+    until = time.monotonic() + SWEEP_SECONDS
+    try:
+        while indexing.tend() and time.monotonic() < until:
+            pass
+    except IndexUnavailable as error:
+        logger.warning("The index is behind and can't be told now: %s", error.message)
+
+
+@shared_task
+def audit_index() -> None:
+    """Compare the index with the database; drift is told as an error, for the alarm to see."""
+    found = indexing.compare()
+    if found.drift:
+        logger.error(
+            "The index has drifted: %s missing, %s extra. Run manage.py audit_index --repair.",
+            found.missing,
+            found.extra,
+        )
 
 
 @shared_task
@@ -57,6 +88,38 @@ def forget_old_answers() -> None:
     IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - timedelta(hours=24)).delete()
 
 
-def _purge(file_name: str) -> None:
-    if not Photo.objects.filter(file=file_name).exists():
-        photo_storage().delete(file_name)
+def _failed(entry: OutboxEntry, error: Exception) -> None:
+    if is_outage(error):
+        logger.warning("Outbox entry %s must wait: %s", entry.pk, type(error).__name__)
+        outbox.put_off(entry, outbox.OUTAGE_PAUSE, type(error).__name__)
+        return
+    logger.error("Outbox entry %s failed", entry.pk, exc_info=error)
+    if outbox.failed(entry, error) and entry.photo_id is not None:
+        enrolment.reject(entry.photo_id, ProcessingFailed())
+
+
+def _purge_file(entry: OutboxEntry) -> None:
+    storage = photo_storage()
+    if not Photo.objects.filter(file=entry.file_name).exists():
+        storage.delete(entry.file_name)
+        if storage.exists(entry.file_name):
+            raise StillThere
+    erasure.purged(entry)
+
+
+def _purge_vectors(entry: OutboxEntry) -> None:
+    entries = [entry, *outbox.claim_like(entry, PURGE_BATCH - 1)]
+    try:
+        gone, left = indexing.purge(entries)
+    except Exception as error:
+        for one in entries:
+            _failed(one, error)
+        return
+    for one in gone:
+        erasure.purged(one)
+    now = timezone.now()
+    for one in left:
+        if one.settled_at is not None and one.settled_at > now:
+            outbox.put_off(one, (one.settled_at - now).total_seconds() + 1, "")
+        else:
+            _failed(one, StillThere())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,8 +20,10 @@ from people.indexes import forget_index
 from people.models import Collection, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
+from tests.pinecone_double import Double
 
 STAFF = Actor("user:1")
+PINECONE_DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pinecone"
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +57,7 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sent: list[int] = []
 
     def send_task(name: str, args: list[int], **options: Any) -> None:
-        assert name == "people.tasks.deliver"
+        assert name in ("people.tasks.deliver", "people.tasks.tend_index")
         sent.extend(args)
 
     monkeypatch.setattr(outbox.current_app, "send_task", send_task)
@@ -70,7 +73,32 @@ def work() -> Callable[[], None]:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of each message at once, as a worker that is never late would."""
-    monkeypatch.setattr(outbox.current_app, "send_task", lambda name, args, **options: tasks.deliver(*args))
+    by_name = {"people.tasks.deliver": tasks.deliver, "people.tasks.tend_index": tasks.tend_index}
+    monkeypatch.setattr(outbox.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
+
+
+@pytest.fixture
+def pinecone() -> Iterator[Double]:
+    """Speak Pinecone's HTTP; all requests and answers fit its documents, where those are at hand."""
+    with Double(documents=PINECONE_DOCUMENTS if PINECONE_DOCUMENTS.is_dir() else None).running() as double:
+        yield double
+        forget_index()
+        gc.collect()  # closes the connections of indexes that nobody holds any more
+    assert double.problems == []
+
+
+def pinecone_index(double: Double) -> dict[str, Any]:
+    """Return the setting TEMPLATE_INDEX that talks to the double."""
+    return {
+        "BACKEND": "people.indexes.pinecone.PineconeIndex",
+        "OPTIONS": {
+            "api_key": "pcsk_of-no-account",
+            "name": "facerec",
+            "cloud": "aws",
+            "region": "us-east-1",
+            "control_host": double.url,
+        },
+    }
 
 
 @pytest.fixture

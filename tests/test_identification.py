@@ -74,7 +74,7 @@ def test_an_erased_person_is_never_returned_even_while_still_indexed(
     index = get_index()
     monkeypatch.setattr(index._engines["fake/1"], "catch_up", lambda: None)  # an index that hears nothing
     erasure.erase(person, actor=STAFF)
-    assert index.nearest(fakes_vector(1), collection_id=collection.pk, engine="fake/1", limit=1) == [
+    assert index.nearest(fakes_vector(1), collection_id=collection.pk, engine="fake/1", limit=1).persons == [
         [person.pk]
     ]
     assert _found(collection, 1, include_below=True) == [[]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,36 +11,42 @@ import numpy as np
 import pytest
 from django.db import connection, transaction
 
-from people import outbox
+from people import indexing, outbox
 from people.decision import unit
 from people.indexes import forget_index, get_index
 from people.indexes.base import TemplateIndex
 from people.models import Collection, MeanTemplate, Person
-from people.models.guarded import delete_rows
-from people.models.template import pack
+from tests.conftest import pinecone_index
 
-BACKENDS = ["people.indexes.embedded.EmbeddedIndex"]
+BACKENDS = ["embedded", "pinecone, confirmed", "pinecone, unsent", "pinecone, away"]
 ENGINE = "fake/1"
 Put = Callable[..., Person]
 
 
 @pytest.fixture(params=BACKENDS)
 def index(request: pytest.FixtureRequest, settings: Any, db: None) -> TemplateIndex:
-    settings.TEMPLATE_INDEX = {"BACKEND": request.param, "OPTIONS": {}}
+    settings.TEMPLATE_INDEX = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
+    if request.param.startswith("pinecone"):
+        double = request.getfixturevalue("pinecone")
+        double.faults.down = request.param.endswith("away")
+        settings.TEMPLATE_INDEX = pinecone_index(double)
     return get_index()
 
 
 @pytest.fixture
-def put(collection: Collection) -> Put:
+def put(request: pytest.FixtureRequest, collection: Collection, monkeypatch: pytest.MonkeyPatch) -> Put:
+    monkeypatch.setattr(indexing, "SETTLE", timedelta(0))
+    confirmed = "confirmed" in request.node.callspec.id
+
     def put(vector: np.ndarray, person: Person | None = None, into: Collection = collection) -> Person:
         with transaction.atomic():
             person = person or Person.objects.create(collection=into)
-            MeanTemplate.objects.update_or_create(
-                person=person,
-                engine=ENGINE,
-                defaults={"collection": into, "vector": pack(vector), "templates": 1},
-            )
+            indexing.set_mean(person, ENGINE, vector, 1)
             outbox.person_changed(person.pk)
+        if confirmed:
+            indexing.tend()
+            indexing.tend()
+            assert not MeanTemplate.objects.filter(indexed_at=None).exists()
         return person
 
     return put
@@ -52,7 +59,7 @@ def _vectors(count: int, seed: int = 0, dimension: int = 64) -> np.ndarray:
 def _nearest(
     index: TemplateIndex, probes: np.ndarray, collection: Collection, limit: int = 5
 ) -> list[list[Any]]:
-    return index.nearest(probes, collection_id=collection.pk, engine=ENGINE, limit=limit)
+    return index.nearest(probes, collection_id=collection.pk, engine=ENGINE, limit=limit).persons
 
 
 def test_it_proposes_the_nearest_first_as_a_brute_force_search_does(
@@ -73,7 +80,7 @@ def test_it_proposes_all_when_there_are_fewer_than_asked_for(
 
 def test_an_empty_or_unknown_collection_proposes_nobody(index: TemplateIndex, collection: Collection) -> None:
     assert _nearest(index, _vectors(2), collection) == [[], []]
-    assert index.nearest(_vectors(1), collection_id=uuid4(), engine=ENGINE, limit=3) == [[]]
+    assert index.nearest(_vectors(1), collection_id=uuid4(), engine=ENGINE, limit=3).persons == [[]]
 
 
 def test_no_probe_has_no_answer(index: TemplateIndex, put: Put, collection: Collection) -> None:
@@ -100,7 +107,7 @@ def test_a_removed_person_is_proposed_no_more_and_all_others_still_are(
     people = [put(vector) for vector in vectors]
     _nearest(index, vectors, collection)
     for person in people[::3]:
-        delete_rows(MeanTemplate.objects.filter(person=person))
+        indexing.drop_means(MeanTemplate.objects.filter(person=person))
         outbox.person_changed(person.pk)
     left = [number for number in range(30) if number % 3]
     assert _nearest(index, vectors[left], collection, 1) == [[people[number].pk] for number in left]
@@ -123,7 +130,7 @@ def test_collections_and_engines_are_kept_apart(
     here, there = put(_vectors(1)[0]), put(_vectors(1)[0], into=other)
     assert _nearest(index, _vectors(1), collection) == [[here.pk]]
     assert _nearest(index, _vectors(1), other) == [[there.pk]]
-    assert index.nearest(_vectors(1), collection_id=collection.pk, engine="fake/2", limit=3) == [[]]
+    assert index.nearest(_vectors(1), collection_id=collection.pk, engine="fake/2", limit=3).persons == [[]]
 
 
 def test_a_second_process_sees_what_the_first_wrote(

@@ -207,10 +207,8 @@ SPECTACULAR_SETTINGS = {
 # The engine and the index are replaceable parts: BACKEND + OPTIONS, as in Django's own settings.
 FACE_ENGINE: dict[str, Any] = {"BACKEND": "people.engines.onnx.OnnxEngine", "OPTIONS": {}}
 TEMPLATE_INDEX: dict[str, Any] = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
-if (
-    env("TEMPLATE_INDEX", default="pinecone" if env("PINECONE_API_KEY", default="") else "embedded")
-    == "pinecone"
-):
+_index = env("TEMPLATE_INDEX", default="pinecone" if env("PINECONE_API_KEY", default="") else "embedded")
+if _index == "pinecone":
     TEMPLATE_INDEX = {
         "BACKEND": "people.indexes.pinecone.PineconeIndex",
         "OPTIONS": {
@@ -271,6 +269,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-the-outbox": {"task": "people.tasks.sweep", "schedule": 5.0},
+    "compare-the-index": {"task": "people.tasks.audit_index", "schedule": 86400.0},
     "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": 3600.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(FACEREC_VAR_DIR / "celerybeat-schedule")
@@ -288,5 +287,9 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": "INFO"},
     # which of its builds it tried to load is of no use to anybody
-    "loggers": {"faiss": {"level": "WARNING"}},
+    "loggers": {
+        "faiss": {"level": "WARNING"},
+        "pinecone": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+    },
 }

@@ -25,7 +25,7 @@ def identification(result: Identification) -> dict[str, Any]:
     photo = result.photo
     return {
         "engine": photo.engine,
-        "degraded": False,
+        "degraded": result.degraded,
         "collection_size": result.collection_size,
         "threshold": threshold(result.threshold),
         "faces": [_identified(face, photo) for face in result.faces],
@@ -131,10 +131,15 @@ def erasure(row: Erasure) -> dict[str, Any]:
     return {
         "id": str(row.pk),
         "person": str(row.person_id),
-        "status": "complete",
+        "status": row.status,
+        "reason": row.reason,
         "photos": row.photos,
         "templates": row.templates,
+        "files_purged": row.files_purged,
+        "vectors_purged": row.vectors_purged,
         "requested_at": _time(row.requested_at),
+        "completed_at": _time(row.completed_at) if row.completed_at else None,
+        "backups_expire_at": _time(row.backups_expire_at),
     }
 
 

@@ -192,10 +192,19 @@ class PhotoAnswer(Shape):
 class ErasureAnswer(Shape):
     id = serializers.UUIDField()
     person = serializers.UUIDField()
-    status = serializers.ChoiceField(["complete"])
+    status = serializers.ChoiceField(
+        ["pending", "complete"], help_text="Complete when files and vectors were verified gone."
+    )
+    reason = serializers.CharField(help_text="`request`, or the retention rule.")
     photos = serializers.IntegerField()
     templates = serializers.IntegerField()
+    files_purged = serializers.IntegerField()
+    vectors_purged = serializers.IntegerField(help_text="In a remote index.")
     requested_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+    backups_expire_at = serializers.DateTimeField(
+        help_text="When the last backup that may hold them is deleted."
+    )
 
 
 class EngineThreshold(Shape):

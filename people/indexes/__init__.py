@@ -11,7 +11,7 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
-from people.indexes.base import TemplateIndex
+from people.indexes.base import RemoteIndex, TemplateIndex
 
 _lock = Lock()
 
@@ -20,6 +20,12 @@ def get_index() -> TemplateIndex:
     """Return this process's index, built on first use."""
     with _lock:
         return _build()
+
+
+def remote_index() -> RemoteIndex | None:
+    """Return the index when it keeps copies elsewhere, None when it reads the database itself."""
+    index = get_index()
+    return index if isinstance(index, RemoteIndex) else None
 
 
 @lru_cache(maxsize=1)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from people.engines.base import Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """Who may be near: for each probe person ids, nearest first."""
+
+    persons: list[list[UUID]]
+    degraded: bool = False
+    """Whether the index could not answer, and the database was searched in its place."""
 
 
 class TemplateIndex(Protocol):
@@ -14,8 +25,8 @@ class TemplateIndex(Protocol):
     What was committed before a call is seen by the call, whichever process committed it.
     """
 
-    def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> list[list[UUID]]:
-        """Return up to `limit` person ids for each of (n, d) unit probes, nearest first.
+    def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
+        """Return up to `limit` person ids for each of (n, d) unit probes.
 
         Raises IndexUnavailable when it can't answer.
         """
@@ -23,4 +34,50 @@ class TemplateIndex(Protocol):
 
     def check(self) -> None:
         """Raise IndexUnavailable when the index can't answer now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Vectors that are compared with each other: one collection's, of one engine and version."""
+
+    collection_id: UUID
+    engine: str
+
+
+@runtime_checkable
+class RemoteIndex(TemplateIndex, Protocol):
+    """An index that keeps copies elsewhere and must be told; `people.indexing` does.
+
+    It knows vectors by ids that stand for one vector each: another vector, another id. So what is
+    sent twice is there once, and a late write can never replace a newer one. Every method raises
+    IndexUnavailable when the other side doesn't answer in time.
+    """
+
+    def send(self, space: Space, vectors: Mapping[UUID, Vectors]) -> int | None:
+        """Store vectors by id; return the position of this write in the index's log, if it tells."""
+        ...
+
+    def remove(self, space: Space, ids: Sequence[UUID]) -> None:
+        """Delete by id; ids that are not there are no error."""
+        ...
+
+    def held(self, space: Space, ids: Sequence[UUID]) -> set[UUID]:
+        """Return which of the ids a lookup finds now."""
+        ...
+
+    def searchable(self, space: Space, vector_id: UUID, vector: Vectors, position: int | None) -> bool:
+        """Return whether a search finds what was sent, by its log position where the index tells it."""
+        ...
+
+    def listed(self, space: Space) -> Iterator[UUID]:
+        """Yield every id that is kept."""
+        ...
+
+    def spaces(self) -> Iterator[Space]:
+        """Yield every collection and engine that something is kept for."""
+        ...
+
+    def drop(self, space: Space) -> None:
+        """Delete all that is kept for a collection and engine."""
         ...

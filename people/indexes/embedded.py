@@ -13,6 +13,7 @@ from django.db.models import Max, QuerySet
 
 from people.engines.base import Vectors
 from people.errors import IndexUnavailable
+from people.indexes.base import Proposals
 from people.models import MeanTemplate, OutboxEntry, Person
 from people.models.template import unpack
 
@@ -31,13 +32,13 @@ class EmbeddedIndex:
         self._engines: dict[str, _Engine] = {}
         faiss.omp_set_num_threads(settings.FACEREC_THREADS)
 
-    def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> list[list[UUID]]:
+    def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
         try:
             with self._lock:
                 state = self._engines.setdefault(engine, _Engine(engine))
                 state.catch_up()
                 matrix = state.matrices.get(collection_id)
-                return matrix.nearest(probes, limit) if matrix else [[] for _ in probes]
+                return Proposals(matrix.nearest(probes, limit) if matrix else [[] for _ in probes])
         except DatabaseError as error:
             raise IndexUnavailable from error
 

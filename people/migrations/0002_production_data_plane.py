@@ -128,6 +128,13 @@ class Migration(migrations.Migration):
             name='sent_at',
             field=models.DateTimeField(help_text='When the last try to send it to the index began.', null=True),
         ),
+        migrations.AddField(
+            model_name="meantemplate",
+            name="sent_position",
+            field=models.BigIntegerField(
+                help_text="Of that write in the index's log, if told.", null=True
+            ),
+        ),
         # Three steps, so that every row that is there gets an id of its own.
         migrations.AddField(
             model_name="meantemplate", name="vector_id", field=models.UUIDField(null=True)

@@ -61,6 +61,7 @@ class MeanTemplate(GuardedModel):
         default=uuid.uuid4, unique=True, help_text="Its id in a remote index; another vector, another id."
     )
     sent_at = models.DateTimeField(null=True, help_text="When the last try to send it to the index began.")
+    sent_position = models.BigIntegerField(null=True, help_text="Of that write in the index's log, if told.")
     indexed_at = models.DateTimeField(null=True, help_text="When the remote index was seen to hold it.")
     templates = models.PositiveIntegerField(help_text="How many templates it is the mean of.")
 

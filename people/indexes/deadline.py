@@ -1,0 +1,56 @@
+"""Calls that end in time whatever the library inside does, and that pause after repeated failure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
+
+import pybreaker
+
+from people.errors import IndexUnavailable
+
+logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Guard:
+    """Runs calls in threads of its own: a call that doesn't answer is left behind.
+
+    After `failures` in a row nothing is tried for `pause` seconds: callers know at once that they
+    must do without, and the other side is left in peace.
+    """
+
+    def __init__(self, *, threads: int, failures: int = 5, pause: float = 10) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="index")
+        self._breaker = pybreaker.CircuitBreaker(fail_max=failures, reset_timeout=pause)
+
+    def call(self, work: Callable[[], _T], *, seconds: float) -> _T:
+        """Return what `work` does. Raises IndexUnavailable when it fails or isn't done in time."""
+        return self.call_all([work], seconds=seconds)[0]
+
+    def call_all(self, works: Sequence[Callable[[], _T]], *, seconds: float) -> list[_T]:
+        """Return what each of `works` does, side by side, all within `seconds`."""
+        try:
+            done: list[_T] = self._breaker.call(self._all, works, seconds)
+        except IndexUnavailable:
+            raise
+        except Exception as error:
+            # whatever the library raises; its text may hold what was sent, so only the kind is told
+            logger.warning("The index failed: %s", type(error).__name__)
+            raise IndexUnavailable from error
+        return done
+
+    def close(self) -> None:
+        """Let the threads end; what is under way is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _all(self, works: Sequence[Callable[[], _T]], seconds: float) -> list[_T]:
+        futures = [self._threads.submit(work) for work in works]
+        _, late = wait(futures, timeout=seconds)
+        if late:
+            for future in late:
+                future.cancel()  # those that only waited for a thread
+            raise TimeoutError
+        return [future.result() for future in futures]

@@ -1,0 +1,268 @@
+"""Pinecone (serverless, cosine): a namespace for each collection and engine, opaque ids, no metadata.
+
+It proposes ids only. The database joins them, adds what Pinecone may not show yet, and ranks.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from threading import Lock
+from uuid import UUID
+
+import numpy as np
+from django.db import DatabaseError
+from django.db.models import Q
+from pinecone import NotFoundError, Pinecone, ServerlessSpec
+from pinecone.index import Index
+
+from people.engines.base import Vectors
+from people.errors import IndexUnavailable
+from people.indexes.base import Proposals, Space
+from people.indexes.deadline import Guard
+from people.indexes.embedded import EmbeddedIndex
+from people.models import MeanTemplate, Person
+from people.models.template import unpack
+
+READ_SECONDS = 2.0
+WRITE_SECONDS = 10.0
+CONNECTION_SECONDS = 2.0
+"""For each step of a request. The SDK tries four times with pauses between, so that a write that
+nobody waits for any more may still be made 20 seconds later: see people.indexing.FLIGHT."""
+OVERFETCH = 20
+MAX_TOP_K = 10_000
+MAX_WAITING = 5000
+"""So many vectors that the index may not show yet are compared by hand; more are for the exact index."""
+MAX_REQUEST_BYTES = 1_600_000
+"""Of 2 MB that Pinecone takes; a number takes up to 22 bytes as JSON."""
+MAX_FETCH = 100
+"""Ids of 36 signs in the address of a request."""
+MAX_DELETE = 1000
+LIST_PAGE = 100
+
+
+class PineconeIndex:
+    """Searches Pinecone, and the database when Pinecone doesn't answer."""
+
+    def __init__(self, *, api_key: str, name: str, cloud: str, region: str, control_host: str = "") -> None:
+        self._client = Pinecone(api_key=api_key, host=control_host or None, timeout=CONNECTION_SECONDS)
+        self._name = name
+        self._place = ServerlessSpec(cloud=cloud, region=region)
+        self._indexes: dict[int, Index] = {}
+        self._lock = Lock()
+        self._exact = EmbeddedIndex()
+        self._reads = Guard(threads=16)
+        # apart, so that a stuck bulk load doesn't keep searches waiting
+        self._writes = Guard(threads=4)
+        weakref.finalize(self, _close, self._client, self._indexes, (self._reads, self._writes))
+
+    def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
+        if not len(probes):
+            return Proposals([])
+        space = Space(collection_id, engine)
+        try:
+            return self._nearest(probes, space, limit)
+        except IndexUnavailable:
+            exact = self._exact.nearest(probes, collection_id=collection_id, engine=engine, limit=limit)
+            return Proposals(exact.persons, degraded=True)
+        except DatabaseError as error:
+            raise IndexUnavailable from error
+
+    def check(self) -> None:
+        """Raise IndexUnavailable when Pinecone doesn't answer. Searches are still answered, exactly."""
+        self._reads.call(lambda: self._client.indexes.list(), seconds=READ_SECONDS)
+
+    def send(self, space: Space, vectors: Mapping[UUID, Vectors]) -> int | None:
+        position: int | None = None
+        items = list(vectors.items())
+        size = batch_size(len(items[0][1])) if items else 1
+        for start in range(0, len(items), size):
+            batch = items[start : start + size]
+            position = self._writes.call(partial(self._upsert, space, batch), seconds=WRITE_SECONDS)
+        return position
+
+    def remove(self, space: Space, ids: Sequence[UUID]) -> None:
+        for index in self._all_indexes():
+            for start in range(0, len(ids), MAX_DELETE):
+                batch = [str(pk) for pk in ids[start : start + MAX_DELETE]]
+                self._writes.call(
+                    partial(index.delete, ids=batch, namespace=namespace_of(space)), seconds=WRITE_SECONDS
+                )
+
+    def held(self, space: Space, ids: Sequence[UUID]) -> set[UUID]:
+        found: set[UUID] = set()
+        for index in self._all_indexes():
+            for start in range(0, len(ids), MAX_FETCH):
+                batch = [str(pk) for pk in ids[start : start + MAX_FETCH]]
+                answer = self._reads.call(
+                    partial(index.fetch, ids=batch, namespace=namespace_of(space)), seconds=WRITE_SECONDS
+                )
+                found.update(UUID(pk) for pk in answer.vectors)
+        return found
+
+    def searchable(self, space: Space, vector_id: UUID, vector: Vectors, position: int | None) -> bool:
+        ids, reached = self._reads.call(partial(self._query, space, vector, OVERFETCH), seconds=WRITE_SECONDS)
+        if position is not None and reached is not None:
+            return reached >= position
+        return vector_id in ids
+
+    def listed(self, space: Space) -> Iterator[UUID]:
+        for index in self._all_indexes():
+            token: str | None = None
+            while True:
+                page = self._reads.call(
+                    partial(
+                        index.list_paginated,
+                        namespace=namespace_of(space),
+                        limit=LIST_PAGE,
+                        pagination_token=token,
+                    ),
+                    seconds=WRITE_SECONDS,
+                )
+                yield from (UUID(item.id) for item in page.vectors)
+                token = page.pagination.next if page.pagination else None
+                if not token:
+                    break
+
+    def spaces(self) -> Iterator[Space]:
+        for index in self._all_indexes():
+            answer = self._reads.call(index.describe_index_stats, seconds=WRITE_SECONDS)
+            for namespace, summary in answer.namespaces.items():
+                if summary.vector_count and (space := space_of(namespace)) is not None:
+                    yield space
+
+    def drop(self, space: Space) -> None:
+        for index in self._all_indexes():
+            self._writes.call(partial(_drop, index, namespace_of(space)), seconds=WRITE_SECONDS)
+
+    def _nearest(self, probes: Vectors, space: Space, limit: int) -> Proposals:
+        means = MeanTemplate.objects.filter(
+            collection=space.collection_id, engine=space.engine, person__status=Person.Status.ACTIVE
+        )
+        # Read before Pinecone is asked: what it confirms meanwhile must not fall between the two.
+        waiting = list(means.filter(indexed_at=None).values_list("vector_id", flat=True)[: MAX_WAITING + 1])
+        if len(waiting) > MAX_WAITING:
+            return self._exactly(probes, space, limit)
+        wanted = limit + OVERFETCH
+        while True:
+            top_k = min(wanted, MAX_TOP_K)
+            answers = self._reads.call_all(
+                [partial(self._query, space, probe, top_k) for probe in probes], seconds=READ_SECONDS
+            )
+            hits = [ids for ids, _ in answers]
+            # read after: a person whose template changed meanwhile has a new id, which waits
+            live = {
+                pk: (person_id, unpack(vector))
+                for pk, person_id, vector in means.filter(
+                    Q(vector_id__in={pk for row in hits for pk in row} | set(waiting)) | Q(indexed_at=None)
+                ).values_list("vector_id", "person_id", "vector")
+            }
+            short = any(
+                len(row) == top_k and sum(pk in live for pk in row) < limit for row in hits
+            )  # the erased and the suspended stood in the way
+            if not short:
+                return Proposals(_ranked(probes, list(live.values()), limit))
+            if top_k == MAX_TOP_K:
+                return self._exactly(probes, space, limit)
+            wanted *= 4
+
+    def _exactly(self, probes: Vectors, space: Space, limit: int) -> Proposals:
+        return self._exact.nearest(
+            probes, collection_id=space.collection_id, engine=space.engine, limit=limit
+        )
+
+    def _query(self, space: Space, vector: Vectors, top_k: int) -> tuple[list[UUID], int | None]:
+        """Return the nearest ids, and the log position that the search had reached, if it tells."""
+        index = self._index(len(vector))
+        if index is None:
+            return [], None
+        answer = index.query(top_k=top_k, vector=vector.tolist(), namespace=namespace_of(space))
+        reached = answer.response_info.lsn_reconciled if answer.response_info else None
+        return [UUID(match.id) for match in answer.matches], reached
+
+    def _upsert(self, space: Space, batch: Sequence[tuple[UUID, Vectors]]) -> int | None:
+        index = self._index(len(batch[0][1]), create=True)
+        if index is None:
+            raise IndexUnavailable("Pinecone is still making the index.")
+        answer = index.upsert(
+            vectors=[(str(pk), vector.tolist()) for pk, vector in batch], namespace=namespace_of(space)
+        )
+        return answer.response_info.lsn_committed if answer.response_info else None
+
+    def _index(self, dimension: int, *, create: bool = False) -> Index | None:
+        """Return the client of the index for vectors of this length; None when there is none yet."""
+        with self._lock:
+            known = self._indexes.get(dimension)
+        if known is not None:
+            return known
+        name = f"{self._name}-{dimension}"
+        try:
+            model = self._client.indexes.describe(name)
+        except NotFoundError:
+            if not create:
+                return None
+            model = self._client.indexes.create(
+                name=name, dimension=dimension, metric="cosine", spec=self._place, timeout=-1
+            )
+        if not model.status.ready:
+            return None
+        opened: Index = self._client.index(host=str(model.host))
+        with self._lock:
+            return self._indexes.setdefault(dimension, opened)
+
+    def _all_indexes(self) -> list[Index]:
+        """Return the clients of this installation's indexes, one a vector length, as they are now."""
+        names = self._reads.call(
+            lambda: [index.name for index in self._client.indexes.list()], seconds=WRITE_SECONDS
+        )
+        found = []
+        for name in names:
+            prefix, _, dimension = name.rpartition("-")
+            if prefix == self._name and dimension.isdigit():
+                found.append(self._reads.call(partial(self._index, int(dimension)), seconds=WRITE_SECONDS))
+        return [index for index in found if index is not None]
+
+
+def batch_size(dimension: int) -> int:
+    """Return how many vectors of this length fit into one request; a thousand at most."""
+    return max(min(MAX_REQUEST_BYTES // (22 * dimension + 60), 1000), 1)
+
+
+def namespace_of(space: Space) -> str:
+    """Return the namespace's name: the collection's id and the engine, such as yunet-sface/1."""
+    return f"{space.collection_id}.{space.engine}"
+
+
+def space_of(namespace: str) -> Space | None:
+    """Return what a namespace stands for; None when it is not one of ours."""
+    collection, _, engine = namespace.partition(".")
+    try:
+        return Space(UUID(collection), engine)
+    except ValueError:
+        return None
+
+
+def _close(client: Pinecone, indexes: dict[int, Index], guards: Sequence[Guard]) -> None:
+    for guard in guards:
+        guard.close()
+    for index in indexes.values():
+        index.close()
+    client.close()
+
+
+def _drop(index: Index, namespace: str) -> None:
+    with suppress(NotFoundError):  # it is gone, which was wanted
+        index.delete_namespace(name=namespace)
+
+
+def _ranked(probes: Vectors, live: list[tuple[UUID, Vectors]], limit: int) -> list[list[UUID]]:
+    """Return for each probe the nearest persons by the database's own vectors."""
+    if not live:
+        return [[] for _ in probes]
+    cosines = np.stack([vector for _, vector in live]) @ probes.T
+    return [
+        [live[row][0] for row in np.argsort(-cosines[:, number], kind="stable")[:limit]]
+        for number in range(len(probes))
+    ]

@@ -1,0 +1,34 @@
+"""Whether an error says that something else is away, so that the same work may succeed later."""
+
+from __future__ import annotations
+
+import errno
+
+from django.db import InterfaceError, OperationalError
+
+from people.errors import IndexUnavailable
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether nothing is wrong with the work itself: database, storage or index are away or full."""
+    if isinstance(
+        error, OperationalError | InterfaceError | IndexUnavailable | ConnectionError | TimeoutError
+    ):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in _DISK
+    return _is_storage_outage(error)
+
+
+def _is_storage_outage(error: BaseException) -> bool:
+    # by name: botocore is there only where S3 is used
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if kinds & {"HTTPClientError", "ConnectionError", "NoCredentialsError"}:
+        return True
+    if "ClientError" not in kinds:
+        return False
+    answer = getattr(error, "response", {})
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return bool(status >= 500 or status == 429)
