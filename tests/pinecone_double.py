@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ class Double:
         self._log: dict[str, list[_Write]] = {}
         self._copies: dict[str, list[_Copy]] = {}
         self._lock = threading.RLock()
-        self._documents = _Documents(documents) if documents else None
+        self._documents = _documents(documents) if documents else None
         double = self
 
         class Handler(_Handler):
@@ -146,6 +147,11 @@ class Double:
             problems = self._documents.problems(path, method, status, request, answer)
             with self._lock:
                 self.problems += problems
+
+
+@lru_cache
+def _documents(folder: Path) -> _Documents:
+    return _Documents(folder)
 
 
 class _Documents:

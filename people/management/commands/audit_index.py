@@ -1,0 +1,45 @@
+"""Whether the remote index holds what the database says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from people import indexing, outbox
+from people.errors import IndexUnavailable
+from people.indexes import remote_index
+from people.models import OutboxEntry
+
+
+class Command(BaseCommand):
+    help = (
+        "Compare the remote index with the database, id by id; exit with 1 when they differ, with 2 when "
+        "the index can't be asked. --repair has what is missing sent again and what is too much deleted; "
+        "the worker does it within a minute."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--repair", action="store_true", help="have the difference mended")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if remote_index() is None:
+            self.stdout.write("The embedded index reads the database itself: there is nothing to compare.")
+            return
+        try:
+            found = indexing.compare(repair=options["repair"])
+        except IndexUnavailable as error:
+            raise CommandError(f"The index can't be asked now: {error.message}", returncode=2) from error
+        purges = outbox.dead_letters().filter(topic=OutboxEntry.Topic.PURGE_VECTOR).count()
+        self.stdout.write(
+            f"{found.kept} vectors are where they belong, {found.waiting} are on their way.\n"
+            f"Missing in the index: {found.missing}. Too much in it: {found.extra}. "
+            f"Purges that were given up: {purges}."
+        )
+        if not (found.drift or purges):
+            return
+        if options["repair"]:
+            outbox.retry(outbox.dead_letters().filter(topic=OutboxEntry.Topic.PURGE_VECTOR))
+            self.stdout.write("The difference is being mended. Run audit_index again in a minute.")
+            return
+        raise CommandError("The index differs from the database. Run it with --repair to mend it.")
