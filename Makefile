@@ -17,10 +17,13 @@ run: $(VENV)/.base ## set up what is missing, then serve admin, API and worker o
 	@echo "Serving http://localhost:$(PORT)/ (admin) and http://localhost:$(PORT)/api/docs/ — Ctrl-C stops it."
 	@exec $(BIN)/honcho start --no-prefix
 
-test: $(VENV)/.dev ## set up what is missing, then run the test suite
+test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite and on PostgreSQL
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
+	@echo "On SQLite:"
 	$(BIN)/python -m pytest $(ARGS)
+	@echo "On PostgreSQL:"
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema
 	$(BIN)/ruff check .

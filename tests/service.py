@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import psycopg
 import requests
+from psycopg import sql
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,6 +30,17 @@ class Service:
     folder: Path
     password: str
     key: str
+    database: str = ""
+    """DATABASE_URL; empty for the SQLite file in the folder."""
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run one statement on the service's database, round the service."""
+        if self.database:
+            with psycopg.connect(_for_psycopg(self.database), autocommit=True) as connection:
+                cursor = connection.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        with closing(sqlite3.connect(self.folder / "facerec.sqlite3", timeout=20)) as file, file:
+            return file.execute(statement).fetchall()
 
     @property
     def headers(self) -> dict[str, str]:
@@ -34,6 +51,7 @@ class Service:
 def running(folder: Path, **environment: str) -> Iterator[Service]:
     """Start web (two workers) and worker processes, wait until they answer, and stop them at the end."""
     port = _free_port()
+    database = environment.get("DATABASE_URL", _own_database(os.environ.get("DATABASE_URL", "")))
     variables = {
         **os.environ,
         "ENVIRONMENT": "development",
@@ -42,6 +60,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
         "FACEREC_MODELS_DIR": os.environ.get("FACEREC_MODELS_DIR", str(ROOT / "var" / "models")),
         "FACEREC_SAMPLES_DIR": os.environ.get("FACEREC_SAMPLES_DIR", str(ROOT / "var" / "samples")),
         "PORT": str(port),
+        "DATABASE_URL": database,
         "PYTHONPATH": str(ROOT),
         **environment,
     }
@@ -76,7 +95,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
                 )
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, folder)
-        yield Service(url, folder, lines["admin password"], lines["api key"])
+        yield Service(url, folder, lines["admin password"], lines["api key"], database)
     finally:
         for process in processes:
             process.send_signal(signal.SIGTERM)
@@ -98,6 +117,20 @@ def _wait_until_ready(url: str, folder: Path) -> None:
             pass
         time.sleep(0.1)
     raise AssertionError((folder / "web.log").read_text()[-3000:])
+
+
+def _own_database(url: str) -> str:
+    """Make a database beside that of `url`, so that services don't meet; nothing for SQLite."""
+    if not url:
+        return ""
+    name = f"service_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(_for_psycopg(url), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
+
+
+def _for_psycopg(url: str) -> str:
+    return url.replace("postgres://", "postgresql://", 1)
 
 
 def _free_port() -> int:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +21,7 @@ ERASURES = 50
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running(tmp_path_factory.mktemp("service"), FACEREC_TEST_FAKE_ENGINE="1") as service:
-        with sqlite3.connect(service.folder / "facerec.sqlite3") as database:
-            database.execute("UPDATE people_apikey SET rate = '1000000/min'")
-        database.close()
+        service.sql("UPDATE people_apikey SET rate = '1000000/min'")
         yield service
 
 
@@ -88,17 +84,14 @@ def test_every_enrolment_and_erasure_is_seen_by_every_process_at_once(service: S
     session.headers.update(service.headers)
     for seed in draw.sample(seeds, 40):
         assert _search(session, service, seed)["decision"] == ("match" if seed in left else "no_match")
-    _assert_files_match_rows(service.folder)
+    _assert_files_match_rows(service)
 
 
-def _assert_files_match_rows(folder: Path) -> None:
-    with sqlite3.connect(folder / "facerec.sqlite3") as database:
-        rows = {row[0] for row in database.execute("SELECT file FROM people_photo")}
-        templates = database.execute("SELECT count(*) FROM people_template").fetchone()[0]
-        undone = database.execute("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL").fetchone()[
-            0
-        ]
-    database.close()
-    files = {str(path.relative_to(folder / "photos")) for path in (folder / "photos").rglob("*.jpg")}
+def _assert_files_match_rows(service: Service) -> None:
+    rows = {row[0] for row in service.sql("SELECT file FROM people_photo")}
+    templates = service.sql("SELECT count(*) FROM people_template")[0][0]
+    undone = service.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0]
+    photos = service.folder / "photos"
+    files = {str(path.relative_to(photos)) for path in photos.rglob("*.jpg")}
     assert (len(rows), templates, undone) == (ENROLMENTS - ERASURES, ENROLMENTS - ERASURES, 0)
     assert files == rows

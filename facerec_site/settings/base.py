@@ -70,11 +70,13 @@ TEMPLATES = [
 
 # PostgreSQL by DATABASE_URL=postgres://user:password@host:5432/name, or one SQLite file.
 if env("DATABASE_URL", default=""):
+    _url: dict[str, Any] = env.db_url("DATABASE_URL")
     DATABASES = {
         "default": {
-            **env.db_url("DATABASE_URL"),
+            **_url,
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
+                **_url.get("OPTIONS", {}),  # such as ?sslmode=verify-full
                 # one pool a process; its threads share it
                 "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 5},
                 "connect_timeout": 5,

@@ -19,7 +19,8 @@ SECRET_KEY = "only-for-tests"  # noqa: S105
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # A file, not memory: threads and processes of the tests share it as in production.
-DATABASES["default"]["TEST"] = {"NAME": FACEREC_VAR_DIR / "test.sqlite3"}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": FACEREC_VAR_DIR / "test.sqlite3"}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 # Synthetic photos; tests of the real engine ask for it.
 FACE_ENGINE = {"BACKEND": "tests.fakes.FakeEngine", "OPTIONS": {}}

