@@ -26,6 +26,7 @@ from people.indexes.base import RemoteIndex, Space
 from people.models import Collection, MeanTemplate, OutboxEntry, Person
 from people.models.guarded import delete_rows
 from people.models.template import pack, unpack
+from people.waking import waking
 
 logger = logging.getLogger(__name__)
 FLIGHT = timedelta(seconds=25)
@@ -67,8 +68,7 @@ def set_mean(person: Person, engine: str, vector: Vectors, templates: int) -> No
             indexed_at=None,
         )
     if remote_index() is not None:
-        # by name: the tasks stand above this module, and call it
-        transaction.on_commit(outbox.waking("people.tasks.tend_index"), robust=True)
+        transaction.on_commit(waking("people.tasks.tend_index"), robust=True)
 
 
 def drop_means(means: QuerySet[MeanTemplate]) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from random import random
-from typing import Any
 from uuid import UUID
 
-from celery import current_app
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from people.models import OutboxEntry
 from people.models.locks import OUTBOX, serialise
+from people.waking import waking
 
 LEASE = timedelta(seconds=90)
 """How long a worker has an entry to itself: longer than a task may run (CELERY_TASK_TIME_LIMIT)."""
@@ -81,15 +79,6 @@ def charge_to(erasure_id: UUID, person_id: UUID) -> None:
 def wake(entry: OutboxEntry) -> None:
     """Tell a worker once all is committed. A lost message costs the time to the next sweep."""
     transaction.on_commit(waking("people.tasks.deliver", entry.pk), robust=True)
-
-
-def waking(task: str, *args: Any) -> Callable[[], None]:
-    """Return what sends the task; by name, since the tasks stand above this module and call it."""
-
-    def send() -> None:
-        current_app.send_task(task, list(args), retry=False)
-
-    return send
 
 
 def claim(entry_id: int) -> OutboxEntry | None:

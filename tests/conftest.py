@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 
-from people import enrolment, outbox, tasks
+from people import enrolment, tasks, waking
 from people.actors import Actor
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
@@ -60,7 +60,7 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         assert name in ("people.tasks.deliver", "people.tasks.tend_index")
         sent.extend(args)
 
-    monkeypatch.setattr(outbox.current_app, "send_task", send_task)
+    monkeypatch.setattr(waking.current_app, "send_task", send_task)
     return sent
 
 
@@ -74,7 +74,7 @@ def work() -> Callable[[], None]:
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of each message at once, as a worker that is never late would."""
     by_name = {"people.tasks.deliver": tasks.deliver, "people.tasks.tend_index": tasks.tend_index}
-    monkeypatch.setattr(outbox.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
+    monkeypatch.setattr(waking.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
 
 
 @pytest.fixture

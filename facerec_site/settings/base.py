@@ -245,7 +245,7 @@ match CELERY_BROKER_URL.partition("://")[0]:
             "visibility_timeout": _VISIBILITY_TIMEOUT,
             # a request that wakes the worker must not wait for a broker that is away
             "socket_connect_timeout": 2,
-            "socket_timeout": 5,
+            "socket_timeout": 2,
             "socket_keepalive": True,
             "retry_on_timeout": False,
         }
@@ -254,6 +254,7 @@ match CELERY_BROKER_URL.partition("://")[0]:
             "region": env("AWS_REGION", default="us-east-1"),
             "visibility_timeout": _VISIBILITY_TIMEOUT,
             "wait_time_seconds": 10,
+            "client-config": {"connect_timeout": 2, "read_timeout": 15, "retries": {"max_attempts": 2}},
             # named, the role needs no right to list or create queues
             "predefined_queues": {"celery": {"url": env("SQS_QUEUE_URL")}},
         }
