@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from django.db import connection
+from celery import current_app
+from django.conf import settings
+from django.db import connection as database
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from people.engines import get_engine
 from people.errors import FacerecError
-from people.indexes import get_index
+from people.indexes import get_index, remote_index
 
 
 class HealthMiddleware:
@@ -25,9 +28,14 @@ class HealthMiddleware:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when database, engine and index all answer, else 503 naming the one that doesn't."""
+    """Tell database, engine, index and broker apart; 503 when a request can't be answered.
+
+    A broker that is away delays enrolments, and an index that is away is stood in for by the
+    database: the status is `degraded` then, and the answer still 200.
+    """
     parts: dict[str, str] = {}
-    for name, check in {"database": _database, "engine": _engine, "index": _index}.items():
+    checks = {"database": _database, "engine": _engine, "index": _index, "broker": _broker}
+    for name, check in checks.items():
         try:
             check()
             parts[name] = "ok"
@@ -35,14 +43,15 @@ def ready(request: HttpRequest) -> HttpResponse:
             parts[name] = error.code
         except Exception:  # whatever fails here, the answer is "not ready", with no inner detail
             parts[name] = "unavailable"
-    is_ready = all(state == "ok" for state in parts.values())
-    return JsonResponse(
-        {"status": "ok" if is_ready else "unavailable", **parts}, status=200 if is_ready else 503
-    )
+    needed = ("database", "engine") if remote_index() is not None else ("database", "engine", "index")
+    if any(parts[name] != "ok" for name in needed):
+        return JsonResponse({"status": "unavailable", **parts}, status=503)
+    whole = all(state == "ok" for state in parts.values())
+    return JsonResponse({"status": "ok" if whole else "degraded", **parts})
 
 
 def _database() -> None:
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
@@ -52,3 +61,12 @@ def _engine() -> None:
 
 def _index() -> None:
     get_index().check()
+
+
+def _broker() -> None:
+    url = settings.CELERY_BROKER_URL
+    with current_app.connection_for_write(connect_timeout=2) as connection:
+        connection.ensure_connection(max_retries=1, timeout=2)
+        if url.startswith("sqs://"):  # connecting to it asks nothing yet
+            channel: Any = connection.default_channel
+            channel._size("celery")

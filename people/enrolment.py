@@ -101,7 +101,7 @@ def enrol(photo_id: uuid.UUID) -> None:
     if photo is None or photo.status != Photo.Status.PENDING:
         return  # erased while it waited, or done already
     try:
-        with photo.file.open("rb") as file:
+        with photo_storage().open(str(photo.file.name)) as file:
             data = file.read()
     except FileNotFoundError:
         if not Photo.objects.filter(pk=photo_id).exists():

@@ -18,8 +18,7 @@ from people import enrolment, tasks, waking
 from people.actors import Actor
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
-from people.models.photo import photo_storage
-from tests import fakes
+from tests import fakes, servers
 from tests.pinecone_double import Double
 
 STAFF = Actor("user:1")
@@ -33,7 +32,7 @@ def _own_world() -> Iterator[None]:
     cache.clear()
     yield
     forget_index()
-    shutil.rmtree(photo_storage().path(""), ignore_errors=True)
+    shutil.rmtree(Path(django_settings.FACEREC_VAR_DIR) / "photos", ignore_errors=True)
 
 
 @pytest.fixture
@@ -128,31 +127,45 @@ def enrolled(collection: Collection) -> Callable[..., Person]:
     return enrol
 
 
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Have boto3 talk to moto's server."""
+    with servers.aws() as address:
+        for name, value in {**servers.AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
+            monkeypatch.setenv(name, value)
+        yield address
+
+
 # What the machine lacks is named in the last lines of the run; CI sets FACEREC_REQUIRE_ALL and fails.
 BROWSER = next(
     (path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if os.path.exists(path)), None
 )
 DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(path)), None)
+NEEDS = {
+    # marker: whether it is here, what it is, how to have it
+    "browser": (bool(BROWSER and DRIVER), "Chromium and ChromeDriver", "chromium chromium-driver"),
+    "redis": (bool(servers.REDIS), "redis-server", "redis-server"),
+}
+_left_out = pytest.StashKey[dict[str, int]]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if BROWSER and DRIVER:
-        return
-    if os.environ.get("FACEREC_REQUIRE_ALL"):
-        raise pytest.UsageError("No Chromium and ChromeDriver here: apt-get install chromium chromium-driver")
-    left_out = [item for item in items if item.get_closest_marker("browser")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
-    config.stash[_left_out] = len(left_out)
-
-
-_left_out = pytest.StashKey[int]()
+    missing = [marker for marker, (here, _, _) in NEEDS.items() if not here]
+    if missing and os.environ.get("FACEREC_REQUIRE_ALL"):
+        raise pytest.UsageError(
+            "\n".join(f"No {NEEDS[one][1]} here: apt-get install {NEEDS[one][2]}" for one in missing)
+        )
+    for marker in missing:
+        left_out = [item for item in items if item.get_closest_marker(marker)]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash.setdefault(_left_out, {})[marker] = len(left_out)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if count := config.stash.get(_left_out, 0):
+    for marker, count in config.stash.get(_left_out, {}).items():
+        _, name, packages = NEEDS[marker]
         terminalreporter.write_line(
-            f"LEFT OUT: {count} browser tests, since Chromium and ChromeDriver are not installed "
-            "(apt-get install chromium chromium-driver)."
+            f"LEFT OUT: {count} {marker} tests, since {name} is not installed (apt-get install {packages})."
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from urllib.parse import urlsplit
 import psycopg
 import requests
 from psycopg import sql
+
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -50,7 +51,7 @@ class Service:
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[Service]:
     """Start web (two workers) and worker processes, wait until they answer, and stop them at the end."""
-    port = _free_port()
+    port = free_port()
     database = environment.get("DATABASE_URL", _own_database(os.environ.get("DATABASE_URL", "")))
     variables = {
         **os.environ,
@@ -131,9 +132,3 @@ def _own_database(url: str) -> str:
 
 def _for_psycopg(url: str) -> str:
     return url.replace("postgres://", "postgresql://", 1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

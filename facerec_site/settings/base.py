@@ -234,6 +234,7 @@ _VISIBILITY_TIMEOUT = 6 * 60
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 match CELERY_BROKER_URL.partition("://")[0]:
     case "filesystem":
+        CELERY_BROKER_TRANSPORT = "facerec_site.folder_broker:Transport"
         CELERY_BROKER_TRANSPORT_OPTIONS = {
             "data_folder_in": str(FACEREC_VAR_DIR / "broker" / "queue"),
             "data_folder_out": str(FACEREC_VAR_DIR / "broker" / "queue"),
@@ -254,6 +255,7 @@ match CELERY_BROKER_URL.partition("://")[0]:
             "region": env("AWS_REGION", default="us-east-1"),
             "visibility_timeout": _VISIBILITY_TIMEOUT,
             "wait_time_seconds": 10,
+            "polling_interval": 0.1,
             "client-config": {"connect_timeout": 2, "read_timeout": 15, "retries": {"max_attempts": 2}},
             # named, the role needs no right to list or create queues
             "predefined_queues": {"celery": {"url": env("SQS_QUEUE_URL")}},
@@ -289,10 +291,9 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
     },
     "root": {"handlers": ["console"], "level": "INFO"},
-    # which of its builds it tried to load is of no use to anybody
+    # what they tell of every call is of no use to anybody
     "loggers": {
-        "faiss": {"level": "WARNING"},
-        "pinecone": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
+        name: {"level": "WARNING"}
+        for name in ("faiss", "pinecone", "httpx", "boto3", "botocore", "s3transfer")
     },
 }

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
@@ -15,6 +15,7 @@ from people.admin.base import staff
 from people.engines.base import Box
 from people.errors import FacerecError
 from people.models import Photo, Template
+from people.models.photo import photo_storage
 
 THUMBNAIL_SIDE = 96
 
@@ -30,7 +31,7 @@ def _photo(request: HttpRequest, photo: UUID, permission: str) -> Photo:
 
 def _bytes(photo: Photo) -> bytes:
     try:
-        with photo.file.open("rb") as file:
+        with photo_storage().open(str(photo.file.name)) as file:
             return bytes(file.read())
     except FileNotFoundError as error:
         raise Http404("This photo is gone.") from error
@@ -43,8 +44,11 @@ def _jpeg(content: bytes) -> HttpResponse:
 
 @require_GET
 def image(request: HttpRequest, photo: UUID) -> HttpResponse:
-    """Answer the photo as it is kept."""
-    return _jpeg(_bytes(_photo(request, photo, "people.view_person")))
+    """Answer the photo as it is kept; where it lies in a bucket, by a signed URL that soon expires."""
+    found = _photo(request, photo, "people.view_person")
+    if signed_url := getattr(photo_storage(), "signed_url", None):
+        return HttpResponseRedirect(signed_url(found.file.name), headers={"Cache-Control": "no-store"})
+    return _jpeg(_bytes(found))
 
 
 @require_GET

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from people.admin.base import ReadOnlyAdmin
-from people.models import AuditEvent, Erasure
+from people import audit, outbox
+from people.admin.base import ReadOnlyAdmin, staff
+from people.models import AuditEvent, Erasure, OutboxEntry
 
 HASH_CHAIN = (
     "Each event’s hash covers the event before it. Whether the chain is whole takes a reading of every "
@@ -47,6 +49,56 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 @admin.register(Erasure)
 class ErasureAdmin(ReadOnlyAdmin):
-    list_display = ("requested_at", "person_id", "photos", "templates", "requested_by")
+    list_display = (
+        "requested_at", "person_id", "reason", "photos", "templates", "shown_status", "backups_expire_at",
+        "requested_by",
+    )  # fmt: skip
+    list_filter = ("reason",)
     search_fields = ("=person_id", "=id")
     search_help_text = "By id of the person or of the erasure."
+    fields = (
+        "person_id", "collection_id", "reason", "photos", "templates", "files_purged", "vectors_purged",
+        "shown_status", "requested_by", "requested_at", "completed_at", "backups_expire_at",
+    )  # fmt: skip
+
+    @admin.display(description="Status")
+    def shown_status(self, row: Erasure) -> str:
+        if row.completed_at:
+            return "complete, verified"
+        open_ = OutboxEntry.objects.filter(erasure_id=row.pk, done_at=None)
+        given_up = (outbox.dead_letters() & open_).count()
+        left = f"{open_.count()} to purge"
+        return f"{left}, {given_up} given up: see Work given up" if given_up else left
+
+
+@admin.register(OutboxEntry)
+class DeadLetterAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "topic", "concerns", "attempts", "last_error", "due_at")
+    list_display_links = None
+    list_filter = ("topic",)
+    actions = ("retry",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxEntry]:
+        return outbox.dead_letters()
+
+    @admin.display(description="Concerns")
+    def concerns(self, row: OutboxEntry) -> str:
+        if row.erasure_id:
+            return f"erasure {row.erasure_id}"
+        return str(row.photo_id or row.vector_id or row.import_id or row.file_name)
+
+    @admin.action(description="Try the selected work again", permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> None:
+        tried = outbox.retry(OutboxEntry.objects.filter(pk__in=queryset.values("pk")))
+        audit.record("outbox.retried", actor=staff(request), details={"entries": tried})
+        messages.success(request, f"{tried} will be tried again now. What fails again comes back here.")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("people.change_person"))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), "title": "Work that was given up after ten tries"}
+        answer: HttpResponse = super().changelist_view(request, context)
+        return answer

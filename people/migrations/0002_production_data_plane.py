@@ -135,6 +135,13 @@ class Migration(migrations.Migration):
                 help_text="Of that write in the index's log, if told.", null=True
             ),
         ),
+        migrations.AlterModelOptions(
+            name="outboxentry",
+            options={
+                "verbose_name": "piece of work given up",
+                "verbose_name_plural": "work given up",
+            },
+        ),
         # Three steps, so that every row that is there gets an id of its own.
         migrations.AddField(
             model_name="meantemplate", name="vector_id", field=models.UUIDField(null=True)

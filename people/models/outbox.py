@@ -34,7 +34,8 @@ class OutboxEntry(models.Model):
     last_error = models.CharField(max_length=200, blank=True, help_text="The error's type, nothing personal.")
 
     class Meta:
-        verbose_name_plural = "outbox entries"
+        verbose_name = "piece of work given up"  # the only ones that staff see
+        verbose_name_plural = "work given up"
         indexes = [
             models.Index(fields=["topic", "id"]),
             models.Index(fields=["due_at"], condition=models.Q(done_at=None), name="outbox_due"),

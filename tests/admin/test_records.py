@@ -7,13 +7,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from people import audit
-from people.models import AuditEvent
+from people import audit, erasure, outbox, tasks
+from people.models import AuditEvent, Erasure, OutboxEntry, Person
+from people.models.photo import photo_storage
 from tests.conftest import STAFF
 
 
-@pytest.mark.parametrize("model", ["auditevent", "erasure"])
+@pytest.mark.parametrize("model", ["auditevent", "erasure", "outboxentry"])
 def test_records_can_only_be_looked_at(page: Client, db: None, model: str) -> None:
     assert page.get(reverse(f"admin:people_{model}_changelist")).status_code == 200
     assert page.post(reverse(f"admin:people_{model}_add")).status_code == 403
@@ -49,3 +51,37 @@ def test_verify_audit_names_the_first_broken_event_and_fails(db: None) -> None:
     AuditEvent.objects.filter(pk=second.pk).update(previous_hash="0" * 64)
     with pytest.raises(CommandError, match=f"event {second.pk} "):
         call_command("verify_audit")
+
+
+def test_staff_see_a_purge_that_was_given_up_and_have_it_tried_again(
+    page: Client, enrolled: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erasure.erase(enrolled(1), actor=STAFF)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(photo_storage()), "delete", lambda *args: None)
+        for _ in range(outbox.MAX_ATTEMPTS):
+            OutboxEntry.objects.filter(done_at=None).update(due_at=timezone.now())
+            tasks.sweep()
+    OutboxEntry.objects.filter(done_at=None).update(due_at=timezone.now())
+    receipt, entry = Erasure.objects.get(), OutboxEntry.objects.get(done_at=None)
+    listed = page.get(reverse("admin:people_outboxentry_changelist")).content.decode()
+    assert "StillThere" in listed
+    assert f"erasure {receipt.pk}" in listed
+    shown = page.get(reverse("admin:people_erasure_changelist")).content.decode()
+    assert "1 to purge, 1 given up" in shown
+    page.post(
+        reverse("admin:people_outboxentry_changelist"), {"action": "retry", "_selected_action": [entry.pk]}
+    )
+    assert list(outbox.dead_letters()) == []
+    tasks.sweep()
+    receipt.refresh_from_db()
+    assert receipt.status == "complete"
+    assert "complete, verified" in page.get(reverse("admin:people_erasure_changelist")).content.decode()
+    assert AuditEvent.objects.filter(action="outbox.retried").exists()
+
+
+def test_retrying_takes_the_permission_to_change_people(page_of: Callable[..., Client]) -> None:
+    page = page_of("view_outboxentry")
+    listed = page.get(reverse("admin:people_outboxentry_changelist"))
+    assert listed.status_code == 200
+    assert "Try the selected work again" not in listed.content.decode()

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from queue import Empty
+
+from kombu import Connection
+
+
+def _connection(folder: Path) -> Connection:
+    options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder / "control"}
+    return Connection(
+        "filesystem://",
+        transport="facerec_site.folder_broker:Transport",
+        transport_options={name: str(path) for name, path in options.items()},
+    )
+
+
+def test_a_message_is_taken_whole_however_early_the_worker_looks(tmp_path: Path) -> None:
+    sent, taken = 2000, []
+
+    def send() -> None:
+        with _connection(tmp_path) as connection:
+            for number in range(sent):
+                connection.default_channel._put("work", {"body": "x" * 2000, "number": number})
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with _connection(tmp_path) as connection:
+        while sender.is_alive() or len(taken) < sent:
+            try:
+                taken.append(connection.default_channel._get("work")["number"])
+            except Empty:
+                continue
+    sender.join()
+    assert sorted(taken) == list(range(sent))

@@ -1,0 +1,128 @@
+"""Photos in S3: private, encrypted, read through short-lived signed URLs, gone with all versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import boto3
+import pytest
+import requests
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from people import enrolment, erasure, tasks
+from people.models import Collection, Erasure, OutboxEntry, Person, Photo
+from people.models.photo import photo_storage
+from people.storage import SIGNED_URL_SECONDS
+from tests import fakes
+from tests.conftest import STAFF
+
+BUCKET = "facerec-photos"
+Enrol = Callable[..., Person]
+
+
+@pytest.fixture
+def s3(aws: str, settings: Any) -> Any:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {"BACKEND": "people.storage.S3PhotoStorage", "OPTIONS": {"bucket_name": BUCKET}},
+    }
+    yield client
+    client.close()
+
+
+def _keys(client: Any) -> list[str]:
+    return [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+
+def test_a_photo_is_enrolled_from_s3_and_its_key_tells_nothing(
+    s3: Any, collection: Collection, enrolled: Enrol
+) -> None:
+    person = enrolled(1, name="Ada Lovelace", external_id="emp-17")
+    photo = Photo.objects.get()
+    assert photo.status == Photo.Status.ACCEPTED
+    assert _keys(s3) == [photo.file.name] == [f"{collection.pk}/{photo.pk}.jpg"]
+    assert [UUID(part.removesuffix(".jpg")) for part in photo.file.name.split("/")]
+    assert str(person.pk) not in photo.file.name
+    head = s3.head_object(Bucket=BUCKET, Key=photo.file.name)
+    assert head["ServerSideEncryption"] == "AES256"
+    assert head["CacheControl"] == "no-store"
+    grants = s3.get_object_acl(Bucket=BUCKET, Key=photo.file.name)["Grants"]
+    assert not [grant for grant in grants if "URI" in grant["Grantee"]]
+
+
+def test_a_customers_key_encrypts_when_it_is_named(s3: Any, settings: Any, enrolled: Enrol) -> None:
+    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "people.storage.S3PhotoStorage",
+            "OPTIONS": {"bucket_name": BUCKET, "kms_key": key},
+        },
+    }
+    enrolled(1)
+    head = s3.head_object(Bucket=BUCKET, Key=Photo.objects.get().file.name)
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+
+
+def test_staff_see_a_photo_through_a_signed_url_of_five_minutes(
+    s3: Any, enrolled: Enrol, client: Client, staff: User
+) -> None:
+    enrolled(1)
+    photo = Photo.objects.get()
+    client.force_login(staff)
+    answer = client.get(reverse("admin:photo_image", args=[photo.pk]))
+    assert answer.status_code == 302
+    assert "no-store" in answer["Cache-Control"]
+    query = parse_qs(urlsplit(answer["Location"]).query)
+    assert query["X-Amz-Expires"] == [str(SIGNED_URL_SECONDS)] == ["300"]
+    assert "X-Amz-Signature" in query
+    shown = requests.get(answer["Location"], timeout=10)
+    assert shown.content.startswith(b"\xff\xd8")
+    assert client.get(reverse("admin:photo_thumbnail", args=[photo.pk])).status_code == 200
+
+
+def test_an_erased_persons_photo_is_gone_with_every_version(s3: Any, enrolled: Enrol) -> None:
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    person, _ = enrolled(1), enrolled(2)
+    erasure.erase(person, actor=STAFF)
+    tasks.sweep()
+    receipt = Erasure.objects.get()
+    assert (receipt.status, receipt.files_purged) == ("complete", 1)
+    versions = s3.list_object_versions(Bucket=BUCKET)
+    assert [one["Key"] for one in versions["Versions"]] == [Photo.objects.get().file.name]
+    assert "DeleteMarkers" not in versions
+
+
+def test_a_submission_that_fails_leaves_no_object_behind(
+    s3: Any, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Person.objects.create(collection=collection)
+    with monkeypatch.context() as patch:
+        patch.setattr(Photo, "save", _fails)
+        with pytest.raises(RuntimeError):
+            enrolment.submit(person, fakes.photo(1), actor=STAFF)
+    assert len(_keys(s3)) == 1
+    entry = OutboxEntry.objects.get(topic=OutboxEntry.Topic.PURGE_FILE)
+    OutboxEntry.objects.update(due_at=entry.created_at)
+    tasks.sweep()
+    assert _keys(s3) == []
+
+
+def _fails(*args: Any, **options: Any) -> None:
+    raise RuntimeError("the process ends here")
+
+
+def test_a_file_that_is_not_there_is_no_mystery(s3: Any, enrolled: Enrol) -> None:
+    enrolled(1)
+    photo = Photo.objects.get()
+    photo_storage().delete(photo.file.name)
+    assert not photo_storage().exists(photo.file.name)
+    with pytest.raises(FileNotFoundError):
+        photo_storage().open(photo.file.name).read()
