@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PORT
 
-.PHONY: help run test lint types lock credentials clean
+.PHONY: help run test prove lint types lock credentials clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,11 @@ test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite 
 	$(BIN)/python -m pytest $(ARGS)
 	@echo "On PostgreSQL:"
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest $(ARGS)
+
+prove: $(VENV)/.dev ## the long proofs: 200 kills on each database, faults of the remote index (about 30 minutes)
+	$(BIN)/python -m tests.prove_kills --kills 200
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m tests.prove_kills --kills 200
+	$(BIN)/python -m tests.prove_index --operations 1000
 
 lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema
 	$(BIN)/ruff check .

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
+from celery.beat import EmbeddedService
 from celery.signals import worker_process_init
 from django.conf import settings
 
@@ -15,6 +17,20 @@ app = Celery("facerec")
 app.set_default()  # for every thread, so that web requests send through it too
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["people"])
+
+
+class Clock(bootsteps.StartStopStep):
+    """Every worker's own beat, in a thread: it lives as long as its worker does.
+
+    `celery worker --beat` runs it in a process, and does not miss that process when it is killed.
+    What is scheduled may run twice at a time: it is safe to.
+    """
+
+    def create(self, worker: Any) -> Any:
+        return EmbeddedService(worker.app, thread=True, scheduler_cls="celery.beat:Scheduler")
+
+
+app.steps["worker"].add(Clock)
 
 for folder in ("data_folder_in", "control_folder"):
     if path := getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {}).get(folder):

@@ -10,8 +10,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,8 +31,49 @@ class Service:
     folder: Path
     password: str
     key: str
-    database: str = ""
+    database: str
     """DATABASE_URL; empty for the SQLite file in the folder."""
+    variables: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        """Start `web` or `worker`; what is left of the one before is killed."""
+        self.kill(name)
+        binaries = Path(sys.executable).parent
+        commands = {
+            "web": [binaries / "gunicorn", "--config", "facerec_site/gunicorn_conf.py", "facerec_site.wsgi"],
+            "worker": [
+                binaries / "celery", "--app", "facerec_site.celery", "worker",
+                "--concurrency", "1", "--loglevel", "WARNING",
+            ],
+        }  # fmt: skip
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [str(part) for part in commands[name]],
+                cwd=ROOT,
+                env=self.variables,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """End a process and its children as a power cut would."""
+        if process := self.processes.pop(name, None):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if requests.get(f"{self.url}/ready", timeout=5).ok:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "web.log").read_text()[-3000:])
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement on the service's database, round the service."""
@@ -72,52 +113,22 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
         [*run, "new_credentials"], cwd=ROOT, env=variables, check=True, capture_output=True, text=True
     )
     lines = dict(line.split(": ", 1) for line in made.stdout.splitlines() if ": " in line)
-    binaries = Path(sys.executable).parent
-    commands = {
-        "web": [binaries / "gunicorn", "--config", "facerec_site/gunicorn_conf.py", "facerec_site.wsgi"],
-        "worker": [
-            binaries / "celery", "--app", "facerec_site.celery", "worker", "--beat",
-            "--concurrency", "1", "--loglevel", "WARNING",
-        ],
-    }  # fmt: skip
-    processes = []
+    url = f"http://127.0.0.1:{port}"
+    service = Service(url, folder, lines["admin password"], lines["api key"], database, variables)
     try:
-        for name, command in commands.items():
-            with (folder / f"{name}.log").open("ab") as log:
-                processes.append(
-                    subprocess.Popen(
-                        [str(part) for part in command],
-                        cwd=ROOT,
-                        env=variables,
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                    )
-                )
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_ready(url, folder)
-        yield Service(url, folder, lines["admin password"], lines["api key"], database)
+        service.start("web")
+        service.start("worker")
+        service.wait_until_ready()
+        yield service
     finally:
-        for process in processes:
+        for process in service.processes.values():
             process.send_signal(signal.SIGTERM)
-        for process in processes:
+        for process in service.processes.values():
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-
-
-def _wait_until_ready(url: str, folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if requests.get(f"{url}/ready", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError((folder / "web.log").read_text()[-3000:])
 
 
 def _own_database(url: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 
 env = environ.Env()
 
@@ -274,10 +275,10 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-the-outbox": {"task": "people.tasks.sweep", "schedule": 5.0},
-    "compare-the-index": {"task": "people.tasks.audit_index", "schedule": 86400.0},
-    "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": 3600.0},
+    # by the clock: a worker that is often restarted must not begin its day anew each time
+    "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": crontab(minute="17")},
+    "compare-the-index": {"task": "people.tasks.audit_index", "schedule": crontab(hour="3", minute="40")},
 }
-CELERY_BEAT_SCHEDULE_FILENAME = str(FACEREC_VAR_DIR / "celerybeat-schedule")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 LOGGING = {
