@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -69,6 +70,12 @@ class _Copy:
     spaces: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # clients that gave up are no fault of the double
+            super().handle_error(request, client_address)
+
+
 class Double:
     def __init__(self, *, seed: int = 1, documents: Path | None = None) -> None:
         self.faults = Faults()
@@ -86,7 +93,7 @@ class Double:
         class Handler(_Handler):
             owner = double
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
