@@ -1,7 +1,7 @@
 """Kill -9 of web and worker processes while people are enrolled and erased: nothing lost, nothing back.
 
     python -m tests.prove_kills --kills 200 --seed 1                      (SQLite)
-    python -m tests.postgresql python -m tests.prove_kills --kills 200    (PostgreSQL)
+    python -m tests.postgresql python -m tests.prove_kills --kills 200    (PostgreSQL, and Redis)
 
 Clients create people, enrol and erase them and keep a diary of what was acknowledged. Meanwhile
 processes are killed at random. After the last kill and a sweep the diary, the database, the files
@@ -11,11 +11,13 @@ and every search must agree.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ import psutil
 import requests
 
 from tests import fakes
+from tests.servers import REDIS, redis_server
 from tests.service import Service, running
 
 CLIENTS = 4
@@ -52,11 +55,16 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
 
 
-def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (0.2, 0.8)) -> Outcome:
+def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (0.5, 2.5)) -> Outcome:
     """Run the service in `folder`, kill its processes `kills` times, and say what is wrong afterwards."""
     outcome = Outcome()
     draw = random.Random(seed)
-    with running(folder, FACEREC_TEST_FAKE_ENGINE="1") as service:
+    with ExitStack() as stack:
+        variables = {"FACEREC_TEST_FAKE_ENGINE": "1"}
+        if os.environ.get("DATABASE_URL") and REDIS:
+            # as in production: a pool of child processes, which the folder's broker can't have
+            variables["CELERY_BROKER_URL"] = stack.enter_context(redis_server()).url
+        service = stack.enter_context(running(folder, **variables))
         service.sql("UPDATE people_apikey SET rate = '1000000/min'")
         requests.post(
             f"{service.url}/api/v1/collections/", json={"name": "crowd"}, headers=service.headers, timeout=30

@@ -48,7 +48,8 @@ def test_a_person_is_erased_a_day_after_their_consent_expired(strict: Collection
     enrolled(4)
     tasks.apply_retention()
     receipt = Erasure.objects.get()
-    assert (receipt.person_id, receipt.reason, receipt.requested_by) == (gone.pk, "consent_expired", "system:worker")
+    assert (receipt.person_id, receipt.reason) == (gone.pk, "consent_expired")
+    assert receipt.requested_by == "system:worker"
     assert Person.objects.count() == 3
 
 

@@ -236,6 +236,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 match CELERY_BROKER_URL.partition("://")[0]:
     case "filesystem":
         CELERY_BROKER_TRANSPORT = "facerec_site.folder_broker:Transport"
+        # With brokers that have no event loop, Celery's child processes share a lock: a child that is
+        # killed while it holds the lock stops all work for good (seen with billiard 4.3). So the
+        # worker does the work itself here; who restarts it restarts everything.
+        CELERY_WORKER_POOL = "solo"
         CELERY_BROKER_TRANSPORT_OPTIONS = {
             "data_folder_in": str(FACEREC_VAR_DIR / "broker" / "queue"),
             "data_folder_out": str(FACEREC_VAR_DIR / "broker" / "queue"),
