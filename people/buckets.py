@@ -42,7 +42,7 @@ def read(bucket: str, key: str, limit: int = MAX_BYTES) -> bytes:
 
     Raises BucketNotAllowed, ObjectNotFound, PhotoTooLarge beyond `limit` bytes, or StorageUnavailable.
     """
-    _check(bucket)
+    check(bucket)
     if not 1 <= len(key.encode(errors="replace")) <= MAX_KEY_BYTES or "\0" in key:
         raise ObjectNotFound
     with _translated():
@@ -61,7 +61,7 @@ def listed(bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
 
     Raises BucketNotAllowed, ObjectNotFound when there is no such bucket, or StorageUnavailable.
     """
-    _check(bucket)
+    check(bucket)
     with _translated():
         for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for found in page.get("Contents", ()):
@@ -82,11 +82,12 @@ def check_input_buckets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
 
 
 def _own_bucket() -> str | None:
-    options: Any = settings.STORAGES["default"].get("OPTIONS", {})
-    return options.get("bucket_name") or None
+    storage: Any = settings.STORAGES["default"]
+    return storage.get("OPTIONS", {}).get("bucket_name") or None
 
 
-def _check(bucket: str) -> None:
+def check(bucket: str) -> None:
+    """Raise BucketNotAllowed unless the operator allowed the bucket."""
     if bucket not in allowed():
         raise BucketNotAllowed
 

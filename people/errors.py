@@ -180,6 +180,11 @@ class EntryUnreadable(FacerecError):
     message = "The file could not be read from its source: it is damaged, or packed in an unusual way."
 
 
+class EntryMissing(EntryUnreadable):
+    code = "entry_missing"
+    message = "The file is not in its source any more."
+
+
 def refusal(rejection: Mapping[str, Any]) -> PhotoRejected:
     """Return the error that a stored rejection (code, detail and further members) was made from."""
     kinds = {kind.code: kind for kind in PhotoRejected.__subclasses__()}

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from people import people_csv
+from people import buckets, people_csv
 from people.errors import (
     ArchiveUnreadable,
+    EntryMissing,
     EntryUnreadable,
     FacerecError,
     ImportRefused,
+    ObjectNotFound,
+    PeopleCsvInvalid,
     PhotoTooLarge,
     SourceGone,
     TooManyFiles,
@@ -61,7 +64,7 @@ class Source(Protocol):
         ...
 
     def read(self, path: str, limit: int = MAX_BYTES) -> bytes:
-        """Return a file. Raises PhotoTooLarge beyond `limit` bytes, or EntryUnreadable."""
+        """Return a file. Raises PhotoTooLarge beyond `limit` bytes, EntryMissing or EntryUnreadable."""
         ...
 
 
@@ -73,9 +76,11 @@ def folder_of(path: str) -> str | None:
 
 @contextmanager
 def opened(job: ImportJob) -> Iterator[Source]:
-    """Open what the job reads from. Raises ImportRefused."""
+    """Open what the job reads from. Raises ImportRefused or BucketNotAllowed."""
     if job.source == ImportJob.Source.FOLDER:
         yield FolderSource(Path(job.location))
+    elif job.source == ImportJob.Source.S3:
+        yield S3Source(job.location)
     else:
         with _file(job.location) as file:
             yield ZipSource(file)
@@ -85,8 +90,10 @@ def people_of(source: Source) -> dict[str, people_csv.Row]:
     """Return what the source's people.csv says, by folder; nothing when there is none."""
     try:
         data = source.read(people_csv.NAME, people_csv.MAX_BYTES)
-    except EntryUnreadable:
+    except EntryMissing:
         return {}
+    except EntryUnreadable as error:
+        raise PeopleCsvInvalid(f"people.csv can't be read. {error.message}") from error
     except PhotoTooLarge:
         data = bytes(people_csv.MAX_BYTES + 1)
     return people_csv.parse(data)
@@ -138,8 +145,10 @@ class ZipSource:
 
     def read(self, path: str, limit: int = MAX_BYTES) -> bytes:
         info = self._infos.get(path)
-        if info is None or self._problem(info) is not None:
-            raise EntryUnreadable
+        if info is None:
+            raise EntryMissing
+        if problem := self._problem(info):
+            raise problem
         if info.file_size > limit:
             raise PhotoTooLarge
         try:
@@ -209,8 +218,10 @@ class FolderSource:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise EntryUnreadable
                 data = file.read(limit + 1)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-            raise EntryUnreadable("The file is not there any more, or may not be read.") from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise EntryMissing from error
+        except (IsADirectoryError, PermissionError, OverflowError) as error:
+            raise EntryUnreadable("The file may not be read. Check its permissions.") from error
         if len(data) > limit:
             raise PhotoTooLarge
         return data
@@ -222,6 +233,36 @@ class FolderSource:
             return Entry(path, 0, "", EntryUnreadable("The link leads nowhere."))
         problem = None if stat.S_ISREG(found.st_mode) else EntryUnreadable("This is not a plain file.")
         return Entry(path, found.st_size, str(found.st_mtime_ns), problem)
+
+
+class S3Source:
+    """What lies under a prefix of an allowed bucket."""
+
+    def __init__(self, location: str) -> None:
+        self._bucket, _, self._prefix = location.removeprefix("s3://").partition("/")
+        buckets.check(self._bucket)
+
+    def entries(self) -> Iterator[Entry]:
+        for key, size, etag in buckets.listed(self._bucket, self._prefix):
+            path = key.removeprefix(self._prefix)
+            if path and not path.endswith("/") and not is_junk(path):  # consoles make empty "folders"
+                refuse_tricks(path)
+                yield Entry(path, size, etag)
+
+    def read(self, path: str, limit: int = MAX_BYTES) -> bytes:
+        key = self._prefix + path
+        try:
+            return buckets.read(self._bucket, key, limit)
+        except ObjectNotFound as error:
+            if any(found == key for found, _, _ in buckets.listed(self._bucket, key)):
+                raise EntryUnreadable("The service may not read this object. Allow s3:GetObject.") from error
+            raise EntryMissing from error
+
+
+def s3_location(bucket: str, prefix: str) -> str:
+    """Return the location of a prefix, which ends with / as folders do."""
+    prefix = prefix.strip("/")
+    return f"s3://{bucket}/{prefix}/" if prefix else f"s3://{bucket}/"
 
 
 def is_junk(path: str) -> bool:

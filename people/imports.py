@@ -22,13 +22,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from people import audit, enrolment, import_records, import_sources, outbox, people_csv, registration
+from people import audit, buckets, enrolment, import_records, import_sources, outbox, people_csv, registration
 from people.actors import Actor
 from people.errors import (
+    BucketNotAllowed,
     ConsentMissing,
     FacerecError,
     ImportRefused,
     NoFaceFound,
+    ObjectNotFound,
     PoorQuality,
     ProcessingFailed,
     SeveralFacesFound,
@@ -49,6 +51,8 @@ UPLOAD_ABANDONED_AFTER = timedelta(hours=2)
 """A stored archive that no import names by then was left by a process that died."""
 BATCH = 500
 """Rows that are written or read at once."""
+_REFUSALS = (ImportRefused, BucketNotAllowed, ObjectNotFound)
+"""Of a source as a whole: nothing that comes back by itself."""
 _SEEN_ONLY_IN_FACES = (NoFaceFound.code, SeveralFacesFound.code, PoorQuality.code)
 
 
@@ -88,10 +92,26 @@ def submit_archive(
     return job
 
 
+def submit_prefix(
+    bucket: str, prefix: str, *, collection: Collection, dry_run: bool = False, actor: Actor
+) -> ImportJob:
+    """Have a worker import what lies under the prefix. Raises BucketNotAllowed or SourceGone."""
+    buckets.check(bucket)
+    if len(prefix) > MAX_PATH or "\0" in prefix:
+        raise SourceGone
+    location = import_sources.s3_location(bucket, prefix)
+    job = _new(collection, ImportJob.Source.S3, location, dry_run, actor)
+    with transaction.atomic():
+        _store(job, actor)
+        outbox.run_import(job.pk)
+    return job
+
+
 def begin(location: str, *, collection: Collection, dry_run: bool = False, actor: Actor) -> ImportJob:
-    """Start an import that the caller runs: of a folder, or of a ZIP that stays where it is.
+    """Start an import that the caller runs: of a folder, of a ZIP that stays where it is, or of a prefix.
 
     An unfinished one of the same source is taken up again, unless the source changed since.
+    Raises SourceGone or BucketNotAllowed.
     """
     source, location = _named(location)
     old = ImportJob.objects.filter(
@@ -126,7 +146,7 @@ def run(
             if not job.fingerprint:
                 _plan(job, source, people)
             ended = _Run(job, source, people).go(until, watch)
-    except ImportRefused as refusal:
+    except _REFUSALS as refusal:
         _end(job, ImportJob.State.FAILED, _problem(refusal))
         return True
     if ended:
@@ -151,6 +171,10 @@ def counts(job: ImportJob) -> Counts:
 
 
 def _named(location: str) -> tuple[ImportJob.Source, str]:
+    if location.startswith("s3://"):
+        bucket, _, prefix = location.removeprefix("s3://").partition("/")
+        buckets.check(bucket)
+        return ImportJob.Source.S3, import_sources.s3_location(bucket, prefix)
     path = Path(location).resolve()
     if not path.exists():
         raise SourceGone(f"There is nothing at {location}. Check the path.")
@@ -243,7 +267,7 @@ def _fingerprint(job: ImportJob) -> str:
     try:
         with import_sources.opened(job) as source:
             return _digest(_listed(source, import_sources.people_of(source)))
-    except ImportRefused:
+    except _REFUSALS:
         return ""
 
 

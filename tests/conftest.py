@@ -20,6 +20,7 @@ from people.indexes import forget_index
 from people.models import Collection, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
+from tests.aws import moto, s3  # noqa: F401 fixtures
 from tests.pinecone_double import Double
 
 STAFF = Actor("user:1")

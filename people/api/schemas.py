@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema_field,
+)
 from rest_framework import serializers
 
 from people.quality import LEVELS
@@ -19,12 +25,28 @@ class Base64Photo(Shape):
     base64 = serializers.CharField()
 
 
+class S3Object(Shape):
+    bucket = serializers.CharField(help_text="One that the operator allowed for reading.")
+    key = serializers.CharField()
+
+
+class S3Photo(Shape):
+    s3 = S3Object()
+
+
 class PhotoUpload(Shape):
     photo = serializers.FileField(help_text="JPEG, PNG, WebP or HEIC; 10 MB at most.")
 
 
+@extend_schema_field(
+    PolymorphicProxySerializer("PhotoSource", [Base64Photo, S3Photo], resource_type_field_name=None)
+)
+class PhotoSource(serializers.JSONField):
+    pass
+
+
 class PhotoJson(Shape):
-    photo = Base64Photo()
+    photo = PhotoSource()
 
 
 class CompareUpload(Shape):
@@ -33,8 +55,8 @@ class CompareUpload(Shape):
 
 
 class CompareJson(Shape):
-    source = Base64Photo()
-    target = Base64Photo()
+    source = PhotoSource()
+    target = PhotoSource()
 
 
 class BoxShape(Shape):

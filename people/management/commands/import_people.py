@@ -31,7 +31,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("source", help="a folder, or a ZIP archive")
+        parser.add_argument(
+            "source", help="a folder, a ZIP archive, or s3://bucket/prefix of an allowed bucket"
+        )
         parser.add_argument("--collection", required=True, help="the collection's name")
         parser.add_argument("--dry-run", action="store_true", help="judge every file and enrol nothing")
         parser.add_argument("--json", type=Path, metavar="FILE", help="write every file's result here")
