@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PORT
 
-.PHONY: help run test lint types lock credentials clean
+.PHONY: help run test prove-import lint types lock credentials clean
 
 help: ## list what make can do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.base ## set up what is missing, then serve admin, API and worker on PORT (8000)
 	@$(BIN)/python manage.py quickstart
@@ -21,6 +21,9 @@ test: $(VENV)/.dev ## set up what is missing, then run the test suite
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
 	$(BIN)/python -m pytest $(ARGS)
+
+prove-import: $(VENV)/.dev ## kill an import of 2000 photos again and again; exact counts, and its memory
+	$(BIN)/python -m tests.prove_import $(ARGS)
 
 lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema
 	$(BIN)/ruff check .

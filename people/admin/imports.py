@@ -47,8 +47,8 @@ class StartForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["archive"].help_text = (
             f"At most {settings.FACEREC_IMPORT_MAX_MB} MB. One folder a person, in it the photos: "
-            "person/photo.jpg. The folder’s name becomes the external id. A people.csv beside the folders may have the columns "
-            "folder, external_id, name, metadata, consent_given_at, consent_expires_at."
+            "person/photo.jpg. The folder’s name becomes the external id. A people.csv beside the folders "
+            "may have the columns folder, external_id, name, metadata, consent_given_at, consent_expires_at."
         )
         if names := buckets.allowed():
             self.fields["bucket"] = forms.ChoiceField(
