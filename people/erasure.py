@@ -95,11 +95,13 @@ def erase_collection(collection: Collection, *, actor: Actor) -> int:
     Each person is a transaction of their own: interrupted, it goes on where it stopped.
     """
     erased = 0
+    with transaction.atomic():
+        # or they would go on adding people
+        import_records.stop(ImportJob.objects.filter(collection=collection))
     while person := Person.objects.filter(collection=collection).first():
         erase(person, actor=actor)
         erased += 1
     with transaction.atomic():
-        import_records.drop_uploads(ImportJob.objects.filter(collection=collection))
         delete_rows(Collection.objects.filter(pk=collection.pk))
         audit.record(
             "collection.deleted", actor=actor, collection_id=collection.pk, object_id=collection.pk,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from people import outbox
 from people.import_sources import kept_in_storage
 from people.models import ImportItem, ImportJob, Person
 
 ERASED = {"code": "person_erased", "detail": "The person was erased while or after this was imported."}
+CANCELLED = {"code": "cancelled", "detail": "The import was cancelled before this file."}
 UNFINISHED = (ImportJob.State.PENDING, ImportJob.State.RUNNING)
 
 
@@ -34,6 +36,16 @@ def forget(person: Person) -> None:
         waiting.update(state=ImportItem.State.SKIPPED, problem=ERASED)
         these.filter(problem__isnull=False).update(problem=ERASED)
         these.update(path="", person_key="", photo_id=None)
+
+
+def stop(jobs: QuerySet[ImportJob]) -> None:
+    """Stop these imports, as their collection goes: nothing of them is enrolled any more."""
+    drop_uploads(jobs)
+    unfinished = jobs.filter(state__in=UNFINISHED)
+    ImportItem.objects.filter(job__in=unfinished, state=ImportItem.State.PENDING).update(
+        state=ImportItem.State.SKIPPED, problem=CANCELLED
+    )
+    unfinished.update(state=ImportJob.State.CANCELLED, finished_at=timezone.now())
 
 
 def drop_uploads(jobs: QuerySet[ImportJob]) -> None:

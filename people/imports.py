@@ -159,6 +159,16 @@ def cancel(job: ImportJob, *, actor: Actor) -> bool:
     return _end(job, ImportJob.State.CANCELLED, None, actor=actor)
 
 
+def give_up(job_id: uuid.UUID) -> None:
+    """End an import that failed again and again for no reason that it knows."""
+    if (job := ImportJob.objects.filter(pk=job_id).first()) is not None:
+        failure = ProcessingFailed(
+            "The import failed after several tries. Start it again, or ask the operator. "
+            "What it enrolled stays."
+        )
+        _end(job, ImportJob.State.FAILED, _problem(failure))
+
+
 def counts(job: ImportJob) -> Counts:
     """Return how many files are in each state."""
     found = dict(job.items.order_by().values_list("state").annotate(Count("pk")))
@@ -487,7 +497,7 @@ def _end(
         if not changed:
             return False
         if state != ImportJob.State.COMPLETE:
-            why = {"code": "cancelled", "detail": "The import was cancelled before this file."}
+            why = import_records.CANCELLED
             if problem is not None:
                 why = {"code": problem["code"], "detail": problem["detail"]}
             job.items.filter(state=State.PENDING).update(state=State.SKIPPED, problem=why)

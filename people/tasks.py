@@ -99,8 +99,12 @@ def _failed(entry: OutboxEntry, error: Exception) -> None:
         outbox.put_off(entry, outbox.OUTAGE_PAUSE, type(error).__name__)
         return
     logger.error("Outbox entry %s failed", entry.pk, exc_info=error)
-    if outbox.failed(entry, error) and entry.photo_id is not None:
+    if not outbox.failed(entry, error):
+        return
+    if entry.photo_id is not None:
         enrolment.reject(entry.photo_id, ProcessingFailed())
+    if entry.import_id is not None:
+        imports.give_up(entry.import_id)
 
 
 def _purge_file(entry: OutboxEntry) -> None:

@@ -609,6 +609,40 @@ def test_the_worker_runs_an_import_a_turn_at_a_time(
     assert imports.counts(job).enrolled == 3
 
 
+def test_an_import_that_fails_again_and_again_is_ended_visibly(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    job = imports.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    entry = OutboxEntry.objects.get(topic=OutboxEntry.Topic.RUN_IMPORT)
+    monkeypatch.setattr(import_sources, "people_of", _broken)
+    for _ in range(10):
+        tasks.deliver(entry.pk)
+        OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
+    job.refresh_from_db()
+    assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "processing_failed")
+    work()
+    assert stored_files() == []
+
+
+def _broken(*args: Any) -> None:
+    raise RuntimeError
+
+
+def test_a_collection_that_is_deleted_while_an_import_runs_is_gone_with_all(
+    collection: Collection, work: Callable[[], None]
+) -> None:
+    job = imports.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    assert imports.run(job.pk, watch=lambda item: _delete(collection))
+    work()
+    assert not Person.objects.exists()
+    assert not Collection.objects.exists()
+    assert stored_files() == []
+
+
+def _delete(collection: Collection) -> None:
+    erasure.erase_collection(collection, actor=STAFF)
+
+
 def test_an_import_waits_while_something_it_needs_is_away(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
