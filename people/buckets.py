@@ -43,7 +43,7 @@ def read(bucket: str, key: str, limit: int = MAX_BYTES) -> bytes:
     Raises BucketNotAllowed, ObjectNotFound, PhotoTooLarge beyond `limit` bytes, or StorageUnavailable.
     """
     check(bucket)
-    if not 1 <= len(key.encode(errors="replace")) <= MAX_KEY_BYTES or "\0" in key:
+    if not key or not can_be_key(key):
         raise ObjectNotFound
     with _translated():
         answer = _client().get_object(Bucket=bucket, Key=key)
@@ -66,6 +66,14 @@ def listed(bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
         for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for found in page.get("Contents", ()):
                 yield found["Key"], found["Size"], found["ETag"]
+
+
+def can_be_key(text: str) -> bool:
+    """Return whether an object's key could begin with this: JSON can name what S3 can't."""
+    try:
+        return len(text.encode()) <= MAX_KEY_BYTES and "\0" not in text
+    except UnicodeEncodeError:
+        return False
 
 
 def check_input_buckets(**kwargs: Any) -> Sequence[checks.CheckMessage]:

@@ -97,7 +97,7 @@ def submit_prefix(
 ) -> ImportJob:
     """Have a worker import what lies under the prefix. Raises BucketNotAllowed or SourceGone."""
     buckets.check(bucket)
-    if len(prefix) > MAX_PATH or "\0" in prefix:
+    if not buckets.can_be_key(prefix):
         raise SourceGone
     location = import_sources.s3_location(bucket, prefix)
     job = _new(collection, ImportJob.Source.S3, location, dry_run, actor)
