@@ -10,7 +10,7 @@ export PORT
 .PHONY: help run test prove lint types lock credentials clean
 
 help: ## list what make can do
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: $(VENV)/.base ## set up what is missing, then serve admin, API and worker on PORT (8000)
 	@$(BIN)/python manage.py quickstart
@@ -25,10 +25,11 @@ test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite 
 	@echo "On PostgreSQL:"
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest $(ARGS)
 
-prove: $(VENV)/.dev ## the long proofs: 200 kills on each database, faults of the remote index (about 30 minutes)
+prove: $(VENV)/.dev ## the long proofs: 200 kills on each database, faults of the remote index, a large import (an hour)
 	$(BIN)/python -m tests.prove_kills --kills 200
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m tests.prove_kills --kills 200
 	$(BIN)/python -m tests.prove_index --operations 1000
+	$(BIN)/python -m tests.prove_import
 
 lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema
 	$(BIN)/ruff check .

@@ -9,6 +9,8 @@ class PeopleConfig(AppConfig):
     verbose_name = "Faces"
 
     def ready(self) -> None:
+        from people.buckets import check_input_buckets
         from people.engines.registry import check_models
 
         checks.register(check_models, "models")
+        checks.register(check_input_buckets, "security")

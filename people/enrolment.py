@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,8 +18,9 @@ from people import audit, extraction, indexing, outbox, photos, quality
 from people.actors import WORKER, Actor
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id, get_engine
-from people.engines.base import Box, FaceEngine, Vectors
+from people.engines.base import Box, FaceEngine, RGBImage, Vectors
 from people.errors import ConsentMissing, PhotoRejected, PoorQuality
+from people.extraction import ExtractedFace
 from people.indexes import get_index
 from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
 from people.models.guarded import delete_rows
@@ -45,11 +46,14 @@ def submit(
     actor: Actor,
     face: str | Sequence[float] = "only",
     quality_level: str = "auto",
+    attend: Callable[[Photo], None] | None = None,
 ) -> Submission:
     """Keep the photo and have a worker enrol it.
 
     `face` says whose face is meant when there are several: `only`, `largest`, or a box in pixels
-    of the upright photo. Raises ConsentMissing, or PhotoRejected when the bytes are no usable photo.
+    of the upright photo. `attend` is called in the transaction that stores the photo, by a caller
+    who then enrols it; a worker does it only when that caller died.
+    Raises ConsentMissing, or PhotoRejected when the bytes are no usable photo.
     """
     if person.collection.requires_consent and not person.has_consent():
         raise ConsentMissing
@@ -80,7 +84,11 @@ def submit(
                 _remove(known)
             photo.save(force_insert=True)
             OutboxEntry.objects.filter(pk=leftover.pk).delete()
-            outbox.enrol_photo(photo.id)
+            if attend is None:
+                outbox.enrol_photo(photo.id)
+            else:
+                outbox.enrol_photo(photo.id, after=outbox.LEASE)
+                attend(photo)
             audit.record(
                 "photo.submitted", actor=actor, collection_id=person.collection_id, object_id=photo.id,
                 details={"person": str(person.pk)},
@@ -109,15 +117,7 @@ def enrol(photo_id: uuid.UUID) -> None:
         raise
     engine = get_engine()
     try:
-        chosen = extraction.choose(extraction.extract(photos.decode(data), engine), photo.face_choice)
-        reasons = quality.judge(chosen.measures, photo.quality_level)
-        if reasons:
-            raise PoorQuality(
-                extra={
-                    "face": extraction.box_json(chosen.face.box),
-                    "reasons": [reason.as_json() for reason in reasons],
-                }
-            )
+        chosen = _usable(photos.decode(data), photo.face_choice, photo.quality_level, engine)
     except PhotoRejected as refusal:
         reject(photo_id, refusal)
         return
@@ -147,6 +147,29 @@ def enrol(photo_id: uuid.UUID) -> None:
             "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
             details={"person": str(person.pk), "warnings": [warning["code"] for warning in warnings]},
         )  # fmt: skip
+
+
+def check(data: bytes) -> None:
+    """Judge a photo as an enrolment would, and keep nothing. Raises PhotoRejected."""
+    # what an enrolment sees is the photo as it is kept
+    kept = photos.encode(photos.decode(data))
+    _usable(photos.decode(kept), "only", "auto", get_engine())
+
+
+def _usable(
+    image: RGBImage, choice: str | Sequence[float], quality_level: str, engine: FaceEngine
+) -> ExtractedFace:
+    """Return the chosen face. Raises PhotoRejected, with reasons when it is too poor."""
+    chosen = extraction.choose(extraction.extract(image, engine), choice)
+    reasons = quality.judge(chosen.measures, quality_level)
+    if reasons:
+        raise PoorQuality(
+            extra={
+                "face": extraction.box_json(chosen.face.box),
+                "reasons": [reason.as_json() for reason in reasons],
+            }
+        )
+    return chosen
 
 
 def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:

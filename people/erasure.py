@@ -10,12 +10,13 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from people import audit, indexing, outbox
+from people import audit, import_records, indexing, outbox
 from people.actors import Actor
 from people.models import (
     Collection,
     Erasure,
     IdempotentAnswer,
+    ImportJob,
     MeanTemplate,
     OutboxEntry,
     Person,
@@ -51,6 +52,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         delete_rows(Person.objects.filter(pk=person.pk))
         IdempotentAnswer.objects.filter(Q(person_id=person.pk) | Q(body__id=str(person.pk))).delete()
         OutboxEntry.objects.filter(photo_id__in=photo_ids).delete()
+        import_records.forget(person)
         for name in files:
             outbox.wake(outbox.purge_file(name, person_id=person.pk))
         outbox.charge_to(erasure.pk, person.pk)
@@ -93,6 +95,9 @@ def erase_collection(collection: Collection, *, actor: Actor) -> int:
     Each person is a transaction of their own: interrupted, it goes on where it stopped.
     """
     erased = 0
+    with transaction.atomic():
+        # or they would go on adding people
+        import_records.stop(ImportJob.objects.filter(collection=collection))
     while person := Person.objects.filter(collection=collection).first():
         erase(person, actor=actor)
         erased += 1

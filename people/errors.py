@@ -123,6 +123,68 @@ class ProcessingFailed(PhotoRejected):
     message = "The photo could not be processed after several tries. Send it again, or ask the operator."
 
 
+class BucketNotAllowed(FacerecError):
+    code, status = "bucket_not_allowed", 400
+    message = (
+        "Photos may not be read from this bucket. Ask the operator to add it to FACEREC_S3_INPUT_BUCKETS; "
+        "the bucket that keeps the enrolled photos can't be added."
+    )
+
+
+class ObjectNotFound(FacerecError):
+    code, status = "object_not_found", 422
+    message = "The bucket has no such object. Check bucket and key; keys tell upper from lower case."
+
+
+class StorageUnavailable(FacerecError):
+    """The same request may succeed later."""
+
+    code, status = "storage_unavailable", 503
+    message = "The object storage can't be read now. Try again, or have the service's right to read checked."
+
+
+class ImportRefused(FacerecError):
+    """The whole source can't be imported as it is; nothing of it was enrolled."""
+
+    code, status = "import_refused", 422
+    message = "The source holds what no import may hold. Make it anew, as person/photo.jpg."
+
+
+class ArchiveUnreadable(ImportRefused):
+    code = "archive_unreadable"
+    message = "The file is not a ZIP archive, or it is damaged. Make it again."
+
+
+class ArchiveTooLarge(ImportRefused):
+    code, status = "archive_too_large", 413
+    message = "The archive is larger than this service takes. Split it, or raise FACEREC_IMPORT_MAX_MB."
+
+
+class TooManyFiles(ImportRefused):
+    code = "too_many_files"
+    message = "The source holds more than 100,000 files. Split it."
+
+
+class PeopleCsvInvalid(ImportRefused):
+    code = "people_csv_invalid"
+    message = "people.csv has mistakes; see `errors` for the lines. Correct them and import again."
+
+
+class SourceGone(ImportRefused):
+    code = "source_gone"
+    message = "The archive, folder or prefix is not there, or holds no photo. Check its name."
+
+
+class EntryUnreadable(FacerecError):
+    code, status = "entry_unreadable", 422
+    message = "The file could not be read from its source: it is damaged, or packed in an unusual way."
+
+
+class EntryMissing(EntryUnreadable):
+    code = "entry_missing"
+    message = "The file is not in its source any more."
+
+
 def refusal(rejection: Mapping[str, Any]) -> PhotoRejected:
     """Return the error that a stored rejection (code, detail and further members) was made from."""
     kinds = {kind.code: kind for kind in PhotoRejected.__subclasses__()}

@@ -6,7 +6,7 @@ import errno
 
 from django.db import InterfaceError, OperationalError
 
-from people.errors import IndexUnavailable
+from people.errors import IndexUnavailable, StorageUnavailable
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
@@ -14,7 +14,13 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 def is_outage(error: BaseException) -> bool:
     """Return whether nothing is wrong with the work itself: database, storage or index are away or full."""
     if isinstance(
-        error, OperationalError | InterfaceError | IndexUnavailable | ConnectionError | TimeoutError
+        error,
+        OperationalError
+        | InterfaceError
+        | IndexUnavailable
+        | StorageUnavailable
+        | ConnectionError
+        | TimeoutError,
     ):
         return True
     if isinstance(error, OSError):

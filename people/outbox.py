@@ -34,9 +34,25 @@ def person_changed(person_id: UUID) -> None:
     OutboxEntry.objects.create(topic=_LOG, person_id=person_id, due_at=now, done_at=now)
 
 
-def enrol_photo(photo_id: UUID) -> None:
-    """Have a worker enrol the photo."""
-    wake(OutboxEntry.objects.create(topic=Topic.ENROL_PHOTO, photo_id=photo_id, due_at=timezone.now()))
+def enrol_photo(photo_id: UUID, *, after: timedelta = timedelta(0)) -> None:
+    """Have a worker enrol the photo; `after` some time only when the caller is about to do it."""
+    entry = OutboxEntry.objects.create(
+        topic=Topic.ENROL_PHOTO, photo_id=photo_id, due_at=timezone.now() + after
+    )
+    if not after:
+        wake(entry)
+
+
+def photo_enrolled(photo_id: UUID) -> None:
+    """Note that the photo needs no worker any more."""
+    OutboxEntry.objects.filter(topic=Topic.ENROL_PHOTO, photo_id=photo_id, done_at=None).update(
+        done_at=timezone.now(), last_error=""
+    )
+
+
+def run_import(import_id: UUID) -> None:
+    """Have a worker run the import, a turn at a time."""
+    wake(OutboxEntry.objects.create(topic=Topic.RUN_IMPORT, import_id=import_id, due_at=timezone.now()))
 
 
 def purge_file(

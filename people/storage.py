@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+import os
+from typing import IO, Any
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -10,6 +12,8 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 SIGNED_URL_SECONDS = 300
+PART_BYTES = 4_000_000
+"""Fetched at once of a file that is read in parts: most photos, or the list of a large archive."""
 
 
 class S3PhotoStorage(S3Storage):  # type: ignore[misc]
@@ -39,6 +43,15 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
         """Return where the file can be read for SIGNED_URL_SECONDS, by whoever holds the address."""
         return str(self.url(name))
 
+    def open_in_parts(self, name: str) -> IO[bytes]:
+        """Return a large file to read here and there; only what is read is fetched.
+
+        Raises FileNotFoundError.
+        """
+        return io.BufferedReader(
+            _Parts(self.connection.meta.client, self.bucket_name, clean_name(name)), PART_BYTES
+        )
+
     def delete(self, name: str) -> None:
         """Delete every version of the file, and every marker that says it was deleted."""
         key = clean_name(name)
@@ -59,3 +72,44 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
             return
         for version in versions:
             client.delete_object(Bucket=self.bucket_name, Key=key, VersionId=version)
+
+
+class _Parts(io.RawIOBase):
+    """An object's bytes by ranged requests. It must not change meanwhile: its ETag is asked for."""
+
+    def __init__(self, client: Any, bucket: str, key: str) -> None:
+        self._client, self._bucket, self._key = client, bucket, key
+        try:
+            head = client.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+                raise FileNotFoundError(key) from error
+            raise
+        self._size, self._etag, self._at = int(head["ContentLength"]), head["ETag"], 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(start + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._at + len(buffer), self._size)
+        if end <= self._at:
+            return 0
+        answer = self._client.get_object(
+            Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=f"bytes={self._at}-{end - 1}"
+        )
+        with answer["Body"] as body:
+            data = body.read()
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

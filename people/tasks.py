@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
+from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
 
-from people import enrolment, erasure, indexing, outbox, retention
+from people import enrolment, erasure, imports, indexing, outbox, retention
 from people.actors import WORKER
 from people.errors import IndexUnavailable, ProcessingFailed
 from people.models import IdempotentAnswer, OutboxEntry, Photo
@@ -19,6 +20,8 @@ from people.outages import is_outage
 logger = logging.getLogger(__name__)
 Topic = OutboxEntry.Topic
 SWEEP_SECONDS = 20
+IMPORT_SECONDS = 20
+"""Of an import at a time, so that other work gets its turn."""
 PURGE_BATCH = 100
 """Vectors that are purged by one request."""
 
@@ -41,6 +44,8 @@ def deliver(entry_id: int) -> None:
             _purge_file(entry)
         elif entry.topic == Topic.PURGE_VECTOR:
             _purge_vectors(entry)
+        elif entry.topic == Topic.RUN_IMPORT and entry.import_id is not None:
+            _run_import(entry, entry.import_id)
     except Exception as error:
         # whatever it was, the entry must be put off and, in the end, given up visibly
         _failed(entry, error)
@@ -111,8 +116,12 @@ def _failed(entry: OutboxEntry, error: Exception) -> None:
         outbox.put_off(entry, outbox.OUTAGE_PAUSE, type(error).__name__)
         return
     logger.error("Outbox entry %s failed", entry.pk, exc_info=error)
-    if outbox.failed(entry, error) and entry.photo_id is not None:
+    if not outbox.failed(entry, error):
+        return
+    if entry.photo_id is not None:
         enrolment.reject(entry.photo_id, ProcessingFailed())
+    if entry.import_id is not None:
+        imports.give_up(entry.import_id)
 
 
 def _purge_file(entry: OutboxEntry) -> None:
@@ -122,6 +131,15 @@ def _purge_file(entry: OutboxEntry) -> None:
         if storage.exists(entry.file_name):
             raise StillThere
     erasure.purged(entry)
+
+
+def _run_import(entry: OutboxEntry, import_id: UUID) -> None:
+    if imports.run(import_id, until=time.monotonic() + IMPORT_SECONDS):
+        outbox.done(entry)
+    else:
+        # behind the enrolments and purges that came meanwhile
+        outbox.put_off(entry, 0, "")
+        outbox.wake(entry)
 
 
 def _purge_vectors(entry: OutboxEntry) -> None:

@@ -1,13 +1,16 @@
-"""Uploads stay in memory and stop at the limit: a probe never touches the disk."""
+"""Uploads stop at the limit. Photos stay in memory: a probe never touches the disk. Archives go to it."""
 
 from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
 
+from django.conf import settings
 from django.core.files.uploadedfile import InMemoryUploadedFile
-from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers
+from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers, TemporaryFileUploadHandler
+from django.http import HttpRequest
 
+from people.errors import ArchiveTooLarge
 from people.photos import MAX_BYTES
 
 
@@ -36,3 +39,38 @@ class BoundedMemoryUploadHandler(FileUploadHandler):
             charset=self.charset,
             content_type_extra=self.content_type_extra,
         )
+
+
+FORM_BYTES = 1_000_000
+"""What a form may have beside its archive."""
+
+
+class ArchiveUploadHandler(TemporaryFileUploadHandler):
+    """Keep an archive in a temporary file. Raises ArchiveTooLarge as soon as it is known to be."""
+
+    def __init__(self, request: HttpRequest | None = None) -> None:
+        super().__init__(request)
+        self._room = settings.FACEREC_IMPORT_MAX_MB * 1_000_000
+
+    def handle_raw_input(
+        self,
+        input_data: Any,
+        META: Any,  # noqa: N803 Django's name
+        content_length: int,
+        boundary: Any,
+        encoding: Any = None,
+    ) -> None:
+        if content_length > self._room + FORM_BYTES:
+            raise ArchiveTooLarge
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self._room -= len(raw_data)
+        if self._room < 0:
+            self.file.close()
+            raise ArchiveTooLarge
+        super().receive_data_chunk(raw_data, start)
+
+
+def expect_archive(request: HttpRequest) -> None:
+    """Have the body taken as an archive; before anything of it is read."""
+    request.upload_handlers = [ArchiveUploadHandler(request)]

@@ -19,6 +19,7 @@ from people.actors import Actor
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
 from tests import fakes, servers
+from tests.aws import moto, s3  # noqa: F401 fixtures
 from tests.pinecone_double import Double
 
 STAFF = Actor("user:1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,6 +156,42 @@ def test_staff_enrol_identify_and_erase_people(
     staff.find(".messagelist .info")
     staff.keeps_a_picture()
     assert staff.identifies(samples / "obama3.jpg", collection) == ["Face 1: Nobody in this collection"]
+
+
+def test_staff_import_an_archive_and_watch_it(
+    browser: webdriver.Chrome, service: Service, samples: Path, tmp_path: Path
+) -> None:
+    staff = Staff(browser, service)
+    collection = f"import-{browser.get_window_size()['width']}"
+    archive = tmp_path / "people.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for photo in ("obama.jpg", "obama2.jpg"):
+            file.write(samples / photo, f"obama/{photo}")
+        file.write(samples / "biden.jpg", "biden/biden.jpg")
+        file.writestr("nobody/a-photo-with-quite-a-long-name-that-has-no-face-in-it-2026-11-23.txt", "x")
+        file.writestr("people.csv", "folder,name\nobama,Barack Obama\nbiden,Joe Biden\n")
+    staff.logs_in()
+    staff.opens("/admin/people/collection/add/")
+    staff.fills("name", collection)
+    staff.presses("[name=_save]")
+    staff.find(".messagelist .success")
+    staff.opens("/admin/people/importjob/add/")
+    staff.sees_no_sideways_scroll()
+    staff.fills("archive", str(archive))
+    Select(staff.find("[name=collection]")).select_by_visible_text(collection)
+    staff.presses("form.identify [type=submit]")
+    staff.find("#import-progress")
+    staff.keeps_a_picture()
+    staff.sees_no_sideways_scroll()
+    # without a reload
+    staff.find("#import-progress .verdict.complete", seconds=60)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#import-results .verdict.enrolled")) == 3
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#import-results .verdict.rejected")) == 1
+    staff.keeps_a_picture()
+    staff.sees_no_sideways_scroll()
+    staff.opens("/admin/people/importjob/")
+    staff.sees_no_sideways_scroll()
+    assert staff.identifies(samples / "obama3.jpg", collection) == ["Face 1: Barack Obama"]
 
 
 def test_a_new_api_key_is_shown_once_and_opens_the_api(browser: webdriver.Chrome, service: Service) -> None:

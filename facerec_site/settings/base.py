@@ -144,6 +144,8 @@ if env("AWS_STORAGE_BUCKET_NAME", default=""):
     }
 # Buckets that photos and imports may be read from by name. Whoever may enrol may read them.
 FACEREC_S3_INPUT_BUCKETS: list[str] = env.list("FACEREC_S3_INPUT_BUCKETS", default=[])
+# The largest ZIP archive that an import takes as an upload.
+FACEREC_IMPORT_MAX_MB = env.int("FACEREC_IMPORT_MAX_MB", default=2000)
 STATIC_URL = "/static/"
 STATIC_ROOT = FACEREC_VAR_DIR / "static"
 

@@ -91,9 +91,11 @@ def _hash(request: Request) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, UploadedFile):
         value.seek(0)
-        digest = hashlib.sha256(value.read()).hexdigest()
+        digest = hashlib.sha256()
+        for chunk in value.chunks():  # an archive doesn't fit in memory
+            digest.update(chunk)
         value.seek(0)
-        return digest
+        return digest.hexdigest()
     if hasattr(value, "lists"):
         return {name: [_plain(one) for one in many] for name, many in value.lists()}
     if isinstance(value, Mapping):

@@ -11,6 +11,7 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from people import buckets
 from people.decision import ThresholdChoice
 from people.errors import PhotoMissing, PhotoTooLarge
 from people.identification import MAX_CANDIDATES, MAX_FACES
@@ -22,9 +23,10 @@ MAX_WAIT_SECONDS = 30
 
 
 def photo_bytes(request: Request, field: str = "photo") -> bytes:
-    """Return the bytes of the photo in `field`: a multipart file, or JSON {"base64": "…"}.
+    """Return the bytes of the photo in `field`: a multipart file, or JSON that holds or names it.
 
-    Raises PhotoMissing, PhotoTooLarge or ValidationError.
+    Raises PhotoMissing, PhotoTooLarge, BucketNotAllowed, ObjectNotFound, StorageUnavailable or
+    ValidationError.
     """
     if not isinstance(request.data, Mapping):
         raise serializers.ValidationError({"request": 'Send a JSON object, as {"photo": {"base64": "…"}}.'})
@@ -37,11 +39,17 @@ def photo_bytes(request: Request, field: str = "photo") -> bytes:
         raise PhotoMissing(
             f"No photo was sent. Send one as multipart file `{field}`, or as JSON {field}.base64."
         )
-    if not isinstance(sent, Mapping) or set(sent) != {"base64"} or not isinstance(sent["base64"], str):
-        raise serializers.ValidationError(
-            {field: 'Send a multipart file, or {"base64": "…"}. Addresses are never fetched.'}
-        )
-    return _from_base64(sent["base64"], field)
+    match sent:
+        case {"base64": str(text)} if len(sent) == 1:
+            return _from_base64(text, field)
+        case {"s3": {"bucket": str(bucket), "key": str(key)} as named} if len(sent) == 1 and len(named) == 2:
+            return buckets.read(bucket, key)
+    raise serializers.ValidationError(
+        {
+            field: 'Send a multipart file, {"base64": "…"}, or {"s3": {"bucket": "…", "key": "…"}} of an '
+            "allowed bucket. Addresses are never fetched."
+        }
+    )
 
 
 def _from_base64(text: str, field: str) -> bytes:

@@ -17,7 +17,8 @@ from people.identification import (
     Score,
     Verification,
 )
-from people.models import Erasure, Person, Photo
+from people.imports import Counts
+from people.models import Erasure, ImportItem, ImportJob, Person, Photo
 from people.quality import Reason, verdict
 
 
@@ -140,6 +141,43 @@ def erasure(row: Erasure) -> dict[str, Any]:
         "requested_at": _time(row.requested_at),
         "completed_at": _time(row.completed_at) if row.completed_at else None,
         "backups_expire_at": _time(row.backups_expire_at),
+    }
+
+
+def import_job(row: ImportJob, found: Counts) -> dict[str, Any]:
+    """Return an import and how far it is."""
+    return {
+        "id": str(row.pk),
+        "source": row.source,
+        # the path of a stored archive or a folder of the server is nobody's business
+        "location": row.location if row.source == ImportJob.Source.S3 else None,
+        "dry_run": row.dry_run,
+        "state": row.state,
+        "problem": row.problem,
+        "total": found.total,
+        "counts": {
+            "pending": found.pending,
+            "enrolled": found.enrolled,
+            "known": found.known,
+            "rejected": found.rejected,
+            "skipped": found.skipped,
+        },
+        "persons_to_create": found.persons_to_create,
+        "created_at": _time(row.created_at),
+        "finished_at": _time(row.finished_at) if row.finished_at else None,
+    }
+
+
+def import_item(row: ImportItem, *, dry_run: bool) -> dict[str, Any]:
+    """Return what became of one file."""
+    return {
+        "number": row.number,
+        "path": row.path,
+        "external_id": row.person_key,
+        "person": str(row.person_id) if row.person_id else None,
+        "photo": str(row.photo_id) if row.photo_id and not dry_run else None,
+        "state": row.state,
+        "problem": row.problem,
     }
 
 

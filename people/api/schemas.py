@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema_field,
+)
 from rest_framework import serializers
 
 from people.quality import LEVELS
@@ -19,12 +25,28 @@ class Base64Photo(Shape):
     base64 = serializers.CharField()
 
 
+class S3Object(Shape):
+    bucket = serializers.CharField(help_text="One that the operator allowed for reading.")
+    key = serializers.CharField()
+
+
+class S3Photo(Shape):
+    s3 = S3Object()
+
+
 class PhotoUpload(Shape):
     photo = serializers.FileField(help_text="JPEG, PNG, WebP or HEIC; 10 MB at most.")
 
 
+@extend_schema_field(
+    PolymorphicProxySerializer("PhotoSource", [Base64Photo, S3Photo], resource_type_field_name=None)
+)
+class PhotoSource(serializers.JSONField):
+    pass
+
+
 class PhotoJson(Shape):
-    photo = Base64Photo()
+    photo = PhotoSource()
 
 
 class CompareUpload(Shape):
@@ -33,8 +55,8 @@ class CompareUpload(Shape):
 
 
 class CompareJson(Shape):
-    source = Base64Photo()
-    target = Base64Photo()
+    source = PhotoSource()
+    target = PhotoSource()
 
 
 class BoxShape(Shape):
@@ -207,6 +229,63 @@ class ErasureAnswer(Shape):
     )
 
 
+class ImportUpload(Shape):
+    archive = serializers.FileField(
+        help_text="A ZIP of person/photo.jpg; people.csv at its root may say who the folders are."
+    )
+
+
+class S3Prefix(Shape):
+    bucket = serializers.CharField(help_text="One that the operator allowed for reading.")
+    prefix = serializers.CharField(allow_blank=True, help_text="Under it lies person/photo.jpg.")
+
+
+class ImportJson(Shape):
+    s3 = S3Prefix()
+
+
+class ImportCounts(Shape):
+    pending = serializers.IntegerField()
+    enrolled = serializers.IntegerField(help_text="Of a dry run: would be enrolled.")
+    known = serializers.IntegerField(help_text="The person has this very photo already.")
+    rejected = serializers.IntegerField(help_text="The photo can't be used; see the item's problem.")
+    skipped = serializers.IntegerField(help_text="Not looked at; see the item's problem.")
+
+
+class ImportProblem(Shape):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="With lines."
+    )
+
+
+class ImportAnswer(Shape):
+    id = serializers.UUIDField()
+    source = serializers.ChoiceField(["zip", "folder", "s3"])
+    location = serializers.CharField(allow_null=True, help_text="s3://bucket/prefix/")
+    dry_run = serializers.BooleanField()
+    state = serializers.ChoiceField(["pending", "running", "complete", "failed", "cancelled"])
+    problem = ImportProblem(allow_null=True, help_text="Why the import as a whole failed.")
+    total = serializers.IntegerField(help_text="Files; 0 until the source was listed.")
+    counts = ImportCounts()
+    persons_to_create = serializers.IntegerField(
+        allow_null=True, help_text="Of a dry run: people who aren't in the collection."
+    )
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class ImportItemAnswer(Shape):
+    number = serializers.IntegerField()
+    path = serializers.CharField(help_text="Empty once the person is erased.")
+    external_id = serializers.CharField(help_text="Empty where there is none, or the person is erased.")
+    person = serializers.UUIDField(allow_null=True)
+    photo = serializers.UUIDField(allow_null=True)
+    state = serializers.ChoiceField(["pending", "enrolled", "known", "rejected", "skipped"])
+    problem = RejectionShape(allow_null=True)
+
+
 class EngineThreshold(Shape):
     fmr = serializers.FloatField()
     cosine = serializers.FloatField()
@@ -257,6 +336,7 @@ PROBLEM = {
 }
 PHOTO_REQUEST = {"multipart/form-data": PhotoUpload, "application/json": PhotoJson}
 COMPARE_REQUEST = {"multipart/form-data": CompareUpload, "application/json": CompareJson}
+IMPORT_REQUEST = {"multipart/form-data": ImportUpload, "application/json": ImportJson}
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,

@@ -6,11 +6,13 @@ from django.urls import path
 
 from people.api.views.collections import CollectionsView, CollectionView
 from people.api.views.faces import CompareView, DetectView, EngineView, IdentifyView, VerifyView
+from people.api.views.imports import ImportCancelView, ImportItemsView, ImportsView, ImportView
 from people.api.views.persons import ErasureView, PersonsView, PersonView
 from people.api.views.photos import PhotosView, PhotoView
 
 _COLLECTION = "collections/<str:collection>/"
 _PERSON = _COLLECTION + "persons/<uuid:person>/"
+_IMPORT = _COLLECTION + "imports/<uuid:job>/"
 
 urlpatterns = [
     path("collections/", CollectionsView.as_view(), name="collections"),
@@ -21,6 +23,10 @@ urlpatterns = [
     path(_PERSON + "verify/", VerifyView.as_view(), name="verify"),
     path(_PERSON + "photos/", PhotosView.as_view(), name="photos"),
     path(_PERSON + "photos/<uuid:photo>/", PhotoView.as_view(), name="photo"),
+    path(_COLLECTION + "imports/", ImportsView.as_view(), name="imports"),
+    path(_IMPORT, ImportView.as_view(), name="import"),
+    path(_IMPORT + "items/", ImportItemsView.as_view(), name="import_items"),
+    path(_IMPORT + "cancel/", ImportCancelView.as_view(), name="import_cancel"),
     path("compare/", CompareView.as_view(), name="compare"),
     path("detect/", DetectView.as_view(), name="detect"),
     path("erasures/<uuid:erasure>/", ErasureView.as_view(), name="erasure"),

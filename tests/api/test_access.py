@@ -22,6 +22,10 @@ ROUTES = {
         ("GET", "{person}"),
         ("PATCH", "{person}"), ("GET", "{person}photos/"), ("POST", "{person}photos/"),
         ("GET", "{person}photos/{uuid}/"), ("DELETE", "{person}photos/{uuid}/"),
+        ("GET", "collections/default/imports/"), ("POST", "collections/default/imports/"),
+        ("GET", "collections/default/imports/{uuid}/"),
+        ("GET", "collections/default/imports/{uuid}/items/"),
+        ("POST", "collections/default/imports/{uuid}/cancel/"),
     ],
     "manage": [("GET", "collections/"), ("POST", "collections/"), ("GET", "collections/default/"),
                ("PATCH", "collections/default/"), ("DELETE", "collections/default/")],
@@ -63,6 +67,7 @@ def test_no_route_of_the_api_is_missing_from_the_table_of_scopes(person: Person)
         names = {name: str(person.pk) for name in pattern.pattern.converters}
         names |= {"collection": "default"} if "collection" in names else {}
         names |= {"photo": "00000000-0000-0000-0000-000000000000"} if "photo" in names else {}
+        names |= {"job": "00000000-0000-0000-0000-000000000000"} if "job" in names else {}
         names |= {"erasure": "00000000-0000-0000-0000-000000000000"} if "erasure" in names else {}
         route = str(pattern.pattern)
         for name, value in names.items():

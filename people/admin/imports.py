@@ -1,0 +1,195 @@
+"""Imports: start one, watch it, see every file's result."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+
+from people import buckets, imports
+from people.admin.base import ReadOnlyAdmin, staff
+from people.admin.figures import words
+from people.errors import ArchiveTooLarge, FacerecError
+from people.import_records import UNFINISHED
+from people.models import Collection, ImportItem, ImportJob, Person
+from people.uploads import expect_archive
+
+PER_PAGE = 50
+
+
+class StartForm(forms.Form):
+    archive = forms.FileField(
+        required=False,
+        allow_empty_file=True,  # the act says what is wrong with it
+        label="ZIP archive",
+        widget=forms.FileInput(attrs={"accept": ".zip,application/zip"}),
+    )
+    bucket = forms.ChoiceField(required=False, label="Or a bucket")
+    folder = forms.CharField(
+        required=False, max_length=1000, help_text="The bucket’s folder that holds person/photo.jpg."
+    )
+    collection = forms.ModelChoiceField(Collection.objects.all(), empty_label=None)
+    dry_run = forms.BooleanField(required=False, label="Dry run: judge every file, and enrol nobody")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["archive"].help_text = (
+            f"At most {settings.FACEREC_IMPORT_MAX_MB} MB. One folder a person, in it the photos: "
+            "person/photo.jpg. The folder’s name becomes the external id. A people.csv beside the folders "
+            "may have the columns folder, external_id, name, metadata, consent_given_at, consent_expires_at."
+        )
+        if names := buckets.allowed():
+            self.fields["bucket"] = forms.ChoiceField(
+                required=False, label="Or a bucket", choices=[("", "–"), *((name, name) for name in names)]
+            )
+        else:
+            del self.fields["bucket"], self.fields["folder"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if bool(cleaned.get("archive")) == bool(cleaned.get("bucket")) and not self.errors:
+            self.add_error("archive", "Choose one: a ZIP archive, or a bucket." if "bucket" in self.fields
+                           else "Choose a ZIP archive.")  # fmt: skip
+        return cleaned
+
+
+@admin.register(ImportJob)
+class ImportJobAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "collection", "source", "dry_run", "state", "files")
+    list_display_links = ("created_at",)
+    list_filter = ("collection", "state")
+    list_select_related = ("collection",)
+    list_per_page = 25
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("people.add_photo") and request.user.has_perm("people.add_person")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request)
+
+    @admin.display(description="Files")
+    def files(self, row: ImportJob) -> str:
+        found = imports.counts(row)
+        return f"{found.done} of {found.total}"
+
+    def get_urls(self) -> list[Any]:
+        cancel: URLPattern = path(
+            "<uuid:job>/cancel/", self.admin_site.admin_view(self.cancel_view), name="import_cancel"
+        )
+        return [cancel, *super().get_urls()]
+
+    # The archive's way must be chosen before the check of the form's token reads the body.
+    @method_decorator(csrf_exempt)
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        expect_archive(request)
+        try:
+            return self._start(request)
+        except ArchiveTooLarge as error:
+            messages.error(request, error.message)
+            return redirect("admin:people_importjob_add")
+
+    @method_decorator(csrf_protect)
+    def _start(self, request: HttpRequest) -> HttpResponse:
+        form = StartForm(request.POST or None, request.FILES or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                job = _submitted(request, form.cleaned_data)
+            except FacerecError as error:
+                form.add_error("bucket" if form.cleaned_data.get("bucket") else "archive", error.message)
+            else:
+                return redirect("admin:people_importjob_change", job.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Import people",
+            "form": form,
+        }
+        return TemplateResponse(request, "people/import_start.html", context)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        job = self.get_object(request, unquote(object_id))
+        if job is None:
+            raise Http404("There is no such import.")
+        wanted = request.GET.get("state", "")
+        items = job.items.filter(state=wanted) if wanted in ImportItem.State.values else job.items.all()
+        page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
+        found = imports.counts(job)
+        problem = job.problem or {}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Import of {job.created_at:%Y-%m-%d %H:%M} into {job.collection}",
+            "job": job,
+            "running": job.state in UNFINISHED,
+            "counts": found,
+            "states": [(state.value, state.label, getattr(found, state.value)) for state in ImportItem.State],
+            "wanted": wanted,
+            "page": page,
+            "rows": _rows(list(page)),
+            "problem": problem,
+            "mistakes": [line for lines in problem.get("errors", {}).values() for line in lines],
+        }
+        return TemplateResponse(request, "people/import.html", context)
+
+    def cancel_view(self, request: HttpRequest, job: UUID) -> HttpResponse:
+        if request.method != "POST" or not self.has_add_permission(request):
+            raise PermissionDenied
+        found = self.get_object(request, str(job))
+        if found is None:
+            raise Http404("There is no such import.")
+        if imports.cancel(found, actor=staff(request)):
+            messages.success(request, "The import is cancelled. What it enrolled stays.")
+        else:
+            messages.warning(request, "The import had ended already.")
+        return redirect("admin:people_importjob_change", job)
+
+
+def _submitted(request: HttpRequest, cleaned: dict[str, Any]) -> ImportJob:
+    options: dict[str, Any] = {
+        "collection": cleaned["collection"],
+        "dry_run": cleaned["dry_run"],
+        "actor": staff(request),
+    }
+    if cleaned.get("bucket"):
+        return imports.submit_prefix(cleaned["bucket"], cleaned["folder"], **options)
+    return imports.submit_archive(cleaned["archive"], **options)
+
+
+def _rows(items: list[ImportItem]) -> list[dict[str, Any]]:
+    there = set(Person.objects.filter(pk__in={item.person_id for item in items}).values_list("pk", flat=True))
+    return [
+        {
+            "item": item,
+            "is_there": item.person_id in there,
+            "detail": (item.problem or {}).get("detail", ""),
+            "reasons": [
+                {**reason, "title": words(reason["code"])}
+                for reason in (item.problem or {}).get("reasons", [])
+            ],
+        }
+        for item in items
+    ]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from people.models import Collection, ImportJob, Person
+from tests import fakes
+from tests.api.conftest import Answer, Program
+from tests.api.test_schema import document, fits  # noqa: F401 fixtures
+from tests.test_enrolment import stored_files
+from tests.test_imports import PEOPLE, zipped
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+IMPORTS = "/api/v1/collections/default/imports/"
+
+
+def _sends(api: Program, files: dict[str, bytes], query: str = "", **headers: str) -> Answer:
+    archive = SimpleUploadedFile("people.zip", zipped(files).getvalue())
+    return api.post(f"{IMPORTS}{query}", {"archive": archive}, format="multipart", headers=headers)
+
+
+def test_an_archive_is_imported_and_every_file_has_its_result(
+    api: Program,
+    work: Callable[[], None],
+    fits: Callable[[str, Any], None],  # noqa: F811
+) -> None:
+    files = {**PEOPLE, "eve/dark.png": fakes.photo(3, dark=True), "x.png": b""}
+    started = _sends(api, files)
+    assert started.status_code == 202, started.json()
+    assert (started.json()["state"], started.json()["total"]) == ("pending", 0)
+    work()
+    done = api.get(started["Location"])
+    fits("ImportAnswer", done.json())
+    assert (done.json()["state"], done.json()["total"]) == ("complete", 5)
+    assert done.json()["counts"] == {"pending": 0, "enrolled": 3, "known": 0, "rejected": 1, "skipped": 1}
+
+    items = api.get(f"{started['Location']}items/?page_size=3").json()
+    assert [item["path"] for item in items["results"]] == ["x.png", "ada/1.png", "ada/2.png"]
+    following = api.get(items["next"]).json()["results"]
+    assert [item["path"] for item in following] == ["bob/1.png", "eve/dark.png"]
+    for item in items["results"] + following:
+        fits("ImportItemAnswer", item)
+    photo = items["results"][1]
+    persons = "/api/v1/collections/default/persons/"
+    assert api.get(f"{persons}{photo['person']}/photos/{photo['photo']}/").json()["status"] == "accepted"
+    (dark,) = api.get(f"{started['Location']}items/?state=rejected").json()["results"]
+    assert (dark["external_id"], dark["problem"]["code"]) == ("eve", "poor_quality")
+    assert dark["problem"]["reasons"]
+
+    (listed,) = api.get(IMPORTS).json()["results"]
+    assert listed == done.json()
+    work()
+    assert [name for name in stored_files() if name.startswith("imports/")] == []
+
+
+def test_a_dry_run_enrols_nobody(api: Program, work: Callable[[], None]) -> None:
+    started = _sends(api, PEOPLE, "?dry_run=true")
+    work()
+    done = api.get(started["Location"]).json()
+    assert (done["dry_run"], done["counts"]["enrolled"], done["persons_to_create"]) == (True, 3, 2)
+    assert not Person.objects.exists()
+    assert api.get(f"{started['Location']}items/").json()["results"][0]["photo"] is None
+
+
+def test_an_import_that_is_refused_says_why(
+    api: Program,
+    work: Callable[[], None],
+    fits: Callable[[str, Any], None],  # noqa: F811
+) -> None:
+    started = _sends(api, {**PEOPLE, "people.csv": b"folder,age\nada,7\n"})
+    work()
+    done = api.get(started["Location"]).json()
+    fits("ImportAnswer", done)
+    assert (done["state"], done["problem"]["code"]) == ("failed", "people_csv_invalid")
+    assert "'age'" in done["problem"]["errors"]["people.csv"][0]
+
+
+def test_the_same_request_sent_twice_is_one_import(api: Program) -> None:
+    first, second = (_sends(api, PEOPLE, **{"Idempotency-Key": "1"}) for _ in range(2))
+    assert first.json() == second.json()
+    assert ImportJob.objects.count() == 1
+    other = _sends(api, {"ada/1.png": b"x"}, **{"Idempotency-Key": "1"})
+    assert other.status_code == 409
+
+
+def test_an_import_is_cancelled_once(api: Program, work: Callable[[], None]) -> None:
+    started = _sends(api, PEOPLE)
+    for _ in range(2):
+        answer = api.post(f"{started['Location']}cancel/")
+        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    work()
+    assert not Person.objects.exists()
+    assert stored_files() == []
+    ended = _sends(api, PEOPLE)
+    work()
+    answer = api.post(f"{ended['Location']}cancel/")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+
+
+def test_an_archive_beyond_the_limit_is_refused_before_it_is_taken(api: Program, settings: Any) -> None:
+    settings.FACEREC_IMPORT_MAX_MB = 1
+    for size in (1_000_001, 3_000_000):  # told by counting, and by what the request says of itself
+        answer = _sends(api, {"ada/1.png": bytes(size)})
+        assert (answer.status_code, answer.json()["code"]) == (413, "archive_too_large")
+    assert stored_files() == []
+
+
+@pytest.mark.parametrize("data", [b"not an archive", b"PK\3\4 but no more"])
+def test_what_is_no_archive_is_refused_at_once(api: Program, data: bytes) -> None:
+    answer = api.post(IMPORTS, {"archive": SimpleUploadedFile("x.zip", data)}, format="multipart")
+    assert (answer.status_code, answer.json()["code"]) == (422, "archive_unreadable")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [{}, [], {"s3": "s3://inbox/"}, {"s3": {"bucket": "inbox"}}, {"url": "https://example.org/x.zip"},
+     {"archive": "x"}, {"s3": {"bucket": "inbox", "prefix": ""}, "more": 1}],
+)  # fmt: skip
+def test_a_source_that_is_not_as_described_is_told(api: Program, sent: Any) -> None:
+    answer = api.post(IMPORTS, sent)
+    assert answer.status_code == 400
+    assert "archive" in answer.json()["errors"]
+
+
+def test_unknown_parameters_and_states_are_refused(api: Program) -> None:
+    assert _sends(api, PEOPLE, "?dryrun=true").status_code == 400
+    assert _sends(api, PEOPLE, "?dry_run=yes").status_code == 400
+    started = _sends(api, PEOPLE)
+    assert api.get(f"{started['Location']}items/?state=lost").status_code == 400
+
+
+def test_a_prefix_of_an_allowed_bucket_is_imported(
+    api: Program, s3: S3Client, work: Callable[[], None]
+) -> None:
+    s3.put_object(Bucket="inbox", Key="staff/ada/1.png", Body=fakes.photo(1))
+    started = api.post(IMPORTS, {"s3": {"bucket": "inbox", "prefix": "staff/"}})
+    assert (started.status_code, started.json()["location"]) == (202, "s3://inbox/staff/")
+    work()
+    assert api.get(started["Location"]).json()["counts"]["enrolled"] == 1
+    for prefix in ("\ud800", "a\0b", "x" * 2000):
+        sent = json.dumps({"s3": {"bucket": "inbox", "prefix": prefix}})  # escaped, as programs send it
+        assert api.post(IMPORTS, sent, content_type="application/json").status_code == 422
+    refused = api.post(IMPORTS, {"s3": {"bucket": "other", "prefix": ""}})
+    assert (refused.status_code, refused.json()["code"]) == (400, "bucket_not_allowed")
+
+
+def test_imports_need_the_scope_and_are_hidden_from_keys_of_other_collections(
+    api: Program, program: Callable[..., Program]
+) -> None:
+    started = _sends(api, PEOPLE)
+    assert _sends(program("identify", "detect", "manage"), PEOPLE).status_code == 403
+    other = program("enrol", collection=Collection.objects.create(name="other"))
+    assert _sends(other, PEOPLE).status_code == 404
+    for path in ("", "items/"):
+        assert other.get(f"{started['Location']}{path}").status_code == 404
+        in_other = started["Location"].replace("/default/", "/other/")
+        assert other.get(f"{in_other}{path}").status_code == 404
+    assert other.post(f"{started['Location']}cancel/").status_code == 404

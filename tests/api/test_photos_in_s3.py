@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from people import buckets
+from people.errors import StorageUnavailable
+from people.models import Person
+from tests import fakes
+from tests.api.conftest import Program
+from tests.api.test_faces import IDENTIFY
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def _from_s3(key: str, bucket: str = "inbox") -> dict[str, Any]:
+    return {"photo": {"s3": {"bucket": bucket, "key": key}}}
+
+
+def test_a_photo_of_an_allowed_bucket_is_searched(
+    api: Program,
+    enrolled: Callable[..., Person],
+    s3: S3Client,
+) -> None:
+    person = enrolled(1)
+    s3.put_object(Bucket="inbox", Key="door/1 ü.png", Body=fakes.photo(1, variation=3))
+    answer = api.post(IDENTIFY, _from_s3("door/1 ü.png"))
+    assert answer.status_code == 200, answer.json()
+    assert answer.json()["faces"][0]["candidates"][0]["person"]["id"] == str(person.pk)
+
+
+def test_a_bucket_that_is_not_allowed_is_not_read(api: Program, s3: S3Client) -> None:
+    s3.create_bucket(Bucket="secret")
+    s3.put_object(Bucket="secret", Key="1.png", Body=fakes.photo(1))
+    answer = api.post(IDENTIFY, _from_s3("1.png", "secret"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bucket_not_allowed")
+    assert "FACEREC_S3_INPUT_BUCKETS" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("key", ["nothing.png", "", "x" * 2000, "a\0b"])
+def test_an_object_that_is_not_there_is_told(api: Program, s3: S3Client, key: str) -> None:
+    answer = api.post(IDENTIFY, _from_s3(key))
+    assert (answer.status_code, answer.json()["code"]) == (422, "object_not_found")
+
+
+def test_a_key_that_json_can_name_and_s3_can_not_is_told(api: Program, s3: S3Client) -> None:
+    sent = json.dumps(_from_s3("\ud800"))  # escaped, as programs send it
+    answer = api.post(IDENTIFY, sent, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (422, "object_not_found")
+
+
+def test_a_bucket_that_is_allowed_but_gone_is_told(api: Program, s3: S3Client, settings: Any) -> None:
+    settings.FACEREC_S3_INPUT_BUCKETS = ["gone"]
+    answer = api.post(IDENTIFY, _from_s3("1.png", "gone"))
+    assert (answer.status_code, answer.json()["code"]) == (422, "object_not_found")
+
+
+def test_a_storage_that_does_not_answer_is_told_as_such(
+    api: Program,
+    s3: S3Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    buckets._client.cache_clear()
+    answer = api.post(IDENTIFY, _from_s3("1.png"))
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert "Retry-After" in answer
+    with pytest.raises(StorageUnavailable):
+        list(buckets.listed("inbox", ""))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"s3": {"bucket": "inbox"}},
+        {"s3": {"bucket": "inbox", "key": 1}},
+        {"s3": {"bucket": "inbox", "key": "1", "version": "2"}},
+        {"s3": {"bucket": "inbox", "key": "1"}, "base64": "AA=="},
+        {"s3": "s3://inbox/1"},
+        {"url": "https://example.org/1.jpg"},
+        [],
+    ],
+)
+def test_a_reference_that_is_not_as_described_is_told_by_field(api: Program, sent: Any) -> None:
+    answer = api.post(IDENTIFY, {"photo": sent})
+    assert answer.status_code == 400
+    assert "photo" in answer.json()["errors"]
