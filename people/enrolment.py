@@ -142,7 +142,6 @@ def enrol(photo_id: uuid.UUID) -> None:
             quality=chosen.measures.as_json(),
         )
         _templates_changed(person)
-        Person.objects.filter(pk=person.pk).note_interaction()
         audit.record(
             "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
             details={"person": str(person.pk), "warnings": [warning["code"] for warning in warnings]},

@@ -143,11 +143,10 @@ def identify(
             if include_below or cosine >= threshold.cosine
         ]
         faces.append(IdentifiedFace(face, decision, margin, candidates))
-    found_people = [one.candidates[0].person.pk for one in faces if one.decision == "match"]
-    Person.objects.filter(pk__in=found_people).note_interaction()
+    matched = [str(one.candidates[0].person.pk) for one in faces if one.decision == "match"]
     audit.record(
         "photo.identified", actor=actor, collection_id=collection.pk,
-        details={"faces": len(faces), "matches": [str(pk) for pk in found_people]},
+        details={"faces": len(faces), "matches": matched},
     )  # fmt: skip
     return Identification(found, size, threshold, faces, degraded)
 
@@ -185,8 +184,6 @@ def verify(
     photo_ids = _nearest_photos(probe, [[(score.cosine, person)]], engine_name)
     if not photo_ids:  # erased while the probe was compared
         raise NotEnrolled
-    if score.match:
-        Person.objects.filter(pk=person.pk).note_interaction()
     audit.record(
         "person.verified", actor=actor, collection_id=person.collection_id, object_id=person.pk,
         details={"match": score.match},

@@ -7,7 +7,7 @@ from random import random
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from people.models import OutboxEntry
@@ -18,7 +18,6 @@ LEASE = timedelta(seconds=90)
 """How long a worker has an entry to itself: longer than a task may run (CELERY_TASK_TIME_LIMIT)."""
 MAX_ATTEMPTS = 10
 """After so many an entry is a dead letter: staff see it and have it tried again."""
-KEPT = timedelta(days=7)
 LONGEST_PAUSE = 300
 """Seconds between two attempts."""
 OUTAGE_PAUSE = 10
@@ -158,17 +157,6 @@ def retry(entries: QuerySet[OutboxEntry]) -> int:
         OutboxEntry.objects.filter(pk=entry.pk).update(attempts=0, due_at=timezone.now())
         wake(entry)
     return len(ids)
-
-
-def prune() -> None:
-    """Delete entries that were done more than KEPT ago, but not the newest of the change log.
-
-    An index that has not looked for so long finds its place gone, and is built anew.
-    """
-    old = OutboxEntry.objects.filter(done_at__lt=timezone.now() - KEPT)
-    newest = OutboxEntry.objects.filter(topic=_LOG).aggregate(newest=Max("pk"))["newest"] or 0
-    while ids := list(old.exclude(pk=newest).values_list("pk", flat=True)[:1000]):
-        OutboxEntry.objects.filter(pk__in=ids).delete()
 
 
 def _due() -> QuerySet[OutboxEntry]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils import timezone
 
 from people import audit, outbox
 from people.actors import Actor
@@ -30,7 +29,6 @@ def save_person(person: Person, *, actor: Actor) -> Person:
         if not is_new:
             # a person who was erased meanwhile must not come back
             Person.objects.select_for_update().get(pk=person.pk)
-        person.last_interaction_at = timezone.now()
         person.save(force_insert=is_new, force_update=not is_new)
         outbox.person_changed(person.pk)
         audit.record(

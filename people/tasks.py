@@ -10,8 +10,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from people import enrolment, erasure, imports, indexing, outbox, retention
-from people.actors import WORKER
+from people import enrolment, erasure, imports, indexing, outbox
 from people.errors import IndexUnavailable, ProcessingFailed
 from people.models import IdempotentAnswer, OutboxEntry, Photo
 from people.models.photo import photo_storage
@@ -86,22 +85,6 @@ def audit_index() -> None:
             found.missing,
             found.extra,
         )
-
-
-@shared_task
-def apply_retention() -> None:
-    """Erase whom the retention rules name; what is left when the time is up, the next run does."""
-    until = time.monotonic() + SWEEP_SECONDS
-    for one in retention.due():
-        retention.apply(one, actor=WORKER)
-        if time.monotonic() > until:
-            return
-
-
-@shared_task
-def prune_outbox() -> None:
-    """Forget work that is long done, and changes that every index has long seen."""
-    outbox.prune()
 
 
 @shared_task

@@ -283,8 +283,6 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-the-outbox": {"task": "people.tasks.sweep", "schedule": 5.0},
     # by the clock: a worker that is often restarted must not begin its day anew each time
     "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": crontab(minute="17")},
-    "apply-retention": {"task": "people.tasks.apply_retention", "schedule": crontab(minute="47")},
-    "prune-the-outbox": {"task": "people.tasks.prune_outbox", "schedule": crontab(hour="4", minute="10")},
     "compare-the-index": {"task": "people.tasks.audit_index", "schedule": crontab(hour="3", minute="40")},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

@@ -7,16 +7,12 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
-from django.utils.formats import date_format
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from people import erasure, registration, retention
+from people import erasure, registration
 from people.admin.base import AuditedAdmin, staff
 from people.models import ApiKey, Collection, Person, Photo, Template
-
-SHOWN_DUE = 50
-_RULES = {"consent_expired": "consent expired", "unseen": "not seen"}
 
 
 @admin.register(Collection)
@@ -25,16 +21,6 @@ class CollectionAdmin(AuditedAdmin):
     search_fields = ("name", "description")
     fieldsets = (
         (None, {"fields": ("name", "description", "requires_consent")}),
-        (
-            "Retention",
-            {
-                "fields": ("erase_without_consent", "erase_unseen_after_days", "due_now"),
-                "description": (
-                    "Whoever is due is erased within the hour, with a receipt. Nobody is erased "
-                    "by these rules while both are empty."
-                ),
-            },
-        ),
         (
             "When a search finds somebody",
             {
@@ -55,28 +41,7 @@ class CollectionAdmin(AuditedAdmin):
         return rows.annotate(person_count=Count("persons"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Collection | None = None) -> tuple[str, ...]:
-        # the name stands in the API's URLs
-        return ("name", "due_now") if obj else ("due_now",)
-
-    @admin.display(description="Due now")
-    def due_now(self, row: Collection) -> str:
-        """Say whom the rules name, as they are saved."""
-        if row._state.adding:
-            return "Save the collection to see who is due."
-        waiting = list(retention.due([row]))
-        if not waiting:
-            return "Nobody, by the rules as saved."
-        lines = format_html_join(
-            "", '<li><a href="{}">{}</a>: {} since {}</li>',
-            (
-                (reverse("admin:people_person_change", args=[one.person_id]), one.person_id,
-                 _RULES[one.rule], date_format(one.since))
-                for one in waiting[:SHOWN_DUE]
-            ),
-        )  # fmt: skip
-        more = f" (the first {SHOWN_DUE} are listed)" if len(waiting) > SHOWN_DUE else ""
-        people = f"{len(waiting)} {pluralize(len(waiting), 'person,people')}{more}:"
-        return format_html("{}<ul>{}</ul>", people, lines)
+        return ("name",) if obj else ()  # it stands in the API's URLs
 
     @admin.display(description="People", ordering="person_count")
     def people(self, row: Any) -> str:

@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Max, QuerySet
 
 from people.engines.base import Vectors
 from people.errors import IndexUnavailable
@@ -60,12 +60,10 @@ class _Engine:
 
     def catch_up(self) -> None:
         changes = OutboxEntry.objects.filter(topic=OutboxEntry.Topic.PERSON_CHANGED)
-        ends = changes.aggregate(first=Min("id"), last=Max("id"))
-        first, last = ends["first"] or 0, ends["last"] or 0
+        last = changes.aggregate(last=Max("id"))["last"] or 0
         if last == self.applied:
             return
-        # first use, the database was restored, or the log was pruned beyond what was read of it
-        if self.applied is None or not first <= self.applied <= last:
+        if self.applied is None or last < self.applied:  # first use, or the database was restored
             self.matrices, self.homes = {}, {}
             self._put(MeanTemplate.objects.filter(engine=self.engine))
         else:

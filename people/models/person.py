@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -32,13 +31,6 @@ class PersonQuerySet(GuardedQuerySet["Person"]):
         return self.filter(
             models.Q(collection__requires_consent=False) | consented, status=Person.Status.ACTIVE
         )
-
-    def note_interaction(self) -> None:
-        """Remember that these people were enrolled, matched or changed now; to the hour."""
-        now = timezone.now()
-        self.exclude(status=Person.Status.MERGED).filter(
-            last_interaction_at__lt=now - timedelta(hours=1)
-        ).update(last_interaction_at=now)
 
 
 class Person(GuardedModel):

@@ -22,26 +22,12 @@ from people.models.collection import validate_key
 _TUNING = ("description", "requires_consent", "fpir", "fmr", "min_similarity")
 
 
-class Retention(serializers.Serializer[Collection]):
-    erase_without_consent = serializers.BooleanField(
-        required=False, help_text="Erase people a day after their consent expired."
-    )
-    erase_unseen_after_days = serializers.IntegerField(
-        required=False,
-        allow_null=True,
-        min_value=1,
-        max_value=36_500,
-        help_text="Erase people who were neither enrolled, matched nor changed for so many days.",
-    )
-
-
 class CollectionSerializer(serializers.ModelSerializer[Collection]):
-    retention = Retention(source="*", required=False)
     persons = serializers.SerializerMethodField(help_text="How many people it holds.")
 
     class Meta:
         model = Collection
-        fields = ["id", "name", *_TUNING, "retention", "persons", "created_at", "updated_at"]
+        fields = ["id", "name", *_TUNING, "persons", "created_at", "updated_at"]
         # uniqueness is told as a conflict, by the act
         extra_kwargs = {"name": {"validators": [validate_key]}}
         validators: list[Any] = []
