@@ -10,12 +10,15 @@ from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 
-from people.models import OutboxEntry
+from people.models import Erasure, OutboxEntry
 from people.models.locks import OUTBOX, serialise
 
 LEASE = timedelta(seconds=90)
 """How long a worker has an entry to itself: longer than a task may run (CELERY_TASK_TIME_LIMIT)."""
 MAX_ATTEMPTS = 10
+KEPT_FOR = timedelta(days=7)
+"""How long what is done stays. An index that slept longer reads everything anew."""
+PRUNED_AT_ONCE = 1000
 _WORK = (OutboxEntry.Topic.ENROL_PHOTO, OutboxEntry.Topic.PURGE_FILE)
 
 
@@ -86,3 +89,24 @@ def due(limit: int = 500) -> list[int]:
         .order_by("due_at")
         .values_list("id", flat=True)[:limit]
     )
+
+
+def prune() -> int:
+    """Delete some of what was done long ago and return how much: 0 when nothing is left to delete.
+
+    Of the change log the oldest part goes, and never its newest entry: by its id an index knows how
+    far the log has come, and by the oldest id that is left whether it missed a part.
+    """
+    before = timezone.now() - KEPT_FOR
+    log = OutboxEntry.objects.filter(topic=OutboxEntry.Topic.PERSON_CHANGED)
+    # up to the first young entry: a clock that was set back must not leave a hole
+    young = log.filter(done_at__gte=before).order_by("id").values_list("id", flat=True).first()
+    newest = log.order_by("-id").values_list("id", flat=True).first()
+    old = log.filter(id__lt=young or newest or 0)
+    work = OutboxEntry.objects.filter(done_at__lt=before).exclude(topic=OutboxEntry.Topic.PERSON_CHANGED)
+    work = work.exclude(erasure_id__in=Erasure.objects.filter(completed_at=None).values("pk"))
+    ids = [
+        *old.order_by("id").values_list("id", flat=True)[:PRUNED_AT_ONCE],
+        *work.order_by("id").values_list("id", flat=True)[:PRUNED_AT_ONCE],
+    ]
+    return OutboxEntry.objects.filter(pk__in=ids).delete()[0]

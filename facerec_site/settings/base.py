@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 
 env = environ.Env()
 
@@ -272,6 +273,9 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep-the-outbox": {"task": "people.tasks.sweep", "schedule": 5.0},
     "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": 3600.0},
+    # by the clock: what was missed while the service was down is made up for at its start
+    "apply-retention": {"task": "people.tasks.apply_retention", "schedule": crontab(hour="2", minute="20")},
+    "prune-the-outbox": {"task": "people.tasks.prune_outbox", "schedule": crontab(hour="*", minute="50")},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(FACEREC_VAR_DIR / "celerybeat-schedule")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
