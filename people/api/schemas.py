@@ -198,7 +198,7 @@ class ErasureAnswer(Shape):
     requested_at = serializers.DateTimeField()
 
 
-class MergeRequest(Shape):
+class PersonMerge(Shape):
     other = serializers.UUIDField(help_text="Whose photos come over; merged into the person of the path.")
 
 

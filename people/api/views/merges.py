@@ -32,7 +32,7 @@ class MergesView(ApiView):
     @extend_schema(
         operation_id="mergePersons",
         description="Two records of one human become one: the photos of `other` come to this person.",
-        request=schemas.MergeRequest,
+        request=schemas.PersonMerge,
         parameters=[schemas.IDEMPOTENCY_KEY],
         responses={201: schemas.MergeAnswer, **schemas.PROBLEM},
     )
@@ -41,7 +41,7 @@ class MergesView(ApiView):
 
     def _merge(self, request: Request, collection: str, person: UUID) -> Response:
         kept = self.person(collection, person)
-        body = schemas.MergeRequest(data=request.data)
+        body = schemas.PersonMerge(data=request.data)
         body.is_valid(raise_exception=True)
         other = self.person(collection, body.validated_data["other"])
         done = merging.merge(kept, other, actor=actor(request))

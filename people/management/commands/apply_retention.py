@@ -52,7 +52,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{collection.name}: {text}")
         if left := sum(1 for _ in retention.due(collection)):
             raise CommandError(
-                f"{left} people of {collection.name} are still due; the log says why. Run this again."
+                f"Still due in {collection.name}: {left}. The log says why; then run this again."
             )
 
 
