@@ -16,6 +16,10 @@ from people.errors import MergedErased, NotMergeable, UndoneAlready, UndoOutOfOr
 from people.models import Merge, Person, Photo, Template
 
 
+SURE_SIMILARITY = 70.0
+"""FMR 1e-3: a photo as near to its own person is warned of only for being nearer to somebody else."""
+
+
 def merge(kept: Person, other: Person, *, actor: Actor) -> Merge:
     """Move the photos of `other` to `kept`; `other` is never found again, unless this is undone.
 
@@ -95,14 +99,20 @@ def current_warnings(photos: Iterable[Photo]) -> dict[UUID, list[dict[str, Any]]
 
 
 def _current(photo: Photo, stands_for: dict[str, str]) -> list[dict[str, Any]]:
-    current = []
-    for warning in photo.warnings:
-        if named := warning.get("person"):
-            warning = {**warning, "person": stands_for.get(named, named)}
-            if warning["person"] == str(photo.person_id):
-                continue
-        current.append(warning)
-    return current
+    own = str(photo.person_id)
+    current = [
+        {**one, "person": stands_for.get(one["person"], one["person"])} if one.get("person") else one
+        for one in photo.warnings
+    ]
+    if not any(one.get("person") == own for one in current):
+        return current
+    # whom it was nearer to turned out to be the same human
+    return [
+        one
+        for one in current
+        if one.get("person") != own
+        and not (one["code"] == "LOW_MATCH_CONFIDENCE" and one["similarity"] >= SURE_SIMILARITY)
+    ]
 
 
 def _kept_ids(person_ids: set[UUID]) -> dict[str, str]:

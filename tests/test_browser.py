@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,10 +204,17 @@ def test_staff_merge_a_possible_duplicate_and_undo_it(
     assert staff.identifies(samples / "obama2.jpg", collection) == ["Face 1: B. Obama"]
     staff.opens("/admin/people/collection/")
     browser.find_element(By.LINK_TEXT, collection).click()
+    _nobody_was_seen_for_years(service.folder)
     staff.presses(".field-due_now a")
-    staff.find("#content strong")
+    assert staff.find("#content strong").text == "2 people are due."
     staff.keeps_a_picture()
     staff.sees_no_sideways_scroll()
+
+
+def _nobody_was_seen_for_years(folder: Path) -> None:
+    with sqlite3.connect(folder / "facerec.sqlite3") as database:
+        database.execute("UPDATE people_person SET last_interaction_at = '2020-01-01 00:00:00'")
+    database.close()
 
 
 def test_a_new_api_key_is_shown_once_and_opens_the_api(browser: webdriver.Chrome, service: Service) -> None:

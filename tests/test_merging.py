@@ -394,6 +394,24 @@ def test_warnings_of_a_duplicate_follow_the_merge_and_its_undo(
     assert warned(second) == [str(first.pk)]
 
 
+def test_a_photo_that_was_nearer_to_the_other_record_is_no_longer_doubted(
+    collection: Collection, enrolled: Enrol
+) -> None:
+    kept, other = enrolled(1, 1), enrolled(1, 2, 3)
+    photo = Photo.objects.filter(person=other).first()
+    assert photo is not None
+    near = {"code": "possible_duplicate_person", "person": str(kept.pk), "similarity": 98.1, "hint": ""}
+    doubt = {"code": "LOW_MATCH_CONFIDENCE", "similarity": 97.8, "hint": ""}
+    strange = {"code": "LOW_MATCH_CONFIDENCE", "similarity": 40.0, "hint": ""}
+    photo.warnings = [near, doubt]
+    assert merging.current_warnings([photo])[photo.pk] == [near, doubt]
+    merging.merge(kept, other, actor=STAFF)
+    photo.person = kept
+    assert merging.current_warnings([photo])[photo.pk] == []
+    photo.warnings = [near, strange]
+    assert merging.current_warnings([photo])[photo.pk] == [strange]
+
+
 def test_the_audit_tells_ids_and_counts_only(enrolled: Enrol) -> None:
     kept, other = enrolled(1, name="Ada"), enrolled(2, 1, 2, name="Lovelace")
     done = merging.merge(kept, other, actor=STAFF)

@@ -115,7 +115,7 @@ def _shown(field: str) -> Subquery:
 
 @admin.register(Merge)
 class MergeAdmin(ReadOnlyAdmin):
-    list_display = ("merged_at", "merged", "kept", "photos", "merged_by", "state")
+    list_display = ("merged", "kept", "state", "photos", "merged_at", "merged_by")
     list_display_links = None
     search_fields = ("=kept_id", "=merged_id", "=id")
     search_help_text = "By id of a person or of the merge."
