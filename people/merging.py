@@ -15,7 +15,6 @@ from people.actors import Actor
 from people.errors import MergedErased, NotMergeable, UndoneAlready, UndoOutOfOrder
 from people.models import Merge, Person, Photo, Template
 
-
 SURE_SIMILARITY = 70.0
 """FMR 1e-3: a photo as near to its own person is warned of only for being nearer to somebody else."""
 
