@@ -434,3 +434,47 @@ def test_a_merged_person_is_not_judged_by_retention_and_is_seen_again_with_the_u
     assert list(retention.due(collection)) == []
     merging.undo(done, actor=STAFF)
     assert list(retention.due(collection)) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_merges_undos_and_erasures_at_the_same_time_erase_nobody_by_half() -> None:
+    collection = Collection.objects.create(name="default")
+    expected = (Person.DoesNotExist, PersonMerged, MergedErased, UndoneAlready, UndoOutOfOrder)
+    failures: list[Exception] = []
+
+    def run(work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except expected:
+            pass
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    for seed in range(6):
+        people = [Person.objects.create(collection=collection) for _ in range(3)]
+        for variation, person in enumerate(people, 1):
+            enrolment.enrol(
+                enrolment.submit(person, fakes.photo(seed, variation=variation), actor=STAFF).photo.pk
+            )
+        first, second, third = people
+        done = merging.merge(second, third, actor=STAFF)
+        parts: list[Callable[[], Any]] = [
+            lambda first=first, second=second: merging.merge(first, second, actor=STAFF),
+            lambda third=third: erasure.erase(third, actor=STAFF),
+            lambda done=done: merging.undo(done, actor=STAFF),
+        ]
+        threads = [threading.Thread(target=run, args=[part]) for part in parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not Person.objects.filter(pk=third.pk).exists()
+    assert failures == []
+    assert not Person.objects.filter(status="merged", merged_into=None).exists()
+    for template in Template.objects.select_related("photo__person"):
+        assert template.person == template.photo.person
+        assert template.person.status == "active"
+    means = MeanTemplate.objects.values_list("person", "templates")
+    assert dict(means) == {one.pk: one.templates.count() for one in Person.objects.filter(status="active")}
