@@ -18,7 +18,9 @@ class FacerecAdminSite(AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         # these modules register with the site, which must be there first
         from people.admin.identify import identify
+        from people.admin.merges import merge, undo
         from people.admin.photos import choose_face, image, thumbnail, withdraw
+        from people.admin.retention import dry_run
 
         def page(route: str, view: Any, name: str) -> URLPattern:
             pattern: URLPattern = path(route, self.admin_view(view), name=name)
@@ -26,6 +28,9 @@ class FacerecAdminSite(AdminSite):
 
         return [
             page("identify/", identify, "identify"),
+            page("persons/<uuid:first>/merge/<uuid:second>/", merge, "person_merge"),
+            page("merges/<uuid:row>/undo/", undo, "merge_undo"),
+            page("collections/<uuid:collection>/retention/", dry_run, "collection_retention"),
             page("photos/<uuid:photo>/image/", image, "photo_image"),
             page("photos/<uuid:photo>/thumbnail/", thumbnail, "photo_thumbnail"),
             page("photos/<uuid:photo>/withdraw/", withdraw, "photo_withdraw"),

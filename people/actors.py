@@ -13,4 +13,5 @@ class Actor:
 
 
 WORKER = Actor("system:worker")
+RETENTION = Actor("system:retention")
 COMMAND = Actor("system:command")

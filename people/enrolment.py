@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from people.actors import WORKER, Actor
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id, get_engine
 from people.engines.base import Box, FaceEngine, RGBImage, Vectors
-from people.errors import ConsentMissing, PhotoRejected, PoorQuality
+from people.errors import ConsentMissing, PersonMerged, PhotoRejected, PoorQuality
 from people.extraction import ExtractedFace
 from people.indexes import get_index
 from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
@@ -53,8 +54,9 @@ def submit(
     `face` says whose face is meant when there are several: `only`, `largest`, or a box in pixels
     of the upright photo. `attend` is called in the transaction that stores the photo, by a caller
     who then enrols it; a worker does it only when that caller died.
-    Raises ConsentMissing, or PhotoRejected when the bytes are no usable photo.
+    Raises ConsentMissing, PersonMerged, or PhotoRejected when the bytes are no usable photo.
     """
+    person.check_not_merged()
     if person.collection.requires_consent and not person.has_consent():
         raise ConsentMissing
     image = photos.decode(data)
@@ -77,11 +79,10 @@ def submit(
     photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
     try:
         with transaction.atomic():
-            # The person may have been erased while the photo was read.
-            if not Person.objects.select_for_update().filter(pk=person.pk).exists():
-                raise Person.DoesNotExist
+            # The person may have been erased or merged while the photo was read.
+            Person.objects.select_for_update().get(pk=person.pk).check_not_merged()
             if known is not None:
-                _remove(known)
+                remove(known)
             photo.save(force_insert=True)
             OutboxEntry.objects.filter(pk=leftover.pk).delete()
             if attend is None:
@@ -93,9 +94,11 @@ def submit(
                 "photo.submitted", actor=actor, collection_id=person.collection_id, object_id=photo.id,
                 details={"person": str(person.pk)},
             )  # fmt: skip
-    except (IntegrityError, Person.DoesNotExist) as error:
+    except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
         OutboxEntry.objects.filter(pk=leftover.pk).update(due_at=timezone.now())
         outbox.wake(leftover)
+        if isinstance(error, PersonMerged):
+            raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()
         if twin is None:
             raise Person.DoesNotExist from error
@@ -126,13 +129,16 @@ def enrol(photo_id: uuid.UUID) -> None:
     face = chosen.face
     with transaction.atomic():
         # In this order everywhere: person, then photo.
-        person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
+        person = _lock_owner(photo_id)
+        if person is not None:
+            # merged while the photo was looked at: nobody is their own duplicate
+            warnings = [one for one in warnings if one.get("person") != str(person.pk)]
         waiting = Photo.objects.filter(pk=photo_id, status=Photo.Status.PENDING)
         changed = waiting.update(status=Photo.Status.ACCEPTED, warnings=warnings, decided_at=timezone.now())
         if person is None or not changed:
             return
         Template.objects.create(
-            photo=photo,
+            photo_id=photo_id,
             person=person,
             engine=engine_id(engine),
             vector=pack(vector),
@@ -141,11 +147,12 @@ def enrol(photo_id: uuid.UUID) -> None:
             confidence=face.confidence,
             quality=chosen.measures.as_json(),
         )
-        _templates_changed(person)
+        templates_changed(person)
         audit.record(
             "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
             details={"person": str(person.pk), "warnings": [warning["code"] for warning in warnings]},
         )  # fmt: skip
+    person.touch()
 
 
 def check(data: bytes) -> None:
@@ -193,7 +200,7 @@ def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
     """
     with transaction.atomic():
         # In this order everywhere: person, then photo.
-        person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
+        person = _lock_owner(photo.pk)
         if person is None:
             return
         if person.collection.requires_consent and not person.has_consent():
@@ -212,29 +219,59 @@ def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
 
 
 def withdraw(photo: Photo, *, actor: Actor) -> None:
-    """Delete a photo with its template and file; the person's mean follows."""
+    """Delete a photo with its template and file; the person's mean follows.
+
+    The same photo goes from records that were merged into this one, too: no undo brings it back.
+    """
     with transaction.atomic():
-        person = Person.objects.select_for_update().filter(pk=photo.person_id).first()
-        if person is None or not Photo.objects.filter(pk=photo.pk).exists():
+        person = _lock_owner(photo.pk)
+        if person is None:
             return
-        _remove(photo)
-        _templates_changed(person)
+        remove(photo)
+        if person.status != Person.Status.MERGED:
+            for twin in Photo.objects.filter(person__in=Person.everyone(person.pk), sha256=photo.sha256):
+                remove(twin)
+        templates_changed(person)
         audit.record(
             "photo.withdrawn", actor=actor, collection_id=person.collection_id, object_id=photo.pk,
             details={"person": str(person.pk)},
         )  # fmt: skip
 
 
-def _remove(photo: Photo) -> None:
+def _lock_owner(photo_id: uuid.UUID) -> Person | None:
+    """Lock whose photo this is now, in the caller's transaction; None when it is gone.
+
+    A merge may have moved the photo since it was read.
+    """
+    owner = Photo.objects.filter(pk=photo_id).values_list("person_id", flat=True)
+    while (person_id := owner.first()) is not None:
+        with suppress(_Moved), transaction.atomic():
+            person = Person.objects.select_for_update().filter(pk=person_id).first()
+            if owner.first() != person_id:
+                raise _Moved  # gives the lock back, so that two in other orders don't wait for each other
+            return person
+    return None
+
+
+class _Moved(Exception):
+    """The photo is another person's by now."""
+
+
+def remove(photo: Photo) -> None:
+    """Delete the photo's rows and have its file removed. In the caller's transaction."""
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
     outbox.wake(outbox.purge_file(str(photo.file.name), person_id=photo.person_id))
 
 
-def _templates_changed(person: Person) -> None:
-    """Make the person's mean templates anew and tell the indexes. In the caller's transaction."""
+def templates_changed(person: Person) -> None:
+    """Make the person's mean templates anew and tell the indexes. In the caller's transaction.
+
+    A merged person has none: the photos that stayed with them are not searched.
+    """
     vectors: dict[str, list[Any]] = {}
-    for engine, packed in Template.objects.filter(person=person).values_list("engine", "vector"):
+    searched = Template.objects.filter(person=person).exclude(person__status=Person.Status.MERGED)
+    for engine, packed in searched.values_list("engine", "vector"):
         vectors.setdefault(engine, []).append(unpack(packed))
     indexing.drop_means(MeanTemplate.objects.filter(person=person).exclude(engine__in=vectors))
     for engine, own in vectors.items():

@@ -29,12 +29,16 @@ from people.models.guarded import delete_rows
 def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
     """Delete the person with all photos and templates, in one transaction.
 
-    `reason` is `request`, or the retention rule. Raises Person.DoesNotExist when somebody else
-    erased them first.
+    It is the human who is erased: all records that were merged with this one go, whichever of them
+    is named, and the one receipt counts them all. `reason` is `request`, or a rule of retention.
+    Raises Person.DoesNotExist when somebody else erased them first.
     """
     with transaction.atomic():
-        person = Person.objects.select_for_update().get(pk=person.pk)
-        photos = Photo.objects.filter(person=person)
+        everyone = Person.lock_everyone(person.pk)
+        if not everyone:
+            raise Person.DoesNotExist
+        ids = [one.pk for one in everyone]
+        photos = Photo.objects.filter(person__in=ids)
         photo_ids, files = (
             list(photos.values_list("id", flat=True)),
             list(photos.values_list("file", flat=True)),
@@ -44,24 +48,28 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
             collection_id=person.collection_id,
             reason=reason,
             photos=len(photo_ids),
-            templates=delete_rows(Template.objects.filter(person=person)),
+            templates=delete_rows(Template.objects.filter(person__in=ids)),
             requested_by=actor.label,
         )
-        indexing.drop_means(MeanTemplate.objects.filter(person=person))
+        indexing.drop_means(MeanTemplate.objects.filter(person__in=ids))
         delete_rows(photos)
-        delete_rows(Person.objects.filter(pk=person.pk))
-        IdempotentAnswer.objects.filter(Q(person_id=person.pk) | Q(body__id=str(person.pk))).delete()
+        Person.objects.filter(pk__in=ids).update(merged_into=None)  # it protects the kept record
+        delete_rows(Person.objects.filter(pk__in=ids))
+        for one in ids:
+            IdempotentAnswer.objects.filter(Q(person_id=one) | Q(body__id=str(one))).delete()
         OutboxEntry.objects.filter(photo_id__in=photo_ids).delete()
-        import_records.forget(person)
+        for one_person in everyone:
+            import_records.forget(one_person)
         for name in files:
             outbox.wake(outbox.purge_file(name, person_id=person.pk))
-        outbox.charge_to(erasure.pk, person.pk)
-        outbox.person_changed(person.pk)
+        for one in ids:
+            outbox.charge_to(erasure.pk, one)
+            outbox.person_changed(one)
         audit.record(
             "person.erased", actor=actor, collection_id=person.collection_id, object_id=person.pk,
             details={
                 "erasure": str(erasure.pk), "reason": reason, "photos": erasure.photos,
-                "templates": erasure.templates,
+                "templates": erasure.templates, "merged": [str(one) for one in ids if one != person.pk],
             },
         )  # fmt: skip
         _complete(erasure)

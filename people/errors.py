@@ -101,6 +101,35 @@ class IdempotencyInProgress(Conflict):
     message = "A request with this Idempotency-Key is still being worked on. Try again shortly."
 
 
+class PersonMerged(Conflict):
+    """`kept` tells the id of who stands for this human now."""
+
+    code = "person_merged"
+    message = "This person was merged into another. Use the person whose id is `kept`, or undo the merge."
+
+
+class NotMergeable(Conflict):
+    code = "not_mergeable"
+    message = "A person can be merged only with another person of the same collection. Name two."
+
+
+class UndoneAlready(Conflict):
+    code = "merge_undone"
+    message = "This merge was undone already. There is nothing left to undo."
+
+
+class UndoOutOfOrder(Conflict):
+    """`merge` tells the id of the latest merge, which comes first."""
+
+    code = "undo_out_of_order"
+    message = "A later merge of this person must be undone first. Its id is `merge`."
+
+
+class MergedErased(Conflict):
+    code = "merged_erased"
+    message = "The people of this merge were erased. It can't be undone."
+
+
 class IndexUnavailable(FacerecError):
     """The index can't answer now; the same request may succeed later."""
 

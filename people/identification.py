@@ -148,6 +148,9 @@ def identify(
         "photo.identified", actor=actor, collection_id=collection.pk,
         details={"faces": len(faces), "matches": matched},
     )  # fmt: skip
+    for one in faces:
+        if one.decision == "match":
+            one.candidates[0].person.touch()
     return Identification(found, size, threshold, faces, degraded)
 
 
@@ -162,8 +165,9 @@ def verify(
     """Compare the meant face of the photo with one person.
 
     A suspended person, or one whose needed consent is missing, has nothing to compare with: raises
-    NotEnrolled, as for a person without an accepted photo. Raises PhotoRejected too.
+    NotEnrolled, as for a person without an accepted photo. Raises PersonMerged and PhotoRejected too.
     """
+    person.check_not_merged()
     engine = get_engine()
     engine_name = engine_id(engine)
     found = _faces(data, engine, "none", MAX_FACES)
@@ -188,6 +192,8 @@ def verify(
         "person.verified", actor=actor, collection_id=person.collection_id, object_id=person.pk,
         details={"match": score.match},
     )  # fmt: skip
+    if score.match:
+        person.touch()
     return Verification(found, chosen, score, threshold, photo_ids[0, person.pk])
 
 

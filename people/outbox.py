@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from people.models import OutboxEntry
+from people.models import Erasure, OutboxEntry
 from people.models.locks import OUTBOX, serialise
 from people.waking import waking
 
@@ -24,6 +24,9 @@ OUTAGE_PAUSE = 10
 """Seconds after which work is tried again that failed because something else was away."""
 _LOG = OutboxEntry.Topic.PERSON_CHANGED
 Topic = OutboxEntry.Topic
+KEPT_FOR = timedelta(days=7)
+"""How long what is done stays. An index that slept longer reads everything anew."""
+PRUNED_AT_ONCE = 1000
 
 
 def person_changed(person_id: UUID) -> None:
@@ -157,6 +160,27 @@ def retry(entries: QuerySet[OutboxEntry]) -> int:
         OutboxEntry.objects.filter(pk=entry.pk).update(attempts=0, due_at=timezone.now())
         wake(entry)
     return len(ids)
+
+
+def prune() -> int:
+    """Delete some of what was done long ago and return how much: 0 when nothing is left to delete.
+
+    Of the change log the oldest part goes, and never its newest entry: by its id an index knows how
+    far the log has come, and by the oldest id that is left whether it missed a part.
+    """
+    before = timezone.now() - KEPT_FOR
+    log = OutboxEntry.objects.filter(topic=_LOG)
+    # up to the first young entry: a clock that was set back must not leave a hole
+    young = log.filter(done_at__gte=before).order_by("id").values_list("id", flat=True).first()
+    newest = log.order_by("-id").values_list("id", flat=True).first()
+    old = log.filter(id__lt=young or newest or 0)
+    work = OutboxEntry.objects.filter(done_at__lt=before).exclude(topic=_LOG)
+    work = work.exclude(erasure_id__in=Erasure.objects.filter(completed_at=None).values("pk"))
+    ids = [
+        *old.order_by("id").values_list("id", flat=True)[:PRUNED_AT_ONCE],
+        *work.order_by("id").values_list("id", flat=True)[:PRUNED_AT_ONCE],
+    ]
+    return OutboxEntry.objects.filter(pk__in=ids).delete()[0]
 
 
 def _due() -> QuerySet[OutboxEntry]:

@@ -10,9 +10,10 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from people import enrolment, erasure, imports, indexing, outbox
+from people import enrolment, erasure, imports, indexing, outbox, retention
+from people.actors import RETENTION
 from people.errors import IndexUnavailable, ProcessingFailed
-from people.models import IdempotentAnswer, OutboxEntry, Photo
+from people.models import Collection, IdempotentAnswer, OutboxEntry, Photo
 from people.models.photo import photo_storage
 from people.outages import is_outage
 
@@ -91,6 +92,29 @@ def audit_index() -> None:
 def forget_old_answers() -> None:
     """Delete idempotent answers older than 24 hours."""
     IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - timedelta(hours=24)).delete()
+
+
+@shared_task
+def apply_retention() -> None:
+    """Erase whom the collections' rules say to erase.
+
+    It ends in good time before the task's time limit would end it, and has itself called again.
+    """
+    until = time.monotonic() + SWEEP_SECONDS
+    for collection in Collection.objects.all():
+        for receipt in retention.apply(collection, actor=RETENTION):
+            logger.info("Erasure %s by rule %s", receipt.pk, receipt.reason)
+            if time.monotonic() > until:
+                apply_retention.delay()
+                return
+
+
+@shared_task
+def prune_outbox() -> None:
+    """Delete what was done long ago from the outbox; in small parts, so that others can write."""
+    until = time.monotonic() + SWEEP_SECONDS
+    while outbox.prune() and time.monotonic() < until:
+        pass
 
 
 def _failed(entry: OutboxEntry, error: Exception) -> None:

@@ -55,8 +55,11 @@ class Staff:
         self.driver.get(f"{self.service.url}{path}")
         self.keeps_a_picture()
 
-    def keeps_a_picture(self) -> None:
+    def keeps_a_picture(self, of: str = "") -> None:
+        """Keep a picture of what the window shows, scrolled to `of`."""
         if SCREENSHOTS:
+            if of:
+                self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", self.find(of))
             self.shots += 1
             width = self.driver.get_window_size()["width"]
             self.driver.save_screenshot(str(Path(SCREENSHOTS) / f"{width}-{self.shots:02}.png"))
@@ -192,6 +195,56 @@ def test_staff_import_an_archive_and_watch_it(
     staff.opens("/admin/people/importjob/")
     staff.sees_no_sideways_scroll()
     assert staff.identifies(samples / "obama3.jpg", collection) == ["Face 1: Barack Obama"]
+
+
+def test_staff_merge_a_possible_duplicate_and_undo_it(
+    browser: webdriver.Chrome, service: Service, samples: Path
+) -> None:
+    staff = Staff(browser, service)
+    collection = f"doubles-{browser.get_window_size()['width']}"
+    staff.logs_in()
+    staff.opens("/admin/people/collection/add/")
+    staff.fills("name", collection)
+    staff.fills("erase_unseen_after_days", "365")
+    staff.presses("[name=_continue]")
+    staff.find(".messagelist .success")
+    staff.keeps_a_picture(".field-due_now")
+    staff.sees_no_sideways_scroll()
+    staff.enrols("Barack Obama", collection, samples / "obama.jpg")
+    staff.enrols("B. Obama", collection, samples / "obama2.jpg", samples / "obama3.jpg")
+    staff.keeps_a_picture("a.merge-link")
+
+    staff.presses("a.merge-link")
+    staff.find("form.merge")
+    staff.keeps_a_picture()
+    staff.sees_no_sideways_scroll()
+    assert len(browser.find_elements(By.CSS_SELECTOR, "form.merge img.face")) == 3
+    staff.keeps_a_picture("form.merge [type=submit]")
+    staff.presses("form.merge .card:last-of-type [name=kept]")
+    staff.presses("form.merge [type=submit]")
+    staff.find(".messagelist .success")
+    staff.keeps_a_picture()
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#photos .verdict.accepted")) == 3
+    assert not browser.find_elements(By.CSS_SELECTOR, "a.merge-link")
+    assert staff.identifies(samples / "obama2.jpg", collection) == ["Face 1: Barack Obama"]
+
+    staff.opens("/admin/people/person/?status=merged")
+    browser.find_element(By.LINK_TEXT, "B. Obama").click()
+    staff.find("p.warnings")
+    staff.keeps_a_picture()
+    staff.sees_no_sideways_scroll()
+    staff.opens("/admin/people/merge/")
+    staff.presses("#result_list [formaction]")
+    staff.find(".messagelist .success")
+    staff.keeps_a_picture()
+    assert staff.identifies(samples / "obama2.jpg", collection) == ["Face 1: B. Obama"]
+    staff.opens("/admin/people/collection/")
+    browser.find_element(By.LINK_TEXT, collection).click()
+    service.sql("UPDATE people_person SET last_interaction_at = '2020-01-01 00:00:00'")
+    staff.presses(".field-due_now a")
+    assert staff.find("#content strong").text == "2 people are due."
+    staff.keeps_a_picture()
+    staff.sees_no_sideways_scroll()
 
 
 def test_a_new_api_key_is_shown_once_and_opens_the_api(browser: webdriver.Chrome, service: Service) -> None:

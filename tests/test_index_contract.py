@@ -10,12 +10,13 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
-from people import indexing, outbox
+from people import indexing, outbox, tasks
 from people.decision import unit
 from people.indexes import forget_index, get_index
 from people.indexes.base import TemplateIndex
-from people.models import Collection, MeanTemplate, Person
+from people.models import Collection, MeanTemplate, OutboxEntry, Person
 from tests.conftest import pinecone_index
 
 BACKENDS = ["embedded", "pinecone, confirmed", "pinecone, unsent", "pinecone, away"]
@@ -158,3 +159,25 @@ def test_a_database_that_was_restored_to_an_earlier_state_is_read_anew(
     with connection.cursor() as cursor:
         cursor.execute("ROLLBACK TO before")
     assert _nearest(index, _vectors(1), collection) == [[first.pk]]
+
+
+def test_a_reader_that_slept_while_the_change_log_was_pruned_sees_everything(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
+    vectors = _vectors(5)
+    people = [put(vector) for vector in vectors[:3]]
+    assert _nearest(index, vectors[:3], collection, 1) == [[person.pk] for person in people]
+    # it sleeps: one goes, one changes, one comes
+    indexing.drop_means(MeanTemplate.objects.filter(person=people[0]))
+    outbox.person_changed(people[0].pk)
+    put(vectors[3], people[1])
+    OutboxEntry.objects.update(done_at=timezone.now() - timedelta(days=8))
+    added = put(vectors[4])
+    tasks.prune_outbox()
+    assert OutboxEntry.objects.count() == 1
+    assert _nearest(index, vectors[[2, 3, 4]], collection, 1) == [
+        [people[2].pk],
+        [people[1].pk],
+        [added.pk],
+    ]
+    assert people[0].pk not in _nearest(index, vectors[:1], collection, 5)[0]

@@ -284,6 +284,8 @@ CELERY_BEAT_SCHEDULE = {
     # by the clock: a worker that is often restarted must not begin its day anew each time
     "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": crontab(minute="17")},
     "compare-the-index": {"task": "people.tasks.audit_index", "schedule": crontab(hour="3", minute="40")},
+    "apply-retention": {"task": "people.tasks.apply_retention", "schedule": crontab(minute="20")},
+    "prune-the-outbox": {"task": "people.tasks.prune_outbox", "schedule": crontab(minute="50")},
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 

@@ -1,5 +1,5 @@
 """The admin: what staff see and do. Each page parses, calls one act, and renders."""
 
-from people.admin import api_keys, collections, imports, persons, records
+from people.admin import api_keys, collections, imports, merges, persons, records
 
-__all__ = ["api_keys", "collections", "imports", "persons", "records"]
+__all__ = ["api_keys", "collections", "imports", "merges", "persons", "records"]

@@ -3,14 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from people import erasure, registration
+from people import erasure, registration, retention
 from people.admin.base import AuditedAdmin, staff
 from people.models import ApiKey, Collection, Person, Photo, Template
 
@@ -38,10 +39,39 @@ class CollectionAdmin(AuditedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
         rows: QuerySet[Collection] = super().get_queryset(request)
-        return rows.annotate(person_count=Count("persons"))
+        people = Count("persons", filter=~Q(persons__status=Person.Status.MERGED))
+        return rows.annotate(person_count=people)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Collection | None = None) -> Any:
+        fields = ("erase_without_consent", "erase_unseen_after_days")
+        description = "Once a day people are erased by these rules, for good, with photos and templates."
+        shown = {"fields": (*fields, "due_now") if obj else fields, "description": description}
+        return [*super().get_fieldsets(request, obj), ("Retention", shown)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Collection | None = None) -> tuple[str, ...]:
-        return ("name",) if obj else ()  # it stands in the API's URLs
+        return ("name", "due_now") if obj else ()  # the name stands in the API's URLs
+
+    @admin.display(description="Due now")
+    def due_now(self, row: Collection) -> str:
+        """Tell whom each rule holds for, on or off, so that nobody is surprised by turning it on."""
+        now = timezone.now()
+        expired, missing = (retention.count(row, rule) for rule in retention.consent_rules(now))
+        days = {30, 90, 365} | ({row.erase_unseen_after_days} if row.erase_unseen_after_days else set())
+        unseen = [(one, retention.count(row, retention.unseen_rule(one, now))) for one in sorted(days)]
+        return format_html(
+            '<ul class="reasons">'
+            "<li>By the rules as saved: <strong>{}</strong>. "
+            '<a href="{}">Dry run: list them</a></li>'
+            "<li>Without consent{}: {} expired, {} never recorded or withdrawn</li>"
+            "<li>Unseen{}: {}</li></ul>",
+            retention.count(row, *retention.rules(row, now)),
+            reverse("admin:collection_retention", args=[row.pk]),
+            "" if row.erase_without_consent else " (rule off)",
+            expired,
+            missing,
+            "" if row.erase_unseen_after_days else " (rule off)",
+            ", ".join(f"for {one} days {count}" for one, count in unseen),
+        )
 
     @admin.display(description="People", ordering="person_count")
     def people(self, row: Any) -> str:
@@ -59,6 +89,9 @@ class CollectionAdmin(AuditedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Collection, form: Any, change: bool) -> None:
         registration.save_collection(obj, actor=staff(request))
+        if due := retention.count(obj, *retention.rules(obj)):
+            people = f"{due} {pluralize(due, 'person is,people are')}"
+            messages.warning(request, f"By its rules {people} due now, to be erased by the next daily run.")
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -15,11 +16,11 @@ from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils.html import format_html
 
-from people import enrolment, erasure, registration
+from people import enrolment, erasure, merging, registration
 from people.admin.base import AuditedAdmin, staff
 from people.admin.figures import Figure, Mark, words
 from people.admin.generics import ModelFormOf
-from people.errors import FacerecError
+from people.errors import FacerecError, PersonMerged
 from people.models import Collection, Person, Photo, Template
 
 SHOWN_PHOTOS = 60
@@ -60,6 +61,12 @@ class PersonForm(ModelFormOf[Person]):
             "consent_given_at", "consent_expires_at", "metadata",
         )  # fmt: skip
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "status" in self.fields:  # not on a page that only shows
+            field: Any = self.fields["status"]
+            field.choices = [one for one in Person.Status.choices if one[0] != Person.Status.MERGED]
+
     def _get_validation_exclusions(self) -> set[str]:
         # An existing person's collection is not in the form, but external_id is unique in it.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
@@ -68,6 +75,24 @@ class PersonForm(ModelFormOf[Person]):
     def clean_metadata(self) -> dict[str, Any]:
         metadata: dict[str, Any] | None = self.cleaned_data["metadata"]
         return {} if metadata is None else metadata
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """Without a choice, each human is listed once: merged records are left out."""
+
+    title = parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(Person.Status.choices)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        everyone, *others = super().choices(changelist)
+        yield {**everyone, "display": "All but merged"}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        wanted = self.value()
+        return queryset.filter(status=wanted) if wanted else queryset.not_merged()
 
 
 class PhotosFilter(admin.SimpleListFilter):
@@ -107,11 +132,12 @@ class PersonAdmin(AuditedAdmin):
     change_form_template = "admin/people/person/change_form.html"
     list_display = ("face", "shown_name", "external_id", "collection", "status", "photo_counts", "created_at")
     list_display_links = ("face", "shown_name")
-    list_filter = ("collection", "status", PhotosFilter)
+    list_filter = ("collection", StatusFilter, PhotosFilter)
     list_select_related = ("collection",)
     list_per_page = 50
     search_fields = ("name", "external_id", "=id")
     search_help_text = "By name, external id or id."
+    actions = ("merge",)
     fieldsets = (
         (None, {"fields": ("collection", "name", "external_id", "status", "photos")}),
         ("Consent", {"fields": ("consent_given_at", "consent_expires_at"), "classes": ("collapse",)}),
@@ -128,9 +154,22 @@ class PersonAdmin(AuditedAdmin):
             rejected=_count(Photo.Status.REJECTED),
         )
 
+    @admin.action(description="Merge the two selected people …", permissions=["change"])
+    def merge(self, request: HttpRequest, queryset: QuerySet[Person]) -> HttpResponse | None:
+        two = list(queryset.values_list("pk", flat=True)[:3])
+        if len(two) != 2:
+            messages.error(request, "Select exactly two people to merge.")
+            return None
+        return redirect("admin:person_merge", *two)
+
+    def has_change_permission(self, request: HttpRequest, obj: Person | None = None) -> bool:
+        if obj is not None and obj.status == Person.Status.MERGED:
+            return False
+        return bool(super().has_change_permission(request, obj))
+
     def get_fieldsets(self, request: HttpRequest, obj: Person | None = None) -> Any:
         first, *rest = super().get_fieldsets(request, obj)
-        if _may_upload(request):
+        if _may_upload(request) and (obj is None or obj.status != Person.Status.MERGED):
             return [first, *rest]
         shown = tuple(field for field in self.fieldsets[0][1]["fields"] if field != "photos")
         return [(first[0], {"fields": shown}), *rest]
@@ -177,11 +216,15 @@ class PersonAdmin(AuditedAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         context = {**(extra_context or {}), "photo_rows": self._photo_rows(object_id) if object_id else []}
+        shown = self.get_object(request, unquote(object_id)) if object_id else None
+        context |= {"kept": shown.kept()} if shown and shown.merged_into_id else {}
         try:
             response = super().changeform_view(request, object_id, form_url, context)
-        except (Person.DoesNotExist, IntegrityError, forms.ValidationError):
+        except (Person.DoesNotExist, PersonMerged, IntegrityError, forms.ValidationError):
             # between the form's checks and the database's
-            messages.error(request, "Somebody else changed or erased this meanwhile; nothing was saved.")
+            messages.error(
+                request, "Somebody else changed, merged or erased this meanwhile; nothing was saved."
+            )
             return redirect("admin:people_person_changelist")
         person, files = getattr(request, "photos_to_submit", (None, []))
         if person is None or not files:
@@ -209,13 +252,15 @@ class PersonAdmin(AuditedAdmin):
         except ValueError:
             return []  # Django answers that there is no such person
         rows = rows[:SHOWN_PHOTOS]
-        others = {
-            warning["person"] for row in rows for warning in row.warnings if warning.get("person")
-        }  # those who still exist
+        warnings = merging.current_warnings(rows)
+        others = {one["person"] for many in warnings.values() for one in many if one.get("person")}
+        # those who still exist
         names = {str(one.pk): one for one in Person.objects.filter(pk__in=others)}
-        return [self._photo_row(row, names) for row in rows]
+        return [self._photo_row(row, warnings[row.pk], names) for row in rows]
 
-    def _photo_row(self, row: Photo, names: dict[str, Person]) -> dict[str, Any]:
+    def _photo_row(
+        self, row: Photo, warnings: list[dict[str, Any]], names: dict[str, Person]
+    ) -> dict[str, Any]:
         template: Template | None = next(iter(row.templates.all()), None)
         refused = row.rejection or {}
         marks = [Mark.at(template.box, "good", "")] if template else []
@@ -238,7 +283,7 @@ class PersonAdmin(AuditedAdmin):
                     "title": words(warning["code"]),
                     "other": names.get(warning.get("person", "")),
                 }
-                for warning in row.warnings
+                for warning in warnings
             ],
         }
 
@@ -264,8 +309,9 @@ class PersonAdmin(AuditedAdmin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        persons = list(objs)
-        ids = [person.pk for person in persons]
+        # with the records that were merged with them, since it is the human who is erased
+        ids = {one for person in objs for one in Person.everyone(person.pk)}
+        persons = list(Person.objects.filter(pk__in=ids))
         counts = {
             "people": len(persons),
             "photos": Photo.objects.filter(person__in=ids).count(),

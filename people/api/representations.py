@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from people import merging
 from people.decision import Threshold
 from people.engines.base import Box, Point
 from people.extraction import ExtractedFace, box_json
@@ -18,7 +19,7 @@ from people.identification import (
     Verification,
 )
 from people.imports import Counts
-from people.models import Erasure, ImportItem, ImportJob, Person, Photo
+from people.models import Erasure, ImportItem, ImportJob, Merge, Person, Photo
 from people.quality import Reason, verdict
 
 
@@ -102,6 +103,16 @@ def threshold(limit: Threshold) -> dict[str, float | None]:
 
 def photo(row: Photo) -> dict[str, Any]:
     """Return a submitted photo, its verdict, and its face where there is one."""
+    return photos([row])[0]
+
+
+def photos(rows: Sequence[Photo]) -> list[dict[str, Any]]:
+    """Return the same of several."""
+    warnings = merging.current_warnings(rows)
+    return [_photo(row, warnings[row.pk]) for row in rows]
+
+
+def _photo(row: Photo, warnings: list[dict[str, Any]]) -> dict[str, Any]:
     template = next(iter(row.templates.all()), None)
     found = None
     if template is not None:
@@ -122,7 +133,7 @@ def photo(row: Photo) -> dict[str, Any]:
         "height": row.height,
         "face": found,
         "rejection": row.rejection,
-        "warnings": row.warnings,
+        "warnings": warnings,
         "created_at": _time(row.created_at),
         "decided_at": _time(row.decided_at) if row.decided_at else None,
     }
@@ -178,6 +189,17 @@ def import_item(row: ImportItem, *, dry_run: bool) -> dict[str, Any]:
         "photo": str(row.photo_id) if row.photo_id and not dry_run else None,
         "state": row.state,
         "problem": row.problem,
+    }
+
+
+def merge(row: Merge) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "kept": str(row.kept_id),
+        "merged": str(row.merged_id),
+        "photos": len(row.photo_ids),
+        "merged_at": _time(row.merged_at),
+        "undone_at": _time(row.undone_at) if row.undone_at else None,
     }
 
 

@@ -286,6 +286,19 @@ class ImportItemAnswer(Shape):
     problem = RejectionShape(allow_null=True)
 
 
+class PersonMerge(Shape):
+    other = serializers.UUIDField(help_text="Whose photos come over; merged into the person of the path.")
+
+
+class MergeAnswer(Shape):
+    id = serializers.UUIDField()
+    kept = serializers.UUIDField()
+    merged = serializers.UUIDField()
+    photos = serializers.IntegerField(help_text="How many came over.")
+    merged_at = serializers.DateTimeField()
+    undone_at = serializers.DateTimeField(allow_null=True)
+
+
 class EngineThreshold(Shape):
     fmr = serializers.FloatField()
     cosine = serializers.FloatField()
@@ -312,6 +325,8 @@ class ProblemShape(Shape):
     reasons = ReasonShape(many=True, required=False)
     face = BoxShape(required=False, help_text="The face that is too poor.")
     faces = BoxShape(many=True, required=False, help_text="The faces to choose from.")
+    kept = serializers.UUIDField(required=False, help_text="Who stands for the merged person now.")
+    merge = serializers.UUIDField(required=False, help_text="The merge to undo first.")
 
 
 PROBLEM = {

@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Min, QuerySet
 
 from people.engines.base import Vectors
 from people.errors import IndexUnavailable
@@ -64,12 +64,20 @@ class _Engine:
         if last == self.applied:
             return
         if self.applied is None or last < self.applied:  # first use, or the database was restored
-            self.matrices, self.homes = {}, {}
-            self._put(MeanTemplate.objects.filter(engine=self.engine))
+            self._rebuild()
         else:
             ids = set(changes.filter(id__gt=self.applied, id__lte=last).values_list("person_id", flat=True))
-            self._refresh([person_id for person_id in ids if person_id is not None])
+            # asked for after the changes were read: what was pruned by then may be missing among them
+            oldest = changes.aggregate(oldest=Min("id"))["oldest"]
+            if oldest is None or oldest > self.applied:
+                self._rebuild()
+            else:
+                self._refresh([person_id for person_id in ids if person_id is not None])
         self.applied = last
+
+    def _rebuild(self) -> None:
+        self.matrices, self.homes = {}, {}
+        self._put(MeanTemplate.objects.filter(engine=self.engine))
 
     def _refresh(self, person_ids: list[UUID]) -> None:
         for start in range(0, len(person_ids), _CHUNK):

@@ -46,7 +46,11 @@ class Collection(GuardedModel):
         help_text="A fixed limit, 0–100, whatever the collection's size.",
     )
     erase_without_consent = models.BooleanField(
-        default=False, help_text="Erase people the day after their consent expired."
+        default=False,
+        help_text=(
+            "Erase people a day after their consent expired, and those without a recorded consent a day "
+            "after they were added; a withdrawn consent counts as none."
+        ),
     )
     erase_unseen_after_days = models.PositiveIntegerField(
         "erase when unseen for (days)",

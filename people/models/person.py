@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
+from people.errors import PersonMerged
 from people.models.collection import Collection, validate_key
 from people.models.guarded import GuardedModel, GuardedQuerySet
 
+logger = logging.getLogger(__name__)
 MAX_METADATA_BYTES = 4096
+TOUCHED_EVERY = timedelta(hours=1)
 
 
 def validate_metadata(value: Any) -> None:
@@ -31,6 +37,14 @@ class PersonQuerySet(GuardedQuerySet["Person"]):
         return self.filter(
             models.Q(collection__requires_consent=False) | consented, status=Person.Status.ACTIVE
         )
+
+    def not_merged(self) -> PersonQuerySet:
+        """Return one record for each human: without those that were merged into another."""
+        return self.exclude(status=Person.Status.MERGED)
+
+
+class _RecordsChanged(Exception):
+    """A merge, or its undo, came in between."""
 
 
 class Person(GuardedModel):
@@ -91,6 +105,66 @@ class Person(GuardedModel):
         self.external_id = self.external_id or None
         if self.consent_expires_at and not self.consent_given_at:
             raise ValidationError({"consent_given_at": "Say when the consent was given, too."})
+
+    def kept(self) -> Person:
+        """Return the record that stands for this human now: this one, unless it was merged."""
+        person = self
+        while person.merged_into is not None:
+            person = person.merged_into
+        return person
+
+    def check_not_merged(self) -> None:
+        """Raise PersonMerged when another record stands for this human."""
+        if self.status == Person.Status.MERGED:
+            raise PersonMerged(extra={"kept": str(self.kept().pk)})
+
+    @classmethod
+    def everyone(cls, person_id: uuid.UUID) -> set[uuid.UUID]:
+        """Return the ids of all records of this human: the kept one, and what was merged into it.
+
+        Empty when there is no such person.
+        """
+        top, above = person_id, cls.objects.filter(pk=person_id).values_list("merged_into", flat=True)
+        while (parent := above.first()) is not None:
+            top, above = parent, cls.objects.filter(pk=parent).values_list("merged_into", flat=True)
+        found: set[uuid.UUID] = set()
+        level = set(cls.objects.filter(pk=top).values_list("pk", flat=True))
+        while level:
+            found |= level
+            level = set(cls.objects.filter(merged_into__in=level).values_list("pk", flat=True))
+        return found
+
+    @classmethod
+    def lock_everyone(cls, person_id: uuid.UUID) -> list[Person]:
+        """Lock all records of this human until the caller's transaction ends, and return them.
+
+        Empty when there is no such person. As everywhere, in the order of ids.
+        """
+        while True:
+            # leaving the inner transaction by the error gives the locks back: no deadlock
+            with suppress(_RecordsChanged), transaction.atomic():
+                ids = cls.everyone(person_id)
+                rows = list(cls.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+                if cls.everyone(person_id) != {row.pk for row in rows}:
+                    raise _RecordsChanged
+                return rows
+
+    def touch(self) -> None:
+        """Note that this active person was enrolled, matched or changed; at most once an hour.
+
+        It never raises: what it is a part of matters more.
+        """
+        now = timezone.now()
+        if self.status != Person.Status.ACTIVE or self.last_interaction_at > now - TOUCHED_EVERY:
+            return
+        still = Person.objects.filter(
+            pk=self.pk, status=Person.Status.ACTIVE, last_interaction_at=self.last_interaction_at
+        )
+        try:
+            with transaction.atomic():
+                still.update(last_interaction_at=now)
+        except DatabaseError:
+            logger.exception("The last interaction of person %s could not be noted", self.pk)
 
     def has_consent(self) -> bool:
         """Return whether consent is recorded and has not expired."""

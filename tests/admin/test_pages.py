@@ -18,8 +18,8 @@ Enrol = Callable[..., Person]
     [
         "index", "identify", "people_person_changelist", "people_person_add", "people_collection_changelist",
         "people_collection_add", "people_apikey_changelist", "people_apikey_add",
-        "people_auditevent_changelist", "people_erasure_changelist", "auth_user_changelist",
-        "auth_group_changelist",
+        "people_auditevent_changelist", "people_erasure_changelist", "people_merge_changelist",
+        "auth_user_changelist", "auth_group_changelist",
     ],
 )  # fmt: skip
 def test_every_page_opens_for_an_administrator(page: Client, enrolled: Enrol, name: str) -> None:

@@ -28,7 +28,8 @@ ROUTES = {
         ("POST", "collections/default/imports/{uuid}/cancel/"),
     ],
     "manage": [("GET", "collections/"), ("POST", "collections/"), ("GET", "collections/default/"),
-               ("PATCH", "collections/default/"), ("DELETE", "collections/default/")],
+               ("PATCH", "collections/default/"), ("DELETE", "collections/default/"),
+               ("POST", "{person}merge/"), ("GET", "merges/{uuid}/"), ("POST", "merges/{uuid}/undo/")],
     "erase": [("DELETE", "{person}"), ("GET", "erasures/{uuid}/")],
 }  # fmt: skip
 ALL = [(scope, method, path) for scope, routes in ROUTES.items() for method, path in routes]
@@ -69,6 +70,7 @@ def test_no_route_of_the_api_is_missing_from_the_table_of_scopes(person: Person)
         names |= {"photo": "00000000-0000-0000-0000-000000000000"} if "photo" in names else {}
         names |= {"job": "00000000-0000-0000-0000-000000000000"} if "job" in names else {}
         names |= {"erasure": "00000000-0000-0000-0000-000000000000"} if "erasure" in names else {}
+        names |= {"merge": "00000000-0000-0000-0000-000000000000"} if "merge" in names else {}
         route = str(pattern.pattern)
         for name, value in names.items():
             route = route.replace(f"<uuid:{name}>", value).replace(f"<str:{name}>", value)

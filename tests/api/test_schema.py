@@ -74,6 +74,16 @@ def test_enrolment_and_erasure_answer_as_described(
     fits("Collection", api.get("/api/v1/collections/default/").json())
 
 
+def test_merges_answer_as_described(api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]) -> None:
+    kept, other = enrolled(1), enrolled(2)
+    made = api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(other.pk)})
+    fits("MergeAnswer", made.json())
+    fits("Person", api.get(f"{PERSONS}{other.pk}/").json())
+    fits("ProblemShape", api.patch(f"{PERSONS}{other.pk}/", {"name": "Ada"}).json())
+    fits("MergeAnswer", api.post(f"{made['Location']}undo/").json())
+    fits("Person", api.get(f"{PERSONS}{other.pk}/").json())
+
+
 @pytest.mark.usefixtures("worker")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(

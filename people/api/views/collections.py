@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -16,18 +16,27 @@ from people.api.idempotency import once
 from people.api.pagination import NewestFirst
 from people.api.parsing import QuerySerializer
 from people.api.views.base import ApiView
-from people.models import Collection
+from people.models import Collection, Person
 from people.models.collection import validate_key
 
 _TUNING = ("description", "requires_consent", "fpir", "fmr", "min_similarity")
 
 
+class Retention(serializers.ModelSerializer[Collection]):
+    """The rules by which people are erased once a day."""
+
+    class Meta:
+        model = Collection
+        fields = ["erase_without_consent", "erase_unseen_after_days"]
+
+
 class CollectionSerializer(serializers.ModelSerializer[Collection]):
+    retention = Retention(source="*", required=False)
     persons = serializers.SerializerMethodField(help_text="How many people it holds.")
 
     class Meta:
         model = Collection
-        fields = ["id", "name", *_TUNING, "persons", "created_at", "updated_at"]
+        fields = ["id", "name", *_TUNING, "retention", "persons", "created_at", "updated_at"]
         # uniqueness is told as a conflict, by the act
         extra_kwargs = {"name": {"validators": [validate_key]}}
         validators: list[Any] = []
@@ -41,6 +50,11 @@ class CollectionChange(CollectionSerializer):
 
     class Meta(CollectionSerializer.Meta):
         read_only_fields = ["name"]
+
+
+def _counted() -> Any:
+    people = Count("persons", filter=~Q(persons__status=Person.Status.MERGED))
+    return Collection.objects.annotate(person_count=people)
 
 
 class PageQuery(QuerySerializer):
@@ -60,7 +74,7 @@ class CollectionsView(ApiView):
     )
     def get(self, request: Request) -> Response:
         PageQuery.read(request)
-        rows = Collection.objects.annotate(person_count=Count("persons"))
+        rows = _counted()
         if (only := self.may_be_in()) is not None:
             rows = rows.filter(pk=only.pk)
         pages = NewestFirst()
@@ -121,5 +135,4 @@ class CollectionView(ApiView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _shown(self, row: Collection) -> Any:
-        counted = Collection.objects.annotate(person_count=Count("persons")).get(pk=row.pk)
-        return CollectionSerializer(counted).data
+        return CollectionSerializer(_counted().get(pk=row.pk)).data

@@ -39,12 +39,13 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
     consent = Consent(source="*", required=False)
     photos = serializers.SerializerMethodField(help_text="How many accepted photos there are.")
     collection = serializers.CharField(source="collection.name", read_only=True)
+    merged_into = serializers.SerializerMethodField(help_text="Of a merged person: who stands for them now.")
 
     class Meta:
         model = Person
         fields = [
-            "id", "collection", "external_id", "name", "metadata", "status", "consent", "photos",
-            "created_at", "updated_at",
+            "id", "collection", "external_id", "name", "metadata", "status", "merged_into", "consent",
+            "photos", "created_at", "updated_at",
         ]  # fmt: skip
         extra_kwargs = {"external_id": {"validators": [validate_key]}}
         validators: list[Any] = []
@@ -52,9 +53,26 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
     def get_photos(self, row: Person) -> int:
         return int(getattr(row, "photo_count", 0))
 
+    def get_merged_into(self, row: Person) -> UUID | None:
+        return row.kept().pk if row.merged_into_id else None
+
+
+class PersonWrite(PersonSerializer):
+    """What a program may set: people are merged by `merge`, not by their status."""
+
+    status = serializers.ChoiceField(
+        [choice for choice in Person.Status.choices if choice[0] != Person.Status.MERGED],
+        required=False,
+        help_text="A suspended person stays enrolled and is never found.",
+    )
+
 
 class PersonQuery(QuerySerializer):
-    status = serializers.ChoiceField(Person.Status.choices, required=False)
+    status = serializers.ChoiceField(
+        Person.Status.choices,
+        required=False,
+        help_text="Without it merged people are listed only when asked for by external_id.",
+    )
     external_id = serializers.CharField(required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
@@ -84,6 +102,8 @@ class PersonsView(ApiView):
         query = PersonQuery.read(request)
         rows = _counted().filter(collection=self.collection(collection))
         rows = rows.filter(**{lookup: query[name] for name, lookup in _LOOKUPS.items() if name in query})
+        if "status" not in query and "external_id" not in query:
+            rows = rows.not_merged()
         if words := query.get("search"):
             rows = rows.filter(Q(name__icontains=words) | Q(external_id__icontains=words))
         pages = NewestFirst()
@@ -95,7 +115,7 @@ class PersonsView(ApiView):
 
     @extend_schema(
         operation_id="createPerson",
-        request=PersonSerializer,
+        request=PersonWrite,
         parameters=[schemas.IDEMPOTENCY_KEY],
         responses={201: PersonSerializer, **schemas.PROBLEM},
     )
@@ -104,7 +124,7 @@ class PersonsView(ApiView):
 
     def _create(self, request: Request, collection: str) -> Response:
         home = self.collection(collection)
-        serializer = PersonSerializer(data=request.data)
+        serializer = PersonWrite(data=request.data)
         serializer.is_valid(raise_exception=True)
         person = registration.save_person(
             Person(collection=home, **serializer.validated_data), actor=actor(request)
@@ -124,12 +144,13 @@ class PersonView(ApiView):
 
     @extend_schema(
         operation_id="changePerson",
-        request=PersonSerializer,
+        request=PersonWrite,
         responses={200: PersonSerializer, **schemas.PROBLEM},
     )
     def patch(self, request: Request, collection: str, person: UUID) -> Response:
         row = self.person(collection, person)
-        serializer = PersonSerializer(row, data=request.data, partial=True)
+        row.check_not_merged()
+        serializer = PersonWrite(row, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         for name, value in serializer.validated_data.items():
             setattr(row, name, value)
@@ -137,7 +158,10 @@ class PersonView(ApiView):
 
     @extend_schema(
         operation_id="erasePerson",
-        description="Gone from every answer when this returns; files follow within seconds.",
+        description=(
+            "Gone from every answer when this returns, with all records that were merged with this one; "
+            "files follow within seconds."
+        ),
         responses={202: schemas.ErasureAnswer, **schemas.PROBLEM},
     )
     def delete(self, request: Request, collection: str, person: UUID) -> Response:

@@ -46,7 +46,7 @@ class PhotosView(ApiView):
             rows = rows.filter(status=wanted)
         pages = NewestFirst()
         page = pages.paginate_queryset(rows, request, self) or []
-        return pages.get_paginated_response([representations.photo(row) for row in page])
+        return pages.get_paginated_response(representations.photos(page))
 
     @extend_schema(
         operation_id="enrolPhoto",
@@ -83,7 +83,7 @@ class PhotosView(ApiView):
         headers = {
             "Location": reverse(
                 "photo",
-                kwargs={"collection": collection, "person": person_id, "photo": photo.pk},
+                kwargs={"collection": collection, "person": photo.person_id, "photo": photo.pk},
                 request=request,
             )
         }

@@ -1,0 +1,167 @@
+"""Two records of one human: the page that makes them one, and the list where it is undone."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.defaultfilters import pluralize
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+
+from people import merging
+from people.admin.base import ReadOnlyAdmin, staff
+from people.errors import FacerecError
+from people.models import Merge, Person, Photo
+
+SHOWN_FACES = 6
+# What the acts' sentences say to programs, said to people who see the page.
+_SAID = {
+    "person_merged": "One of them was merged into another person already.",
+    "not_mergeable": "Only two different people of the same collection can be merged.",
+    "undo_out_of_order": "This person was merged again later. Undo the later merge first.",
+}
+
+
+def merge(request: HttpRequest, first: UUID, second: UUID) -> HttpResponse:
+    """Show two people side by side; make them one when staff say so and which is kept."""
+    if not request.user.has_perm("people.change_person"):
+        raise PermissionDenied
+    two = [get_object_or_404(Person.objects.select_related("collection"), pk=pk) for pk in (first, second)]
+    if request.method == "POST":
+        chosen = [person for person in two if str(person.pk) == request.POST.get("kept")]
+        if chosen:
+            return _merge(request, chosen[0], two[1] if chosen[0] == two[0] else two[0])
+        messages.error(request, "Choose which of the two is kept.")
+    cards = [_card(person) for person in two]
+    refusal = _refusal(*two)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Merge two people",
+        "cards": cards,
+        "suggested": max(cards, key=lambda card: card["accepted"])["person"],
+        "refusal": refusal,
+    }
+    return TemplateResponse(request, "people/merge.html", context)
+
+
+def _merge(request: HttpRequest, kept: Person, other: Person) -> HttpResponse:
+    try:
+        done = merging.merge(kept, other, actor=staff(request))
+    except FacerecError as error:
+        messages.error(request, _SAID.get(error.code, error.message))
+        return redirect("admin:people_person_change", kept.pk)
+    except Person.DoesNotExist:
+        messages.error(request, "One of them was erased meanwhile; nothing was merged.")
+        return redirect("admin:people_person_changelist")
+    photos = len(done.photo_ids)
+    messages.success(
+        request,
+        format_html(
+            "“{}” was merged into this person; {} photo{} came over. "
+            '<a href="{}?q={}">It can be undone.</a>',
+            other, photos, pluralize(photos), reverse("admin:people_merge_changelist"), kept.pk,
+        ),
+    )  # fmt: skip
+    return redirect("admin:people_person_change", kept.pk)
+
+
+def _card(person: Person) -> dict[str, Any]:
+    photos = Photo.objects.filter(person=person)
+    accepted = photos.filter(status=Photo.Status.ACCEPTED)
+    return {
+        "person": person,
+        "faces": list(accepted.values_list("pk", flat=True)[:SHOWN_FACES]),
+        "accepted": accepted.count(),
+        "photos": photos.count(),
+    }
+
+
+def _refusal(first: Person, second: Person) -> str:
+    """Return why these two can't be merged, or nothing."""
+    if first == second or first.collection_id != second.collection_id:
+        return _SAID["not_mergeable"]
+    return _SAID["person_merged"] if Person.Status.MERGED in (first.status, second.status) else ""
+
+
+@require_POST
+def undo(request: HttpRequest, row: UUID) -> HttpResponse:
+    """Make two people of one again."""
+    if not request.user.has_perm("people.change_person"):
+        raise PermissionDenied
+    done = get_object_or_404(Merge, pk=row)
+    try:
+        merging.undo(done, actor=staff(request))
+    except FacerecError as error:
+        messages.error(request, _SAID.get(error.code, error.message))
+    else:
+        messages.success(request, "The merge is undone: these are two people again.")
+    return redirect("admin:people_merge_changelist")
+
+
+def _shown(field: str) -> Subquery:
+    """Look up how the person is shown; NULL once they are erased."""
+    name = Case(When(name="", then=Coalesce("external_id", Value("without a name"))), default="name")
+    return Subquery(Person.objects.filter(pk=OuterRef(field)).annotate(shown=name).values("shown")[:1])
+
+
+@admin.register(Merge)
+class MergeAdmin(ReadOnlyAdmin):
+    list_display = ("merged", "kept", "state", "photos", "merged_at", "merged_by")
+    list_display_links = None
+    search_fields = ("=kept_id", "=merged_id", "=id")
+    search_help_text = "By id of a person or of the merge."
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("people.change_person")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("people.change_person")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Merge]:
+        rows: QuerySet[Merge] = super().get_queryset(request)
+        return rows.annotate(kept_shown=_shown("kept_id"), merged_shown=_shown("merged_id"))
+
+    @admin.display(description="Merged person", ordering="merged_shown")
+    def merged(self, row: Any) -> str:
+        return _link(row.merged_id, row.merged_shown)
+
+    @admin.display(description="Into", ordering="kept_shown")
+    def kept(self, row: Any) -> str:
+        return _link(row.kept_id, row.kept_shown)
+
+    @admin.display(description="Photos")
+    def photos(self, row: Merge) -> int:
+        return len(row.photo_ids)
+
+    @admin.display(description="Undo")
+    def state(self, row: Any) -> str:
+        if row.undone_at:
+            return f"undone {row.undone_at:%Y-%m-%d %H:%M}"
+        if row.kept_shown is None or row.merged_shown is None:
+            return "erased"
+        # the list is a form already, with its CSRF token; a form inside it would not be HTML
+        return format_html(
+            '<button type="submit" class="button" formmethod="post" formaction="{}">Undo</button>',
+            reverse("admin:merge_undo", args=[row.pk]),
+        )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "title": "Merges"})
+        return answer
+
+
+def _link(person_id: UUID, shown: str | None) -> str:
+    if shown is None:
+        return f"{person_id} (erased)"
+    return format_html('<a href="{}">{}</a>', reverse("admin:people_person_change", args=[person_id]), shown)

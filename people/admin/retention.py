@@ -1,0 +1,44 @@
+"""The page that tells whom a collection's rules would erase next, without erasing anybody."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_GET
+
+from people import retention
+from people.admin.figures import words
+from people.models import Collection
+
+SHOWN_PEOPLE = 200
+
+
+@require_GET
+def dry_run(request: HttpRequest, collection: UUID) -> HttpResponse:
+    """List by id who is due, by which rule and since when; no names."""
+    if not request.user.has_perms(["people.view_collection", "people.view_person"]):
+        raise PermissionDenied
+    row = get_object_or_404(Collection, pk=collection)
+    counts: Counter[str] = Counter()
+    shown: list[dict[str, Any]] = []
+    for one in retention.due(row):
+        counts[words(one.rule)] += 1
+        if len(shown) < SHOWN_PEOPLE:
+            shown.append({"person_id": one.person_id, "rule": words(one.rule), "since": one.since})
+    context = {
+        **admin.site.each_context(request),
+        "title": f"Retention of {row}: dry run",
+        "collection": row,
+        "has_rules": bool(retention.rules(row)),
+        "counts": sorted(counts.items()),
+        "total": counts.total(),
+        "shown": shown,
+    }
+    return TemplateResponse(request, "people/retention.html", context)

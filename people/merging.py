@@ -1,0 +1,151 @@
+"""Make two records of one human one, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from people import audit, enrolment
+from people.actors import Actor
+from people.errors import MergedErased, NotMergeable, UndoneAlready, UndoOutOfOrder
+from people.models import Merge, Person, Photo, Template
+
+SURE_SIMILARITY = 70.0
+"""FMR 1e-3: a photo as near to its own person is warned of only for being nearer to somebody else."""
+
+
+def merge(kept: Person, other: Person, *, actor: Actor) -> Merge:
+    """Move the photos of `other` to `kept`; `other` is never found again, unless this is undone.
+
+    `other` keeps name, external id and metadata. A photo that `kept` has already stays where it is.
+    Raises NotMergeable, PersonMerged, or Person.DoesNotExist when one was erased meanwhile.
+    """
+    with transaction.atomic():
+        rows = _lock(kept.pk, other.pk)
+        if kept.pk not in rows or other.pk not in rows:
+            raise Person.DoesNotExist
+        kept, other = rows[kept.pk], rows[other.pk]
+        if kept == other or kept.collection_id != other.collection_id:
+            raise NotMergeable
+        kept.check_not_merged()
+        other.check_not_merged()
+        moved = _photos_to_move(kept, other)
+        done = Merge.objects.create(
+            collection_id=kept.collection_id,
+            kept_id=kept.pk,
+            merged_id=other.pk,
+            merged_status=other.status,
+            photo_ids=[str(photo_id) for photo_id in moved],
+            merged_by=actor.label,
+        )
+        other.status, other.merged_into = Person.Status.MERGED, kept
+        other.save(update_fields=["status", "merged_into", "updated_at"])
+        _move(moved, kept, other)
+        audit.record(
+            "person.merged", actor=actor, collection_id=kept.collection_id, object_id=kept.pk,
+            details={"merge": str(done.pk), "merged": str(other.pk), "photos": len(moved)},
+        )  # fmt: skip
+    kept.touch()
+    return done
+
+
+def undo(merge: Merge, *, actor: Actor) -> Merge:
+    """Put back what came over and still exists; what was enrolled since stays with the kept person.
+
+    The latest merge of a person is undone first. Raises UndoneAlready, UndoOutOfOrder or MergedErased.
+    """
+    with transaction.atomic():
+        rows = _lock(merge.kept_id, merge.merged_id)  # persons first, as everywhere
+        merge = Merge.objects.select_for_update().get(pk=merge.pk)
+        if merge.undone_at is not None:
+            raise UndoneAlready
+        if len(rows) < 2:
+            raise MergedErased
+        if (later := _latest_after(merge)) is not None:
+            raise UndoOutOfOrder(extra={"merge": str(later.pk)})
+        kept, other = rows[merge.kept_id], rows[merge.merged_id]
+        back = list(Photo.objects.filter(pk__in=merge.photo_ids, person=kept).values_list("pk", flat=True))
+        other.status, other.merged_into = merge.merged_status, None
+        # as a merged person they were seen by nobody: retention counts from now
+        other.last_interaction_at = timezone.now()
+        other.save(update_fields=["status", "merged_into", "last_interaction_at", "updated_at"])
+        _move(back, other, kept)
+        merge.undone_at = timezone.now()
+        merge.save(update_fields=["undone_at"])
+        audit.record(
+            "merge.undone", actor=actor, collection_id=merge.collection_id, object_id=kept.pk,
+            details={"merge": str(merge.pk), "merged": str(other.pk), "photos": len(back)},
+        )  # fmt: skip
+    kept.touch()
+    return merge
+
+
+def current_warnings(photos: Iterable[Photo]) -> dict[UUID, list[dict[str, Any]]]:
+    """Return the photos' warnings as they stand after all merges.
+
+    Whoever a photo was said to look like may have been merged: then the kept person is named, and
+    nothing is said when that is the photo's own.
+    """
+    rows = list(photos)
+    named = {UUID(one["person"]) for row in rows for one in row.warnings if one.get("person")}
+    stands_for = _kept_ids(named)
+    return {row.pk: _current(row, stands_for) for row in rows}
+
+
+def _current(photo: Photo, stands_for: dict[str, str]) -> list[dict[str, Any]]:
+    own = str(photo.person_id)
+    current = [
+        {**one, "person": stands_for.get(one["person"], one["person"])} if one.get("person") else one
+        for one in photo.warnings
+    ]
+    if not any(one.get("person") == own for one in current):
+        return current
+    # whom it was nearer to turned out to be the same human
+    return [
+        one
+        for one in current
+        if one.get("person") != own
+        and not (one["code"] == "LOW_MATCH_CONFIDENCE" and one["similarity"] >= SURE_SIMILARITY)
+    ]
+
+
+def _kept_ids(person_ids: set[UUID]) -> dict[str, str]:
+    """Return, for those who were merged, the id of who stands for them."""
+    merged = Person.objects.filter(pk__in=person_ids, status=Person.Status.MERGED)
+    return {str(one.pk): str(one.kept().pk) for one in merged.select_related("merged_into")}
+
+
+def _lock(*person_ids: UUID) -> dict[UUID, Person]:
+    """Lock those who exist, in the order of ids, so that two merges don't wait for each other."""
+    return {
+        one.pk: one for one in Person.objects.select_for_update().filter(pk__in=person_ids).order_by("pk")
+    }
+
+
+def _photos_to_move(kept: Person, other: Person) -> list[UUID]:
+    coming = Photo.objects.filter(person=other)
+    usable = coming.exclude(status=Photo.Status.REJECTED).values("sha256")
+    # as when it is sent again: a refused photo makes room for the same one
+    for refused in Photo.objects.filter(person=kept, status=Photo.Status.REJECTED, sha256__in=usable):
+        enrolment.remove(refused)
+    present = Photo.objects.filter(person=kept).values("sha256")
+    return list(coming.exclude(sha256__in=present).values_list("pk", flat=True))
+
+
+def _move(photo_ids: list[UUID], to: Person, come_from: Person) -> None:
+    Photo.objects.filter(pk__in=photo_ids).update(person=to)
+    Template.objects.filter(photo__in=photo_ids).update(person=to)
+    enrolment.templates_changed(to)
+    enrolment.templates_changed(come_from)
+
+
+def _latest_after(merge: Merge) -> Merge | None:
+    """Return the latest merge that still holds, of those made later of the same kept person."""
+    of_kept = Q(kept_id=merge.kept_id) | Q(merged_id=merge.kept_id)
+    later = Merge.objects.filter(of_kept, undone_at=None, merged_at__gte=merge.merged_at)
+    return later.exclude(pk=merge.pk).order_by("-merged_at").first()

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from people import merging
+from people.models import Collection, IdempotentAnswer, Merge, Person
+from tests import fakes
+from tests.api.conftest import Answer, Program
+from tests.api.test_faces import IDENTIFY, _problem
+from tests.conftest import STAFF
+
+PERSONS = "/api/v1/collections/default/persons/"
+Enrol = Callable[..., Person]
+
+
+def merge(api: Program, kept: Person, other: Person, **headers: str) -> Answer:
+    return api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(other.pk)}, headers=headers)
+
+
+def names(api: Program, query: str) -> list[str]:
+    return [one["name"] for one in api.get(f"{PERSONS}?{query}").json()["results"]]
+
+
+def test_two_persons_become_one_and_two_again(api: Program, enrolled: Enrol) -> None:
+    kept, other = enrolled(1), enrolled(2, 1, 2)
+    made = merge(api, kept, other)
+    assert made.status_code == 201
+    content = made.json()
+    assert (content["kept"], content["merged"]) == (str(kept.pk), str(other.pk))
+    assert (content["photos"], content["undone_at"]) == (2, None)
+    assert api.get(made["Location"]).json() == content
+
+    found = api.sends_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
+    assert found["collection_size"] == 1
+    assert [one["person"]["id"] for one in found["faces"][0]["candidates"]] == [str(kept.pk)]
+    assert api.get(f"{PERSONS}{kept.pk}/").json()["photos"] == 3
+
+    undone = api.post(f"{made['Location']}undo/")
+    assert undone.status_code == 200
+    assert undone.json()["undone_at"] is not None
+    assert api.get(made["Location"]).json() == undone.json()
+    found = api.sends_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
+    assert found["collection_size"] == 2
+    assert found["faces"][0]["candidates"][0]["person"]["id"] == str(other.pk)
+    _problem(api.post(f"{made['Location']}undo/"), 409, "merge_undone")
+
+
+def test_a_merged_person_is_told_and_is_listed_when_asked_for(api: Program, enrolled: Enrol) -> None:
+    first, kept = enrolled(1, name="Ada"), enrolled(2, name="Ada L.")
+    other = enrolled(3, name="A. Lovelace", external_id="emp-17")
+    merge(api, kept, other)
+    merge(api, first, kept)
+    content = api.get(f"{PERSONS}{other.pk}/").json()
+    assert (content["status"], content["merged_into"]) == ("merged", str(first.pk))
+    assert (content["name"], content["external_id"], content["photos"]) == ("A. Lovelace", "emp-17", 0)
+    assert api.get(f"{PERSONS}{first.pk}/").json()["merged_into"] is None
+    assert names(api, "") == names(api, "status=active") == ["Ada"]
+    assert names(api, "search=lovelace") == []
+    assert names(api, "status=merged") == ["A. Lovelace", "Ada L."]
+    # whoever looks up their own id finds out, and does not add the person a second time
+    assert names(api, "external_id=emp-17") == ["A. Lovelace"]
+    assert api.get("/api/v1/collections/default/").json()["persons"] == 1
+
+
+def test_nothing_is_done_with_a_merged_person_and_the_kept_one_is_named(
+    api: Program, enrolled: Enrol
+) -> None:
+    kept, other, third = enrolled(1), enrolled(2), enrolled(3)
+    merge(api, kept, other)
+    path = f"{PERSONS}{other.pk}/"
+    for answer in (
+        api.patch(path, {"name": "Ada"}),
+        api.patch(path, {"status": "active"}),
+        api.sends_photo(f"{path}photos/", fakes.photo(2, variation=3)),
+        api.sends_photo(f"{path}verify/", fakes.photo(2)),
+        merge(api, other, third),
+        merge(api, third, other),
+    ):
+        assert _problem(answer, 409, "person_merged")["kept"] == str(kept.pk)
+
+
+def test_nobody_is_merged_by_their_status(api: Program, enrolled: Enrol) -> None:
+    person = enrolled(1)
+    for answer in (
+        api.patch(f"{PERSONS}{person.pk}/", {"status": "merged"}),
+        api.post(PERSONS, {"status": "merged"}),
+    ):
+        assert "status" in _problem(answer, 400, "invalid")["errors"]
+    assert list(Person.objects.values_list("status", flat=True)) == ["active"]
+
+
+def test_what_can_not_be_merged_is_told(api: Program, enrolled: Enrol) -> None:
+    person = enrolled(1)
+    elsewhere = enrolled(2, into=Collection.objects.create(name="elsewhere"))
+    path = f"{PERSONS}{person.pk}/merge/"
+    _problem(merge(api, person, person), 409, "not_mergeable")
+    _problem(merge(api, person, elsewhere), 404, "not_found")
+    _problem(api.post(path, {"other": str(uuid4())}), 404, "not_found")
+    for body in ({}, {"other": "ada"}, {"other": None}, [], "text"):
+        _problem(api.post(path, body), 400, "invalid")
+    assert not Merge.objects.exists()
+
+
+def test_a_merge_that_can_not_be_undone_is_told(api: Program, enrolled: Enrol) -> None:
+    first, second, third = enrolled(1), enrolled(2), enrolled(3)
+    inner, outer = merge(api, second, third), merge(api, first, second)
+    refused = _problem(api.post(f"{inner['Location']}undo/"), 409, "undo_out_of_order")
+    assert refused["merge"] == outer.json()["id"]
+    assert api.delete(f"{PERSONS}{third.pk}/").status_code == 202
+    assert not Person.objects.exists()
+    _problem(api.post(f"{outer['Location']}undo/"), 409, "merged_erased")
+    _problem(api.post(f"/api/v1/merges/{uuid4()}/undo/"), 404, "not_found")
+
+
+def test_a_key_of_one_collection_sees_no_merge_of_another(
+    program: Callable[..., Program], collection: Collection, enrolled: Enrol
+) -> None:
+    other = Collection.objects.create(name="other")
+    done = merging.merge(enrolled(1, into=other), enrolled(2, into=other), actor=STAFF)
+    api = program(collection=collection)
+    for path in (f"/api/v1/merges/{done.pk}/", f"/api/v1/merges/{done.pk}/undo/"):
+        method = api.post if path.endswith("undo/") else api.get
+        _problem(method(path), 404, "not_found")
+    assert Merge.objects.get().undone_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_merge_and_an_undo_sent_twice_are_done_once(api: Program, enrolled: Enrol) -> None:
+    kept, other = enrolled(1), enrolled(2)
+    first, second = (merge(api, kept, other, **{"Idempotency-Key": "m1"}) for _ in range(2))
+    assert (second.status_code, second["Idempotent-Replayed"]) == (201, "true")
+    assert (first.json(), first["Location"]) == (second.json(), second["Location"])
+    assert Merge.objects.count() == 1
+    undos = [api.post(f"{first['Location']}undo/", headers={"Idempotency-Key": "u1"}) for _ in range(2)]
+    assert [answer.status_code for answer in undos] == [200, 200]
+    assert undos[0].json() == undos[1].json()
+    api.delete(f"{PERSONS}{kept.pk}/")
+    assert not IdempotentAnswer.objects.exists()
+
+
+def test_the_photos_answer_no_warning_of_a_duplicate_that_was_merged(api: Program, enrolled: Enrol) -> None:
+    kept, other = enrolled(1, 1), enrolled(1, 2)
+    (warned,) = api.get(f"{PERSONS}{other.pk}/photos/").json()["results"]
+    assert [one["person"] for one in warned["warnings"]] == [str(kept.pk)]
+    made = merge(api, kept, other)
+    assert api.get(f"{PERSONS}{kept.pk}/photos/{warned['id']}/").json()["warnings"] == []
+    api.post(f"{made['Location']}undo/")
+    assert api.get(f"{PERSONS}{other.pk}/photos/{warned['id']}/").json()["warnings"] == warned["warnings"]
+
+
+def test_a_collection_bears_its_retention(api: Program) -> None:
+    made = api.post("/api/v1/collections/", {"name": "office", "retention": {"erase_unseen_after_days": 30}})
+    kept = {"erase_without_consent": False, "erase_unseen_after_days": 30}
+    assert (made.status_code, made.json()["retention"]) == (201, kept)
+    changed = api.patch(made["Location"], {"retention": {"erase_without_consent": True}}).json()
+    assert changed["retention"] == {"erase_without_consent": True, "erase_unseen_after_days": 30}
+    off = api.patch(made["Location"], {"retention": {"erase_unseen_after_days": None}}).json()
+    assert off["retention"] == {"erase_without_consent": True, "erase_unseen_after_days": None}
+    for days in (0, -1, 36_501, "soon", 1.5):
+        wrong = api.patch(made["Location"], {"retention": {"erase_unseen_after_days": days}})
+        assert "retention.erase_unseen_after_days" in _problem(wrong, 400, "invalid")["errors"]
+    _problem(api.patch(made["Location"], {"retention": 30}), 400, "invalid")
