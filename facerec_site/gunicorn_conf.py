@@ -1,6 +1,15 @@
 """How gunicorn serves facerec_site.wsgi."""
 
 import os
+import shutil
+import tempfile
+from typing import Any
+
+from facerec_site.settings.required import problems
+
+# Told here: a process that can't start because of it would be started again and again.
+if os.environ.get("ENVIRONMENT") == "production" and (_missing := problems(os.environ)):
+    raise SystemExit("facerec-api can't start:\n" + "\n".join(f"  {line}" for line in _missing))
 
 bind = f"{os.environ.get('BIND_ADDRESS', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -10,10 +19,39 @@ threads = 4
 timeout = 60
 graceful_timeout = 30
 keepalive = 75  # above the load balancer's 60 s, so that it never reuses a connection we close
-accesslog = "-"
+# in JSON each request is told by facerec_site.observation
+_json = os.environ.get("LOG_FORMAT") == "json" or (
+    "LOG_FORMAT" not in os.environ and os.environ.get("ENVIRONMENT") == "production"
+)
+accesslog = None if _json else "-"
+if _json:
+    logconfig_dict = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "facerec_site.logs.json_formatter"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["console"], "level": "INFO"},
+        "loggers": {
+            name: {"handlers": ["console"], "level": "INFO", "propagate": False}
+            for name in ("gunicorn.error", "gunicorn.access")
+        },
+    }
+# Where the processes put what they count, so that any of them can tell it all; new with each start.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="facerec-metrics-")
 # The path without its query: a search for a name must not stand in a log.
 access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(b)s %(M)sms %({x-request-id}o)s'
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+def child_exit(server: object, worker: Any) -> None:
+    """Drop what a process that ended had measured of its present."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: object) -> None:
+    shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 def post_worker_init(worker: object) -> None:

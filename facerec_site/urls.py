@@ -6,9 +6,11 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from facerec_site.health import ready
+from facerec_site.metrics import metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("metrics", metrics, name="metrics"),
     path("ready", ready, name="ready"),  # /health is answered by HealthMiddleware
     path("admin/", admin.site.urls),
     path("api/v1/", include("people.api.urls")),

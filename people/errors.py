@@ -137,6 +137,11 @@ class IndexUnavailable(FacerecError):
     message = "The face index is not available now. Try again in a few seconds."
 
 
+class DatabaseUnavailable(FacerecError):
+    code, status = "database_unavailable", 503
+    message = "The database is busy or away. Try again in a few seconds."
+
+
 class ModelMissing(FacerecError):
     code, status = "model_missing", 503
     message = "A model file is missing. Run `manage.py fetch_models`."

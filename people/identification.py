@@ -11,7 +11,7 @@ from uuid import UUID
 
 import numpy as np
 
-from people import audit, extraction, photos, quality
+from people import audit, extraction, metrics, photos, quality
 from people.actors import Actor
 from people.decision import (
     Calibration,
@@ -148,7 +148,9 @@ def identify(
         "photo.identified", actor=actor, collection_id=collection.pk,
         details={"faces": len(faces), "matches": matched},
     )  # fmt: skip
+    metrics.DEGRADED.inc(degraded)
     for one in faces:
+        metrics.FACES_SEARCHED.labels(one.decision).inc()
         if one.decision == "match":
             one.candidates[0].person.touch()
     return Identification(found, size, threshold, faces, degraded)

@@ -42,6 +42,8 @@ MIDDLEWARE = [
     # First: a load balancer's check comes with an IP as Host and over HTTP.
     "facerec_site.health.HealthMiddleware",
     "facerec_site.request_id.RequestIdMiddleware",
+    "facerec_site.observation.ObservationMiddleware",
+    "facerec_site.outage.OutageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -112,13 +114,19 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# On disk, so that the rate limits hold over all processes of one machine.
-CACHES = {
+# For the rate limits: in Redis they hold over all machines, on disk over all processes of one.
+CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
         "LOCATION": FACEREC_VAR_DIR / "cache",
     }
 }
+if env("CACHE_URL", default=""):
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": env("CACHE_URL"),
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
 
 STORAGES = {
     "default": {
@@ -140,6 +148,7 @@ if env("AWS_STORAGE_BUCKET_NAME", default=""):
         "OPTIONS": {
             "bucket_name": env("AWS_STORAGE_BUCKET_NAME"),
             "kms_key": env("AWS_STORAGE_KMS_KEY", default=""),
+            "region_name": env("AWS_REGION", default=None),
         },
     }
 # Buckets that photos and imports may be read from by name. Whoever may enrol may read them.
@@ -289,20 +298,41 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
+# json, or line for people's eyes; in line form gunicorn tells of the requests itself
+LOG_FORMAT = env("LOG_FORMAT", default="line")
+LOG_REQUESTS = LOG_FORMAT == "json"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Who may read /metrics; empty: nobody, there are none.
+METRICS_TOKEN = env("METRICS_TOKEN", default="")
+# Whether each request is told on stdout in CloudWatch's embedded metric format, too.
+METRICS_EMF = env.bool("METRICS_EMF", default=False)
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "facerec_site.request_id.RequestIdFilter"}},
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
+        "line": {
+            "()": "facerec_site.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "facerec_site.logs.json_formatter"},
+        "bare": {"format": "{message}", "style": "{"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["request_id"]},
+        "embedded-metrics": {
+            "class": "logging.StreamHandler",
+            "formatter": "bare",
+            "stream": "ext://sys.stdout",
+        },
     },
     "root": {"handlers": ["console"], "level": "INFO"},
     # what they tell of every call is of no use to anybody
     "loggers": {
         name: {"level": "WARNING"}
         for name in ("faiss", "pinecone", "httpx", "boto3", "botocore", "s3transfer")
-    },
+    }
+    | {"facerec.emf": {"handlers": ["embedded-metrics"], "propagate": False}},
 }

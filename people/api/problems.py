@@ -8,14 +8,15 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from people.errors import Conflict, FacerecError, IndexUnavailable, PhotoTooLarge
+from people.errors import Conflict, DatabaseUnavailable, FacerecError, PhotoTooLarge, StorageUnavailable
 from people.models import Person
+from people.outages import is_outage
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -95,10 +96,18 @@ def _translated(error: Exception) -> Exception:
         )
     if isinstance(error, IntegrityError):
         return Conflict("Somebody stored the same at the same time. Read it again.")
-    if isinstance(error, OperationalError):
+    if isinstance(error, OperationalError | InterfaceError):
         logger.exception("The database did not answer")
-        return IndexUnavailable("The database is busy. Try again in a few seconds.")
+        return StorageUnavailable() if _is_full(error) else DatabaseUnavailable()
+    if not isinstance(error, FacerecError) and is_outage(error):
+        logger.exception("The storage did not answer")
+        return StorageUnavailable()
     return error
+
+
+def _is_full(error: Exception) -> bool:
+    """Return whether it is the disk; SQLite and PostgreSQL tell it by these words."""
+    return "is full" in str(error) or "No space left" in str(error)
 
 
 def _flat(error: ModelValidationError) -> list[ModelValidationError]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 SESSION_RATE = "600/min"
+logger = logging.getLogger(__name__)
 _SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86400}
 
 
@@ -42,10 +44,14 @@ def count(name: str, rate: str) -> Window:
     length = _SECONDS[unit]
     number, seconds = divmod(int(time.time()), length)
     key = f"rate:{name}:{unit}:{number}"
-    cache.add(key, 0, timeout=length + 1)
     try:
+        cache.add(key, 0, timeout=length + 1)
         used = cache.incr(key)
     except ValueError:  # it ran out just now
+        used = 1
+    except Exception as error:
+        # whatever the cache's library raises: without it there is no limit, but there are answers
+        logger.warning("Requests can't be counted now: %s", type(error).__name__)
         used = 1
     return Window(int(limit), used, length - seconds)
 

@@ -25,6 +25,9 @@ class ApiView(APIView):
         if window := getattr(request._request, "rate_window", None):
             for name, value in window.headers().items():
                 response[name] = value
+        if isinstance(key := getattr(request, "auth", None), ApiKey):
+            holder: Any = request._request
+            holder.key_prefix = key.prefix  # for the access log
         # answers hold personal data: no cache on the way may keep them
         response["Cache-Control"] = "no-store"
         return response

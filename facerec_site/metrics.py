@@ -1,0 +1,67 @@
+"""/metrics for Prometheus: what every web process counted, and what the database says now."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db.models import Count, Min
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from people import outbox
+from people.indexes import remote_index
+from people.models import Erasure, MeanTemplate, OutboxEntry, Person, Photo
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer the metrics to whoever bears METRICS_TOKEN; without that setting there are none."""
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not secrets.compare_digest(sent.encode(), settings.METRICS_TOKEN.encode()):
+        return HttpResponse("Send METRICS_TOKEN as a bearer token.\n", "text/plain", status=401)
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    else:
+        registry = REGISTRY
+    stored = CollectorRegistry()
+    stored.register(_Stored())
+    return HttpResponse(generate_latest(registry) + generate_latest(stored), CONTENT_TYPE_LATEST)
+
+
+class _Stored:
+    """Counts of rows, asked when they are wanted."""
+
+    def collect(self) -> Iterator[Metric]:
+        work = OutboxEntry.objects.filter(done_at=None)
+        backlog = GaugeMetricFamily("facerec_outbox_backlog", "Work not done yet.", labels=["topic"])
+        oldest = GaugeMetricFamily(
+            "facerec_outbox_oldest_seconds", "Age of the oldest work not done yet.", labels=["topic"]
+        )
+        now = timezone.now()
+        for row in work.values("topic").annotate(count=Count("pk"), first=Min("created_at")):
+            backlog.add_metric([row["topic"]], row["count"])
+            oldest.add_metric([row["topic"]], (now - row["first"]).total_seconds())
+        yield backlog
+        yield oldest
+        yield _gauge("facerec_dead_letters", "Work that was given up.", outbox.dead_letters().count())
+        photos = GaugeMetricFamily("facerec_photos", "Photos by verdict.", labels=["status"])
+        for status, count in Photo.objects.values_list("status").annotate(count=Count("pk")):
+            photos.add_metric([status], count)
+        yield photos
+        yield _gauge("facerec_persons", "People enrolled.", Person.objects.count())
+        waiting = MeanTemplate.objects.filter(indexed_at=None).count() if remote_index() else 0
+        yield _gauge("facerec_index_waiting", "Vectors not seen in the remote index yet.", waiting)
+        pending = Erasure.objects.filter(completed_at=None).count()
+        yield _gauge("facerec_erasures_pending", "Erasures whose purge is not verified yet.", pending)
+
+
+def _gauge(name: str, meaning: str, value: int) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, value=value)

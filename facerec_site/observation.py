@@ -1,0 +1,81 @@
+"""What is told of each request: an access line, Prometheus metrics, CloudWatch's embedded metrics.
+
+A route is told by its pattern, so that neither ids nor queries show, and the number of series is bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from prometheus_client import Counter, Histogram
+
+logger = logging.getLogger("facerec.access")
+emf = logging.getLogger("facerec.emf")
+REQUESTS = Counter("facerec_requests_total", "Requests answered.", ["method", "route", "status"])
+SECONDS = Histogram(
+    "facerec_request_seconds",
+    "Time to answer a request.",
+    ["method", "route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+_METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"}
+
+
+class ObservationMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
+        response = self.get_response(request)
+        seconds = time.perf_counter() - began
+        method = request.method if request.method in _METHODS else "other"
+        route = request.resolver_match.route if request.resolver_match else "other"
+        REQUESTS.labels(method, route, response.status_code).inc()
+        SECONDS.labels(method, route).observe(seconds)
+        if settings.LOG_REQUESTS:
+            facts = {
+                "method": method,
+                "route": route,
+                "status": response.status_code,
+                "duration_ms": round(seconds * 1000, 1),
+                "actor": _actor(request),
+            }
+            logger.info("request", extra=facts)
+        if settings.METRICS_EMF:
+            emf.info(json.dumps(_embedded(method or "other", route, response.status_code, seconds)))
+        return response
+
+
+def _actor(request: Any) -> str:
+    """Return who asked, as the audit names them; `-` for nobody known."""
+    if key := getattr(request, "key_prefix", None):
+        return f"key:{key}"
+    user = getattr(request, "user", None)
+    return f"user:{user.pk}" if user is not None and user.is_authenticated else "-"
+
+
+def _embedded(method: str, route: str, status: int, seconds: float) -> dict[str, Any]:
+    """Return one line of CloudWatch's embedded metric format, version 0 of its specification."""
+    metrics = [{"Name": "Latency", "Unit": "Milliseconds"}, {"Name": "Requests", "Unit": "Count"},
+               {"Name": "Errors", "Unit": "Count"}]  # fmt: skip
+    return {
+        "_aws": {
+            "Timestamp": round(time.time() * 1000),
+            "CloudWatchMetrics": [
+                {"Namespace": "facerec", "Dimensions": [["Route", "Method"]], "Metrics": metrics}
+            ],
+        },
+        "Route": route,
+        "Method": method,
+        "Latency": round(seconds * 1000, 1),
+        "Requests": 1,
+        "Errors": int(status >= 500),
+    }

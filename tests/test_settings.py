@@ -1,0 +1,155 @@
+"""What the environment chooses, and what a production start says when something is missing."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get"}
+INTERNAL = {"PROMETHEUS_MULTIPROC_DIR"}
+"""Set by the service itself."""
+COMPLETE = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "a-long-and-random-text-of-no-account-with-many-different-letters-0123456789",
+    "ALLOWED_HOSTS": "faces.example.org",
+    "DATABASE_URL": "postgres://facerec:of-no-account@127.0.0.1:1/facerec",
+    "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+    "AWS_STORAGE_BUCKET_NAME": "photos",
+}
+
+
+def _read_by_the_code() -> set[str]:
+    names = set()
+    for path in [*(ROOT / "facerec_site").rglob("*.py"), ROOT / "manage.py"]:
+        if path.name == "test.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in READERS and node.args:
+                name = node.args[0]
+                assert isinstance(name, ast.Constant), f"{path}: the name of a variable must stand there"
+                names.add(str(name.value))
+    return names - INTERNAL
+
+
+def test_every_variable_stands_in_the_table_and_nothing_else_does() -> None:
+    table = re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "SETTINGS.md").read_text(), flags=re.M)
+    assert len(table) == len(set(table))
+    read = _read_by_the_code() | {"DJANGO_SETTINGS_MODULE"}
+    assert read - set(table) == set(), "rows are missing in SETTINGS.md"
+    assert set(table) - read == set(), "SETTINGS.md tells of variables that nothing reads"
+
+
+def _start(variables: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *(command or ("manage.py", "check"))],
+        cwd=ROOT,
+        env={**kept, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in COMPLETE if name != "ENVIRONMENT"])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_production_start_without_a_needed_variable_fails_with_its_name(name: str, empty: bool) -> None:
+    variables = {**COMPLETE, name: ""} if empty else {one: COMPLETE[one] for one in COMPLETE if one != name}
+    start = _start(variables)
+    assert start.returncode == 1
+    assert f"{name} is missing" in start.stderr
+    assert "Traceback" not in start.stderr
+
+
+def test_all_that_is_missing_is_told_at_once_and_no_value_is() -> None:
+    start = _start(
+        {"ENVIRONMENT": "production", "SECRET_KEY": "hush-hush", "DATABASE_POOL_SIZE": "many-hush"}
+    )
+    for name in ("ALLOWED_HOSTS", "DATABASE_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME"):
+        assert f"{name} is missing" in start.stderr
+    assert "DATABASE_POOL_SIZE must be a whole number" in start.stderr
+    assert "hush" not in start.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"DATABASE_URL": "mysql://somewhere"}, "DATABASE_URL must begin"),
+        ({"CELERY_BROKER_URL": "http://somewhere"}, "CELERY_BROKER_URL must begin"),
+        ({"CELERY_BROKER_URL": "sqs://"}, "SQS_QUEUE_URL is missing"),
+        ({"TEMPLATE_INDEX": "milvus"}, "TEMPLATE_INDEX must be"),
+        ({"TEMPLATE_INDEX": "pinecone"}, "PINECONE_API_KEY is missing"),
+        ({"FACEREC_THREADS": "two"}, "FACEREC_THREADS must be a whole number"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must be"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_told(variables: dict[str, str], told: str) -> None:
+    start = _start({**COMPLETE, **variables})
+    assert start.returncode == 1
+    assert told in start.stderr
+    assert "Traceback" not in start.stderr
+
+
+def test_gunicorn_and_celery_tell_it_too() -> None:
+    incomplete = {name: COMPLETE[name] for name in COMPLETE if name != "SECRET_KEY"}
+    served = _start({**incomplete, "PORT": "0"}, "-m", "gunicorn", "--config",
+                    "facerec_site/gunicorn_conf.py", "facerec_site.wsgi")  # fmt: skip
+    worked = _start(incomplete, "-m", "celery", "--app", "facerec_site.celery", "worker")
+    assert "SECRET_KEY is missing" in served.stderr + served.stdout
+    assert "SECRET_KEY is missing" in worked.stderr + worked.stdout
+    assert served.returncode != 0
+    assert worked.returncode != 0
+
+
+def test_a_disk_that_stays_replaces_the_shared_parts(tmp_path: Path) -> None:
+    shared = ("DATABASE_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME")
+    variables = {name: COMPLETE[name] for name in COMPLETE if name not in shared}
+    start = _start({**variables, "FACEREC_VAR_DIR": str(tmp_path)})
+    assert start.returncode == 0, start.stderr
+
+
+def test_djangos_own_deployment_check_finds_nothing(tmp_path: Path) -> None:
+    start = _start(
+        {**COMPLETE, "SECURE_HSTS_SECONDS": "31536000"},
+        "manage.py",
+        "check",
+        "--deploy",
+        "--fail-level",
+        "ERROR",
+    )
+    assert start.returncode == 0, start.stderr
+
+
+def _settings(variables: dict[str, str], name: str) -> Any:
+    code = f"import django; django.setup(); from django.conf import settings; print(repr(settings.{name}))"
+    start = _start({**COMPLETE, "DJANGO_SETTINGS_MODULE": "facerec_site.settings.production", **variables},
+                   "-c", code)  # fmt: skip
+    assert start.returncode == 0, start.stderr
+    return ast.literal_eval(start.stdout)
+
+
+def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
+    database = _settings({"DATABASE_URL": COMPLETE["DATABASE_URL"] + "?sslmode=require"}, "DATABASES")[
+        "default"
+    ]
+    assert database["CONN_HEALTH_CHECKS"]
+    assert database["OPTIONS"]["pool"]["max_size"] == 8
+    assert "statement_timeout=20000" in database["OPTIONS"]["options"]
+    assert database["OPTIONS"]["sslmode"] == "require"
+
+
+def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> None:
+    key = {"PINECONE_API_KEY": "of-no-account"}
+    assert _settings({}, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
+    assert _settings(key, "TEMPLATE_INDEX")["BACKEND"].endswith("PineconeIndex")
+    assert _settings({**key, "TEMPLATE_INDEX": "embedded"}, "TEMPLATE_INDEX")["BACKEND"].endswith(
+        "EmbeddedIndex"
+    )
