@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from people import erasure
 from people.actors import Actor
-from people.models import Collection, Erasure, Person
+from people.models import Collection, Erasure, Person, Photo
 from people.models.person import PersonQuerySet
 
 logger = logging.getLogger(__name__)
@@ -25,11 +25,11 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A reason to erase people: who it holds for, and the field that tells since when."""
+    """A reason to erase people: who it holds for, and what tells since when."""
 
     name: str
     holds: Q
-    since: str
+    since: F | Subquery
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Due:
     person_id: UUID
     rule: str
     since: datetime
-    """When the consent ended, the person without consent was added, or anybody was last seen."""
+    """When the consent ended, the first photo came without one, or the person was last seen."""
 
 
 def rules(collection: Collection, now: datetime | None = None) -> list[Rule]:
@@ -54,15 +54,21 @@ def rules(collection: Collection, now: datetime | None = None) -> list[Rule]:
 def consent_rules(now: datetime) -> list[Rule]:
     """Return the rules of `erase_without_consent`."""
     ended = now - GRACE
+    # whoever has no photo yet is only a name, whose consent may be on its way
+    photos = Photo.objects.filter(person=OuterRef("pk"), created_at__lte=ended).order_by("created_at")
     return [
-        Rule("consent_expired", Q(consent_expires_at__lte=ended), "consent_expires_at"),
-        Rule("consent_missing", Q(consent_given_at=None, created_at__lte=ended), "created_at"),
+        Rule("consent_expired", Q(consent_expires_at__lte=ended), F("consent_expires_at")),
+        Rule(
+            "consent_missing",
+            Q(Exists(photos), consent_given_at=None),
+            Subquery(photos.values("created_at")[:1]),
+        ),
     ]
 
 
 def unseen_rule(days: int, now: datetime) -> Rule:
     """Return the rule of `erase_unseen_after_days`."""
-    return Rule("unseen", Q(last_interaction_at__lte=now - timedelta(days=days)), "last_interaction_at")
+    return Rule("unseen", Q(last_interaction_at__lte=now - timedelta(days=days)), F("last_interaction_at"))
 
 
 def due(collection: Collection) -> Iterator[Due]:
@@ -83,7 +89,7 @@ def due(collection: Collection) -> Iterator[Due]:
             part = rows.order_by("pk") if last is None else rows.filter(pk__gt=last).order_by("pk")
             found = [
                 Due(person_id, rule.name, since)
-                for person_id, since in part.values_list("pk", rule.since)[:_CHUNK]
+                for person_id, since in part.annotate(since=rule.since).values_list("pk", "since")[:_CHUNK]
             ]
             yield from found
             if len(found) < _CHUNK:

@@ -35,10 +35,23 @@ def strict(collection: Collection) -> Collection:
 
 def person(collection: Collection, **fields: Any) -> Person:
     """Make a person who is due by no rule, but for `fields`."""
-    given = {"consent_given_at": ago(days=400), "created_at": ago(days=400), **fields}
+    given = {"consent_given_at": ago(days=400), **fields}
     made = Person.objects.create(collection=collection)
     Person.objects.filter(pk=made.pk).update(**given)
     made.refresh_from_db()
+    return made
+
+
+def photograph(person: Person, *, days_ago: float) -> None:
+    photo = Photo.objects.create(
+        person=person, file="none.jpg", sha256=str(person.pk), width=1, height=1, submitted_by="user:1"
+    )
+    Photo.objects.filter(pk=photo.pk).update(created_at=ago(days=days_ago))
+
+
+def without_consent(collection: Collection, *, days_ago: float = 2) -> Person:
+    made = person(collection, consent_given_at=None)
+    photograph(made, days_ago=days_ago)
     return made
 
 
@@ -50,11 +63,12 @@ def test_who_is_due_by_which_rule(strict: Collection) -> None:
     person(strict)
     person(strict, consent_expires_at=ago(hours=23))
     person(strict, consent_expires_at=ago(days=-1))
-    person(strict, consent_given_at=None, created_at=ago(hours=23))
+    person(strict, consent_given_at=None, created_at=ago(days=20))  # no photo yet
+    without_consent(strict, days_ago=0.9)
     person(strict, consent_given_at=ago(days=-14))  # starts later
     person(strict, last_interaction_at=ago(days=29))
     expired = person(strict, consent_expires_at=ago(hours=25))
-    missing = person(strict, consent_given_at=None, created_at=ago(hours=25))
+    missing = without_consent(strict, days_ago=1.1)
     unseen = person(strict, last_interaction_at=ago(days=31))
     suspended = person(strict, last_interaction_at=ago(days=31), status="suspended")
     both = person(strict, consent_expires_at=ago(days=2), last_interaction_at=ago(days=31))
@@ -64,7 +78,7 @@ def test_who_is_due_by_which_rule(strict: Collection) -> None:
     }  # fmt: skip
     since = {one.person_id: one.since for one in retention.due(strict)}
     assert since[expired.pk] == expired.consent_expires_at
-    assert since[missing.pk] == missing.created_at
+    assert since[missing.pk] == missing.photos.get().created_at
     assert since[unseen.pk] == unseen.last_interaction_at
 
 
@@ -72,7 +86,7 @@ def test_each_collection_has_its_own_rules(strict: Collection) -> None:
     lax = Collection.objects.create(name="lax")
     unseen_only = Collection.objects.create(name="unseen", erase_unseen_after_days=365)
     for collection in (strict, lax, unseen_only):
-        person(collection, consent_given_at=None, last_interaction_at=ago(days=40))
+        person(collection, last_interaction_at=ago(days=40))
     assert [len(due(collection)) for collection in (strict, lax, unseen_only)] == [1, 0, 0]
 
 
@@ -132,7 +146,7 @@ def test_what_changes_before_the_row_is_locked_is_seen(
 
 def test_interrupted_it_goes_on(strict: Collection) -> None:
     for _ in range(3):
-        person(strict, consent_given_at=None)
+        without_consent(strict)
     run = retention.apply(strict, actor=STAFF)
     next(run)
     run.close()
@@ -144,7 +158,7 @@ def test_a_run_ends_before_its_time_limit_and_has_itself_called_again(
     strict: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):
-        person(strict, consent_given_at=None)
+        without_consent(strict)
     called: list[str] = []
     monkeypatch.setattr(tasks.apply_retention, "delay", lambda: called.append("again"))
     monkeypatch.setattr(tasks, "SWEEP_SECONDS", -1)
@@ -159,7 +173,7 @@ def test_a_run_ends_before_its_time_limit_and_has_itself_called_again(
 def test_one_person_who_can_not_be_erased_keeps_no_other(
     strict: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    people = [person(strict, consent_given_at=None) for _ in range(3)]
+    people = [without_consent(strict) for _ in range(3)]
     stuck = sorted(people, key=lambda one: one.pk)[0]
     erase = erasure.erase
 
@@ -195,7 +209,7 @@ def test_the_command_erases_to_the_end_in_the_collection_that_is_named(strict: C
     other = Collection.objects.create(name="other", erase_without_consent=True)
     for collection in (strict, other):
         for _ in range(2):
-            person(collection, consent_given_at=None)
+            without_consent(collection)
     out = StringIO()
     call_command("apply_retention", "--collection", "other", stdout=out)
     assert out.getvalue() == "other: 2 erased: consent_missing 2\n"

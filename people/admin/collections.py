@@ -62,7 +62,7 @@ class CollectionAdmin(AuditedAdmin):
             '<ul class="reasons">'
             "<li>By the rules as saved: <strong>{}</strong>. "
             '<a href="{}">Dry run: list them</a></li>'
-            "<li>Without consent{}: {} expired, {} never recorded or withdrawn</li>"
+            "<li>Without consent{}: {} expired, {} with photos and none recorded</li>"
             "<li>Unseen{}: {}</li></ul>",
             retention.count(row, *retention.rules(row, now)),
             reverse("admin:collection_retention", args=[row.pk]),

@@ -91,7 +91,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='collection',
             name='erase_without_consent',
-            field=models.BooleanField(default=False, help_text='Erase people a day after their consent expired, and those without a recorded consent a day after they were added; a withdrawn consent counts as none.'),
+            field=models.BooleanField(default=False, help_text='Erase people a day after their consent expired, and those without a recorded consent a day after their first photo; a withdrawn consent counts as none.'),
         ),
         migrations.AddField(
             model_name='erasure',

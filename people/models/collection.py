@@ -49,7 +49,7 @@ class Collection(GuardedModel):
         default=False,
         help_text=(
             "Erase people a day after their consent expired, and those without a recorded consent a day "
-            "after they were added; a withdrawn consent counts as none."
+            "after their first photo; a withdrawn consent counts as none."
         ),
     )
     erase_unseen_after_days = models.PositiveIntegerField(

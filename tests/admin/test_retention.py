@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from people.admin import retention
 from people.models import Collection, Person
+from tests.test_retention import photograph
 
 Enrol = Callable[..., Person]
 
@@ -21,7 +22,8 @@ Enrol = Callable[..., Person]
 def people(collection: Collection) -> list[Person]:
     """Three without consent, one of them unseen for 100 days."""
     made = [Person.objects.create(collection=collection, name=f"Person {number}") for number in range(3)]
-    Person.objects.update(created_at=timezone.now() - timedelta(days=200))
+    for person in made:
+        photograph(person, days_ago=200)
     Person.objects.filter(pk=made[0].pk).update(last_interaction_at=timezone.now() - timedelta(days=100))
     return made
 
@@ -44,7 +46,7 @@ def test_the_page_of_a_collection_counts_who_would_be_due_before_a_rule_is_set(
 ) -> None:
     answer = page.get(reverse("admin:people_collection_change", args=[collection.pk])).content.decode()
     assert "By the rules as saved: <strong>0</strong>" in answer
-    assert "Without consent (rule off): 0 expired, 3 never recorded or withdrawn" in answer
+    assert "Without consent (rule off): 0 expired, 3 with photos and none recorded" in answer
     assert "Unseen (rule off): for 30 days 1, for 90 days 1, for 365 days 0" in answer
 
 
