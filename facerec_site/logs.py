@@ -31,6 +31,7 @@ class LineFormatter(logging.Formatter):
 
 def json_formatter(**options: object) -> logging.Formatter:
     """Return the formatter of one JSON object a line; the library is there in production only."""
+    from pythonjsonlogger.core import RESERVED_ATTRS
     from pythonjsonlogger.json import JsonFormatter
 
     class Json(JsonFormatter):
@@ -40,6 +41,8 @@ def json_formatter(**options: object) -> logging.Formatter:
     return Json(
         "{asctime}{levelname}{name}{request_id}{message}",
         style="{",
+        # Django hands over the whole request, with its query
+        reserved_attrs=[*RESERVED_ATTRS, "request", "server_time"],
         rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
         defaults={"request_id": "-"},
     )

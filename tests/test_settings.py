@@ -25,6 +25,8 @@ COMPLETE = {
     "AWS_STORAGE_BUCKET_NAME": "photos",
 }
 
+MODELS = {"FACEREC_MODELS_DIR": os.environ["FACEREC_MODELS_DIR"]}
+
 
 def _read_by_the_code() -> set[str]:
     names = set()
@@ -56,6 +58,7 @@ def _start(variables: dict[str, str], *command: str) -> subprocess.CompletedProc
         capture_output=True,
         text=True,
         check=False,
+        timeout=60,
     )
 
 
@@ -70,9 +73,8 @@ def test_a_production_start_without_a_needed_variable_fails_with_its_name(name: 
 
 
 def test_all_that_is_missing_is_told_at_once_and_no_value_is() -> None:
-    start = _start(
-        {"ENVIRONMENT": "production", "SECRET_KEY": "hush-hush", "DATABASE_POOL_SIZE": "many-hush"}
-    )
+    secret = {"SECRET_KEY": "hush-hush", "DATABASE_POOL_SIZE": "many-hush"}
+    start = _start({"ENVIRONMENT": "production", **secret})
     for name in ("ALLOWED_HOSTS", "DATABASE_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME"):
         assert f"{name} is missing" in start.stderr
     assert "DATABASE_POOL_SIZE must be a whole number" in start.stderr
@@ -112,20 +114,15 @@ def test_gunicorn_and_celery_tell_it_too() -> None:
 def test_a_disk_that_stays_replaces_the_shared_parts(tmp_path: Path) -> None:
     shared = ("DATABASE_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME")
     variables = {name: COMPLETE[name] for name in COMPLETE if name not in shared}
-    start = _start({**variables, "FACEREC_VAR_DIR": str(tmp_path)})
+    start = _start({**variables, "FACEREC_VAR_DIR": str(tmp_path), **MODELS})
     assert start.returncode == 0, start.stderr
 
 
-def test_djangos_own_deployment_check_finds_nothing(tmp_path: Path) -> None:
-    start = _start(
-        {**COMPLETE, "SECURE_HSTS_SECONDS": "31536000"},
-        "manage.py",
-        "check",
-        "--deploy",
-        "--fail-level",
-        "ERROR",
-    )
+def test_djangos_own_deployment_check_finds_nothing_but_the_operators_choice() -> None:
+    start = _start({**COMPLETE, **MODELS}, "manage.py", "check", "--deploy")
     assert start.returncode == 0, start.stderr
+    # HSTS for other hosts of the domain, and for the lists that browsers bring along
+    assert set(re.findall(r"security\.W\d+", start.stderr)) <= {"security.W005", "security.W021"}
 
 
 def _settings(variables: dict[str, str], name: str) -> Any:
@@ -137,9 +134,8 @@ def _settings(variables: dict[str, str], name: str) -> Any:
 
 
 def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
-    database = _settings({"DATABASE_URL": COMPLETE["DATABASE_URL"] + "?sslmode=require"}, "DATABASES")[
-        "default"
-    ]
+    url = COMPLETE["DATABASE_URL"] + "?sslmode=require"
+    database = _settings({"DATABASE_URL": url}, "DATABASES")["default"]
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["pool"]["max_size"] == 8
     assert "statement_timeout=20000" in database["OPTIONS"]["options"]
@@ -150,6 +146,5 @@ def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> No
     key = {"PINECONE_API_KEY": "of-no-account"}
     assert _settings({}, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
     assert _settings(key, "TEMPLATE_INDEX")["BACKEND"].endswith("PineconeIndex")
-    assert _settings({**key, "TEMPLATE_INDEX": "embedded"}, "TEMPLATE_INDEX")["BACKEND"].endswith(
-        "EmbeddedIndex"
-    )
+    embedded = {**key, "TEMPLATE_INDEX": "embedded"}
+    assert _settings(embedded, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")

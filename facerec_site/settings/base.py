@@ -334,5 +334,7 @@ LOGGING = {
         name: {"level": "WARNING"}
         for name in ("faiss", "pinecone", "httpx", "boto3", "botocore", "s3transfer")
     }
+    # of refused requests the access line tells, without their query
+    | {"django.request": {"level": "ERROR"}}
     | {"facerec.emf": {"handlers": ["embedded-metrics"], "propagate": False}},
 }
