@@ -16,9 +16,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from people import audit, extraction, indexing, outbox, photos, quality
+from people.active_engine import active_engine, engines_beside
 from people.actors import WORKER, Actor
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
-from people.engines import engine_id, get_engine
+from people.engines import engine_id
 from people.engines.base import Box, FaceEngine, RGBImage, Vectors
 from people.errors import ConsentMissing, PersonMerged, PhotoRejected, PoorQuality
 from people.extraction import ExtractedFace
@@ -111,22 +112,18 @@ def enrol(photo_id: uuid.UUID) -> None:
     photo = Photo.objects.select_related("person__collection").filter(pk=photo_id).first()
     if photo is None or photo.status != Photo.Status.PENDING:
         return  # erased while it waited, or done already
+    image = _image(photo)
+    if image is None:
+        return  # erased meanwhile
+    engine = active_engine()
     try:
-        with photo_storage().open(str(photo.file.name)) as file:
-            data = file.read()
-    except FileNotFoundError:
-        if not Photo.objects.filter(pk=photo_id).exists():
-            return  # erased meanwhile
-        raise
-    engine = get_engine()
-    try:
-        chosen = _usable(photos.decode(data), photo.face_choice, photo.quality_level, engine)
+        chosen = _usable(image, photo.face_choice, photo.quality_level, engine)
     except PhotoRejected as refusal:
         reject(photo_id, refusal)
         return
     vector = extraction.templates([chosen], engine)[0]
     warnings = _warnings(photo.person, vector, engine)
-    face = chosen.face
+    beside = [(other, _same_face(image, chosen.face.box, other)) for other in engines_beside()]
     with transaction.atomic():
         # In this order everywhere: person, then photo.
         person = _lock_owner(photo_id)
@@ -137,16 +134,10 @@ def enrol(photo_id: uuid.UUID) -> None:
         changed = waiting.update(status=Photo.Status.ACCEPTED, warnings=warnings, decided_at=timezone.now())
         if person is None or not changed:
             return
-        Template.objects.create(
-            photo_id=photo_id,
-            person=person,
-            engine=engine_id(engine),
-            vector=pack(vector),
-            box=extraction.box_json(face.box),
-            landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in face.landmarks.items()},
-            confidence=face.confidence,
-            quality=chosen.measures.as_json(),
-        )
+        _store(photo_id, person, chosen, vector, engine)
+        for other, seen in beside:
+            if seen is not None:
+                _store(photo_id, person, seen, extraction.templates([seen], other)[0], other)
         templates_changed(person)
         audit.record(
             "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
@@ -155,11 +146,70 @@ def enrol(photo_id: uuid.UUID) -> None:
     person.touch()
 
 
+def add_template(photo_id: uuid.UUID, engine: FaceEngine) -> bool:
+    """Make an accepted photo's template of a further engine; return whether it has one then."""
+    known = Template.objects.filter(photo=photo_id).order_by("created_at").first()
+    photo = Photo.objects.filter(pk=photo_id, status=Photo.Status.ACCEPTED).first()
+    image = None if photo is None else _image(photo)
+    if known is None or image is None:
+        return False
+    seen = _same_face(image, Box(**known.box), engine)
+    if seen is None:
+        return False
+    vector = extraction.templates([seen], engine)[0]
+    with transaction.atomic():
+        person = _lock_owner(photo_id)
+        mine = Template.objects.filter(photo=photo_id)
+        if person is None or not mine.exists():
+            return False  # erased or withdrawn meanwhile
+        if not mine.filter(engine=engine_id(engine)).exists():
+            _store(photo_id, person, seen, vector, engine)
+            templates_changed(person)
+    return True
+
+
+def _image(photo: Photo) -> RGBImage | None:
+    """Return the photo as it is kept, or None when it was erased meanwhile."""
+    try:
+        with photo_storage().open(str(photo.file.name)) as file:
+            return photos.decode(file.read())
+    except FileNotFoundError:
+        if not Photo.objects.filter(pk=photo.pk).exists():
+            return None
+        raise
+
+
+def _same_face(image: RGBImage, box: Box, engine: FaceEngine) -> ExtractedFace | None:
+    """Return the face at a box that another engine found, or None when this engine sees none there."""
+    try:
+        return extraction.choose(
+            extraction.extract(image, engine), (box.left, box.top, box.width, box.height)
+        )
+    except PhotoRejected:
+        return None
+
+
+def _store(
+    photo_id: uuid.UUID, person: Person, chosen: ExtractedFace, vector: Vectors, engine: FaceEngine
+) -> None:
+    face = chosen.face
+    Template.objects.create(
+        photo_id=photo_id,
+        person=person,
+        engine=engine_id(engine),
+        vector=pack(vector),
+        box=extraction.box_json(face.box),
+        landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in face.landmarks.items()},
+        confidence=face.confidence,
+        quality=chosen.measures.as_json(),
+    )
+
+
 def check(data: bytes) -> None:
     """Judge a photo as an enrolment would, and keep nothing. Raises PhotoRejected."""
     # what an enrolment sees is the photo as it is kept
     kept = photos.encode(photos.decode(data))
-    _usable(photos.decode(kept), "only", "auto", get_engine())
+    _usable(photos.decode(kept), "only", "auto", active_engine())
 
 
 def _usable(

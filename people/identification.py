@@ -12,6 +12,7 @@ from uuid import UUID
 import numpy as np
 
 from people import audit, extraction, metrics, photos, quality
+from people.active_engine import active_engine
 from people.actors import Actor
 from people.decision import (
     Calibration,
@@ -21,7 +22,7 @@ from people.decision import (
     pair_threshold,
     search_threshold,
 )
-from people.engines import engine_id, get_engine
+from people.engines import engine_id
 from people.engines.base import FaceEngine, Vectors
 from people.errors import NoFaceFound, NotEnrolled
 from people.extraction import ExtractedFace
@@ -102,7 +103,7 @@ class Comparison:
 
 def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
     """Return every face of the photo, with nothing skipped. Raises PhotoRejected."""
-    found = _faces(data, get_engine(), "none", max_faces)
+    found = _faces(data, active_engine(), "none", max_faces)
     audit.record("photo.detected", actor=actor, details={"faces": len(found.faces)})
     return found
 
@@ -123,7 +124,7 @@ def identify(
     `choice` overrides the collection's own threshold. Candidates are best first; those below the
     threshold are listed only with `include_below`. Raises PhotoRejected or IndexUnavailable.
     """
-    engine = get_engine()
+    engine = active_engine()
     engine_name = engine_id(engine)
     found = _faces(data, engine, quality_level, max_faces)
     probes = extraction.templates(found.faces, engine)
@@ -170,7 +171,7 @@ def verify(
     NotEnrolled, as for a person without an accepted photo. Raises PersonMerged and PhotoRejected too.
     """
     person.check_not_merged()
-    engine = get_engine()
+    engine = active_engine()
     engine_name = engine_id(engine)
     found = _faces(data, engine, "none", MAX_FACES)
     chosen = extraction.choose(found.faces, face)
@@ -203,7 +204,7 @@ def compare(
     source: bytes, target: bytes, *, actor: Actor, choice: ThresholdChoice | None = None
 ) -> Comparison:
     """Compare the largest face of `source` with every face of `target`. Raises PhotoRejected."""
-    engine = get_engine()
+    engine = active_engine()
     ours = _faces(source, engine, "none", MAX_FACES)
     theirs = _faces(target, engine, "none", MAX_FACES)
     if not ours.faces:

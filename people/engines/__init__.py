@@ -20,7 +20,7 @@ NAMED_ENGINES = {"onnx": ONNX_ENGINE, "dlib": "people.engines.dlib.DlibEngine"}
 """Short names, as commands take them."""
 
 _lock = Lock()
-_engine: FaceEngine | None = None
+_engines: dict[str, FaceEngine] = {}
 
 
 def get_engine() -> FaceEngine:
@@ -28,12 +28,18 @@ def get_engine() -> FaceEngine:
 
     Raises ModelMissing if a model file isn't there.
     """
-    global _engine
+    return engine_named(settings.FACE_ENGINE["BACKEND"])
+
+
+def engine_named(backend: str) -> FaceEngine:
+    """Return this process's engine of this backend, with the settings' options if they are for it."""
+    configured: Mapping[str, Any] = settings.FACE_ENGINE
+    path = backend_path(backend)
+    options = configured.get("OPTIONS", {}) if path == backend_path(configured["BACKEND"]) else {}
     with _lock:
-        if _engine is None:
-            configured: Mapping[str, Any] = settings.FACE_ENGINE
-            _engine = build_engine(configured["BACKEND"], **configured.get("OPTIONS", {}))
-        return _engine
+        if path not in _engines:
+            _engines[path] = build_engine(path, **options)
+        return _engines[path]
 
 
 def build_engine(backend: str, **options: Any) -> FaceEngine:
@@ -58,10 +64,9 @@ def engine_id(engine: FaceEngine) -> str:
 
 
 def _forget_engine(*, setting: str, **kwargs: Any) -> None:
-    global _engine
     if setting in {"FACE_ENGINE", "FACEREC_THREADS", "FACEREC_MODELS_DIR"}:
         with _lock:
-            _engine = None
+            _engines.clear()
 
 
 setting_changed.connect(_forget_engine, dispatch_uid="people.engines")

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from people import identification
+from people.active_engine import active_engine
 from people.api import representations, schemas
 from people.api.authentication import actor
 from people.api.parsing import (
@@ -20,7 +21,7 @@ from people.api.parsing import (
     threshold_choice,
 )
 from people.api.views.base import ApiView
-from people.engines import engine_id, get_engine
+from people.engines import engine_id
 from people.quality import LEVELS
 
 SHOWN_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -117,7 +118,7 @@ class EngineView(ApiView):
 
     @extend_schema(operation_id="getEngine", responses={200: schemas.EngineAnswer, **schemas.PROBLEM})
     def get(self, request: Request) -> Response:
-        engine = get_engine()
+        engine = active_engine()
         limits = [(rate, engine.calibration.cosine_at_fmr(rate)) for rate in SHOWN_RATES]
         return Response(
             {
