@@ -87,7 +87,8 @@ def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (
             for client in clients:
                 client.join()
         service.wait_until_ready()
-        _wait_for_the_sweep(service, outcome)
+        if left := service.wait_until_done(SETTLE_SECONDS):
+            outcome.problems.append(f"{left} entries of the outbox are not done")
         _check(service, [diary for own in diaries for diary in own], outcome)
     return outcome
 
@@ -154,20 +155,6 @@ def _until_known(stop: threading.Event, work: Any) -> Any:
             pass
         time.sleep(0.1)
     return None
-
-
-def _wait_for_the_sweep(service: Service, outcome: Outcome) -> None:
-    deadline = time.monotonic() + SETTLE_SECONDS
-    undone = "SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL"
-    # what was written for a row that never came is removed ten minutes later: see it now
-    service.sql(
-        "UPDATE people_outboxentry SET due_at = created_at WHERE topic = 'purge_file' AND done_at IS NULL"
-    )
-    while service.sql(undone)[0][0]:
-        if time.monotonic() > deadline:
-            outcome.problems.append(f"{service.sql(undone)[0][0]} entries of the outbox are not done")
-            return
-        time.sleep(0.5)
 
 
 def _check(service: Service, diaries: list[Diary], outcome: Outcome) -> None:

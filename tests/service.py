@@ -75,6 +75,19 @@ class Service:
             time.sleep(0.1)
         raise AssertionError((self.folder / "web.log").read_text()[-3000:])
 
+    def wait_until_done(self, seconds: float) -> int:
+        """Wait until the outbox has nothing left to do; return how much it still has."""
+        # what was written for a row that never came is removed ten minutes later: see it now
+        self.sql(
+            "UPDATE people_outboxentry SET due_at = created_at WHERE topic = 'purge_file' AND done_at IS NULL"
+        )
+        deadline = time.monotonic() + seconds
+        while True:
+            left = int(self.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0])
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.5)
+
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement on the service's database, round the service."""
         if self.database:

@@ -26,6 +26,7 @@ class Load:
 
     def _run(self, number: int) -> None:
         base = f"{self.service.url}/api/v1/collections/crowd/"
+        headers = self.service.headers
         seed = 1000 * (number + 1)
         while not self.stop.is_set():
             seed += 1
@@ -33,7 +34,7 @@ class Load:
                 person = requests.post(
                     f"{base}persons/",
                     json={"external_id": f"p{seed}"},
-                    headers=self.service.headers,
+                    headers=headers,
                     timeout=60,
                 )
                 self.answers.append(person)
@@ -42,7 +43,7 @@ class Load:
                 photo = requests.post(
                     f"{base}persons/{person.json()['id']}/photos/",
                     files={"photo": fakes.photo(seed)},
-                    headers=self.service.headers,
+                    headers=headers,
                     timeout=60,
                 )
                 self.answers.append(photo)
@@ -51,7 +52,7 @@ class Load:
                 found = requests.post(
                     f"{base}identify/",
                     files={"photo": fakes.photo(seed)},
-                    headers=self.service.headers,
+                    headers=headers,
                     timeout=60,
                 )
                 self.answers.append(found)
@@ -91,12 +92,11 @@ def test_postgresql_stopped_and_started_under_load(tmp_path: Path) -> None:
         refused = [answer for answer in load.answers if answer.status_code >= 500]
         assert refused
         for answer in refused:
-            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable"), answer.text
+            assert answer.status_code == 503, answer.text
+            # the embedded index reads the database, too
+            assert answer.json()["code"] in ("database_unavailable", "index_unavailable")
             assert answer.headers["Retry-After"] == "5"
-        deadline = time.monotonic() + 150
-        while service.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0]:
-            assert time.monotonic() < deadline, "work is left undone"
-            time.sleep(0.5)
+        assert service.wait_until_done(150) == 0
         enrolled = service.sql(
             "SELECT external_id FROM people_person p JOIN people_meantemplate m ON m.person_id = p.id"
         )

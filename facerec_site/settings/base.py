@@ -43,7 +43,7 @@ MIDDLEWARE = [
     "facerec_site.health.HealthMiddleware",
     "facerec_site.request_id.RequestIdMiddleware",
     "facerec_site.observation.ObservationMiddleware",
-    "facerec_site.outage.OutageMiddleware",
+    "facerec_site.errors.OutageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

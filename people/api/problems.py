@@ -142,6 +142,13 @@ def server_error(request: HttpRequest) -> JsonResponse:
     return _json(request, 500, "internal_error", "Something went wrong on our side. Tell us the request_id.")
 
 
+def outage(request: HttpRequest) -> JsonResponse:
+    """Answer 503 for what was away before any view could be asked."""
+    response = _json(request, 503, DatabaseUnavailable.code, DatabaseUnavailable.message)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
 def _json(request: HttpRequest, status: int, code: str, detail: str) -> JsonResponse:
     return JsonResponse(
         problem(status, code, detail, request_id_of(request)), status=status, content_type=CONTENT_TYPE
