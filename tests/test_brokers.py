@@ -16,6 +16,8 @@ from people import waking
 from tests import fakes, servers
 from tests.service import Service, running
 
+pytestmark = pytest.mark.once
+
 
 def _enrol(service: Service, seed: int, wait: int = 30) -> requests.Response:
     base = f"{service.url}/api/v1/collections/"

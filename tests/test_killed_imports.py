@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.prove_import import prove
+
+pytestmark = pytest.mark.once
 
 
 def test_an_import_that_is_killed_goes_on_and_enrols_every_photo_once(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from tests import fakes
 from tests.postgresql import postgresql_server
 from tests.service import Service, running
 
+pytestmark = [pytest.mark.once, pytest.mark.postgresql]
+
 
 class Load:
     """Clients that enrol and search without end, and note what they were answered."""

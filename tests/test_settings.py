@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[1]
 READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get"}
 INTERNAL = {"PROMETHEUS_MULTIPROC_DIR"}

@@ -44,7 +44,7 @@ class CollectionAdmin(AuditedAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Collection | None = None) -> Any:
         fields = ("erase_without_consent", "erase_unseen_after_days")
-        description = "Once a day people are erased by these rules, for good, with photos and templates."
+        description = "Every hour people are erased by these rules, for good, with photos and templates."
         shown = {"fields": (*fields, "due_now") if obj else fields, "description": description}
         return [*super().get_fieldsets(request, obj), ("Retention", shown)]
 

@@ -23,7 +23,7 @@ _TUNING = ("description", "requires_consent", "fpir", "fmr", "min_similarity")
 
 
 class Retention(serializers.ModelSerializer[Collection]):
-    """The rules by which people are erased once a day."""
+    """The rules by which people are erased every hour."""
 
     class Meta:
         model = Collection

@@ -16,7 +16,7 @@ from people.models import Collection
 class Command(BaseCommand):
     help = (
         "Erase people by the rules of their collections: without consent, or unseen for too long. "
-        "A worker does the same once a day."
+        "A worker does the same every hour."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
