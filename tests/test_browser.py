@@ -49,7 +49,6 @@ class Staff:
 
     def __init__(self, driver: webdriver.Chrome, service: Service) -> None:
         self.driver, self.service = driver, service
-        self.shots = 0
 
     def opens(self, path: str) -> None:
         self.driver.get(f"{self.service.url}{path}")
@@ -60,9 +59,11 @@ class Staff:
         if SCREENSHOTS:
             if of:
                 self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", self.find(of))
-            self.shots += 1
+            folder = Path(SCREENSHOTS)
+            folder.mkdir(parents=True, exist_ok=True)
             width = self.driver.get_window_size()["width"]
-            self.driver.save_screenshot(str(Path(SCREENSHOTS) / f"{width}-{self.shots:02}.png"))
+            taken = len(list(folder.glob(f"{width}-*.png")))
+            self.driver.save_screenshot(str(folder / f"{width}-{taken + 1:02}.png"))
 
     def find(self, selector: str, seconds: int = 20) -> WebElement:
         return WebDriverWait(self.driver, seconds).until(present((By.CSS_SELECTOR, selector)))

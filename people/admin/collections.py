@@ -91,7 +91,7 @@ class CollectionAdmin(AuditedAdmin):
         registration.save_collection(obj, actor=staff(request))
         if due := retention.count(obj, *retention.rules(obj)):
             people = f"{due} {pluralize(due, 'person is,people are')}"
-            messages.warning(request, f"By its rules {people} due now, to be erased by the next daily run.")
+            messages.warning(request, f"By its rules {people} due now, to be erased within the hour.")
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
