@@ -55,7 +55,7 @@ def test_whoever_sets_a_rule_is_told_how_many_are_due(
 ) -> None:
     answer = save(page, collection, erase_unseen_after_days="60")
     told = [str(message) for message in answer.context["messages"]]
-    assert "By its rules 1 person is due now, to be erased by the next daily run." in told
+    assert "By its rules 1 person is due now, to be erased within the hour." in told
     assert "for 60 days 1" in answer.content.decode()
     answer = save(page, collection, erase_without_consent="on")
     assert any("3 people are due" in str(message) for message in answer.context["messages"])
