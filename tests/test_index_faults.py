@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.timeout(500)
 def test_a_faulty_and_lagging_index_never_shows_in_an_answer_and_is_mended(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tests.prove_index", "--operations", "120", "--fault", "everything"],
+        [sys.executable, "-m", "tests.prove_index", "--operations", "80", "--fault", "everything"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -75,7 +75,7 @@ def test_a_process_that_searched_before_the_merge_knows_of_it_at_once(
     second = get_index()
     probe = fakes.photo(2, variation=50)
     face = identification.detect(probe, actor=STAFF).faces
-    engine = identification.get_engine()
+    engine = active_engine()
     vectors = extraction.templates(face, engine)
 
     def proposed() -> list[list[Any]]:
