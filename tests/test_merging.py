@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from people import audit, enrolment, erasure, extraction, identification, merging, registration, retention
+from people.active_engine import active_engine
 from people.errors import (
     MergedErased,
     NotMergeable,
