@@ -151,6 +151,9 @@ class Double:
 
     def check(self, path: str, method: str, status: int, request: Any, answer: Any) -> None:
         if self._documents is not None:
+            if isinstance(request, dict) and "vectors" in request:
+                # the first of many alike: to look at all numbers takes longer than clients wait
+                request = {**request, "vectors": request["vectors"][:10]}
             problems = self._documents.problems(path, method, status, request, answer)
             with self._lock:
                 self.problems += problems
