@@ -246,13 +246,14 @@ def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
 def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
     """Enrol the face at `box` of a photo that was refused, say because it shows several.
 
-    Nothing happens when the photo is gone or not refused. Raises ConsentMissing.
+    Nothing happens when the photo is gone or not refused. Raises ConsentMissing or PersonMerged.
     """
     with transaction.atomic():
         # In this order everywhere: person, then photo.
         person = _lock_owner(photo.pk)
         if person is None:
             return
+        person.check_not_merged()
         if person.collection.requires_consent and not person.has_consent():
             raise ConsentMissing
         refused = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from people import audit, enrolment, erasure, extraction, identification, merging, registration, retention
 from people.active_engine import active_engine
+from people.engines.base import Box
 from people.errors import (
     MergedErased,
     NotMergeable,
@@ -479,3 +480,16 @@ def test_merges_undos_and_erasures_at_the_same_time_erase_nobody_by_half() -> No
         assert template.person.status == "active"
     means = MeanTemplate.objects.values_list("person", "templates")
     assert dict(means) == {one.pk: one.templates.count() for one in Person.objects.filter(status="active")}
+
+
+def test_no_face_is_chosen_on_a_photo_that_stayed_with_a_merged_person(
+    collection: Collection, enrolled: Enrol
+) -> None:
+    kept, other = enrolled(1), enrolled(2)
+    stayed = enrolment.submit(other, fakes.photo(2, 3), actor=STAFF).photo
+    enrolment.enrol(stayed.pk)
+    merging.merge(kept, other, actor=STAFF)
+    Photo.objects.filter(pk=stayed.pk).update(person=other)
+    with pytest.raises(PersonMerged):
+        enrolment.choose_face(stayed, Box(0, 0, 160, 160), actor=STAFF)
+    assert Photo.objects.get(pk=stayed.pk).status == Photo.Status.REJECTED
