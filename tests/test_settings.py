@@ -32,7 +32,8 @@ MODELS = {"FACEREC_MODELS_DIR": os.environ["FACEREC_MODELS_DIR"]}
 
 def _read_by_the_code() -> set[str]:
     names = set()
-    for path in [*(ROOT / "facerec_site").rglob("*.py"), ROOT / "manage.py"]:
+    commands = ROOT / "people" / "management"
+    for path in [*(ROOT / "facerec_site").rglob("*.py"), *commands.rglob("*.py"), ROOT / "manage.py"]:
         if path.name == "test.py":
             continue
         for node in ast.walk(ast.parse(path.read_text())):

@@ -13,6 +13,8 @@ env = environ.Env()
 
 # OpenCV reads it when it is loaded, and would tell each detector of a feature that nobody asked for.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+# onnxruntime's builds for Linux report to their maker, since 1.29, unless this is set before it is loaded.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -74,6 +76,8 @@ TEMPLATES = [
 # PostgreSQL by DATABASE_URL=postgres://user:password@host:5432/name, or one SQLite file.
 if env("DATABASE_URL", default=""):
     _url: dict[str, Any] = env.db_url("DATABASE_URL")
+    if env("DATABASE_PASSWORD", default=""):  # kept apart from the address, as a secret of its own
+        _url["PASSWORD"] = env("DATABASE_PASSWORD")
     DATABASES = {
         "default": {
             **_url,

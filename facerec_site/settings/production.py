@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
 from .required import problems
 
@@ -11,7 +13,7 @@ if found := problems(os.environ):
 os.environ.setdefault("LOG_FORMAT", "json")
 
 from .base import *  # noqa: F403
-from .base import STORAGES, env
+from .base import CACHES, STORAGES, env
 
 SECRET_KEY = env("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
@@ -22,3 +24,6 @@ SESSION_COOKIE_SECURE = SECURE_SSL_REDIRECT
 CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if SECURE_SSL_REDIRECT else 0)
 STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+# A container's own disk is read-only; the rate limits' counters may go with it.
+if "FACEREC_VAR_DIR" not in os.environ and not env("CACHE_URL", default=""):
+    CACHES["default"]["LOCATION"] = Path(tempfile.gettempdir()) / "facerec-cache"

@@ -1,0 +1,24 @@
+"""`python -m facerec_site.probe`: the container's own health check. Exits with 0 when /health answers 200."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+
+TIMEOUT_SECONDS = 4
+
+
+def main() -> int:
+    url = f"http://127.0.0.1:{os.environ.get('PORT', '8000')}/health"
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 our own address
+            return 0 if answer.status == 200 else 1
+    except (OSError, urllib.error.URLError) as error:
+        print(f"{url}: {error}", file=sys.stderr)  # noqa: T201 ECS keeps it
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
