@@ -14,10 +14,12 @@ if os.environ.get("ENVIRONMENT") == "production" and (_missing := problems(os.en
 bind = f"{os.environ.get('BIND_ADDRESS', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Threads let a request that waits for an enrolment stand beside others that compute.
-worker_class = "gthread"
+worker_class = "facerec_site.draining.DrainingWorker"
 threads = 4
 timeout = 60
 graceful_timeout = 30
+# It would be written to the home folder, which is read-only in a container, and nobody uses it.
+control_socket_disable = True
 keepalive = 75  # above the load balancer's 60 s, so that it never reuses a connection we close
 # in JSON each request is told by facerec_site.observation
 _json = os.environ.get("LOG_FORMAT") == "json" or (
