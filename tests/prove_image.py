@@ -105,16 +105,13 @@ class Task:
     binds: list[str] = field(default_factory=list)
 
     def command(self, command: Sequence[str] = ()) -> list[str]:
-        user = self.config["User"]
-        ids = dict(
-            line.split(":")[0:3:2] for line in (self.root / "etc/passwd").read_text().splitlines()
-        )
+        user, _, group = self.config["User"].partition(":")
         environment = dict(entry.split("=", 1) for entry in self.config["Env"]) | self.variables
         settings = [part for name, value in environment.items() for part in ("--setenv", name, value)]
         binds = [part for path in self.binds for part in ("--bind", path, path)]
         volumes = [part for path in self.config["Volumes"] for part in ("--tmpfs", path)]
         return [
-            "setpriv", f"--reuid={ids[user]}", f"--regid={ids[user]}", "--clear-groups", "--no-new-privs",
+            "setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs",
             "bwrap", "--ro-bind", str(self.root), "/", "--proc", "/proc", "--dev", "/dev", *volumes, *binds,
             "--tmpfs", "/dev/shm", "--unshare-user", "--unshare-pid", "--as-pid-1",
             "--die-with-parent", "--clearenv", *settings, "--chdir", self.config["WorkingDir"],
