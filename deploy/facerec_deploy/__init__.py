@@ -1,0 +1,1 @@
+"""The command `deploy/facerec-deploy`: CloudFormation stacks, secrets, images and tasks of facerec-api."""

@@ -1,0 +1,49 @@
+"""The AWS account that is worked on, and what is said when it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+Say = Callable[[str], None]
+"""Is told one line at a time."""
+
+
+class Refused(Exception):
+    """What the operator has to do first; the text says it."""
+
+
+@dataclass
+class Account:
+    """Credentials and region of one run."""
+
+    profile: str | None
+    region: str | None
+    say: Say
+
+    @cached_property
+    def session(self) -> Any:
+        return boto3.session.Session(profile_name=self.profile, region_name=self.region)
+
+    def client(self, service: str) -> Any:
+        """Return a client. Raises Refused without a region."""
+        if not self.session.region_name:
+            raise Refused("No region: give --region, or set AWS_REGION, or name one in the profile.")
+        return self.session.client(service)
+
+    @cached_property
+    def number(self) -> str:
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+
+def explained(error: BotoCoreError | ClientError) -> str:
+    """Return a sentence for the operator; the values that were sent are not in it."""
+    if isinstance(error, ClientError):
+        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        return f"AWS refused {error.operation_name}: {code}. {message}".strip()
+    return f"AWS can't be asked: {error}"

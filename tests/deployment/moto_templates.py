@@ -1,0 +1,81 @@
+"""The templates as far as moto can make them.
+
+moto knows neither Fn::Cidr nor some of the types; what it can't make is left out, and whoever names it is
+told a name instead. What the templates say in truth is checked in test_cloudformation.py.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+
+import pytest
+from moto.cloudformation.models import ChangeSet
+from moto.cloudformation.parsing import OutputMap
+
+from tests.deployment.templates import FOLDER, read
+
+UNKNOWN = (
+    "AWS::ApplicationAutoScaling::", "AWS::Backup::", "AWS::CertificateManager::", "AWS::CloudWatch::",
+    "AWS::ECS::ClusterCapacityProviderAssociations", "AWS::Events::", "AWS::IAM::OIDCProvider",
+    "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::Logs::MetricFilter",
+    "AWS::RDS::DBParameterGroup", "AWS::RDS::DBSubnetGroup", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy", "AWS::Scheduler::",
+    "AWS::WAFv2::",
+)  # fmt: skip
+UNKNOWN_ATTRIBUTES = ("DBInstanceArn", "LoadBalancerFullName", "TargetGroupFullName")
+
+
+def template(part: str) -> str:
+    whole = read(FOLDER / f"{part}.yaml")
+    left_out = {name for name, one in whole["Resources"].items() if one["Type"].startswith(UNKNOWN)}
+    resources = {
+        name: {
+            **one,
+            "DependsOn": [on for on in _names(one.get("DependsOn")) if on not in left_out],
+            "Properties": {
+                key: value for key, value in one["Properties"].items() if not _ref(value) & left_out
+            },
+        }
+        for name, one in whole["Resources"].items()
+        if name not in left_out
+    }
+    return json.dumps(_replaced({**whole, "Resources": resources}, left_out))
+
+
+def _ref(value: Any) -> set[str]:
+    return {value["Ref"]} if isinstance(value, dict) and "Ref" in value else set()
+
+
+def _names(depends: Any) -> list[str]:
+    return [depends] if isinstance(depends, str) else list(depends or ())
+
+
+def _replaced(part: Any, left_out: set[str]) -> Any:
+    if isinstance(part, list):
+        return [_replaced(one, left_out) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("Ref") in left_out:
+        return part["Ref"]
+    if "Fn::GetAtt" in part:
+        resource, attribute = part["Fn::GetAtt"]
+        if resource in left_out or attribute in UNKNOWN_ATTRIBUTES:
+            return f"{resource}.{attribute}"
+    if "Fn::Select" in part and "Fn::Cidr" in (part["Fn::Select"][1] or {}):
+        index, cidr = part["Fn::Select"]
+        _, _, bits = cidr["Fn::Cidr"]
+        return str(list(ipaddress.ip_network("10.20.0.0/16").subnets(new_prefix=32 - int(bits)))[int(index)])
+    return {key: _replaced(one, left_out) for key, one in part.items()}
+
+
+def complete_change_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have moto do what it leaves undone when it executes a change set: outputs and parameters."""
+    apply = ChangeSet.apply
+
+    def applied(self: ChangeSet) -> None:
+        apply(self)
+        self.stack.parameters = self.parameters
+        self.stack.output_map = OutputMap(self.stack.resource_map, self.template_dict, self.stack_id)
+
+    monkeypatch.setattr(ChangeSet, "apply", applied)
