@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[1]
-READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get"}
+READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get", "variables.get"}
 INTERNAL = {"PROMETHEUS_MULTIPROC_DIR"}
 """Set by the service itself."""
 COMPLETE = {
@@ -150,3 +150,31 @@ def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> No
     assert _settings(key, "TEMPLATE_INDEX")["BACKEND"].endswith("PineconeIndex")
     embedded = {**key, "TEMPLATE_INDEX": "embedded"}
     assert _settings(embedded, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "json"),
+        ({"LOG_FORMAT": ""}, "json"),
+        ({"LOG_FORMAT": "line"}, "line"),
+        ({"ENVIRONMENT": "development"}, "line"),
+        ({"ENVIRONMENT": "development", "LOG_FORMAT": "json"}, "json"),
+    ],
+)
+def test_django_and_gunicorn_choose_the_same_log_format(
+    variables: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    handler = _settings(variables, "LOGGING")["handlers"]["console"]
+    assert handler["formatter"] == expected
+    # gunicorn tells of the requests where the service itself doesn't
+    assert _gunicorn({**variables, "TMPDIR": str(tmp_path)}, "accesslog") == (
+        None if expected == "json" else "-"
+    )
+
+
+def _gunicorn(variables: dict[str, str], name: str) -> Any:
+    code = f"from facerec_site import gunicorn_conf; print(repr(gunicorn_conf.{name}))"
+    start = _start({**COMPLETE, **variables}, "-c", code)
+    assert start.returncode == 0, start.stderr
+    return ast.literal_eval(start.stdout)

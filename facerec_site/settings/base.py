@@ -9,6 +9,8 @@ from typing import Any
 import environ
 from celery.schedules import crontab
 
+from facerec_site.logs import chosen_format
+
 env = environ.Env()
 
 # OpenCV reads it when it is loaded, and would tell each detector of a feature that nobody asked for.
@@ -298,9 +300,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
-# json, or line for people's eyes; in line form gunicorn tells of the requests itself
-LOG_FORMAT = env("LOG_FORMAT", default="line")
-LOG_REQUESTS = LOG_FORMAT == "json"
+LOG_FORMAT = chosen_format(os.environ)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Who may read /metrics; empty: nobody, there are none.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
