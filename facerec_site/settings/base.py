@@ -45,7 +45,6 @@ MIDDLEWARE = [
     "facerec_site.health.HealthMiddleware",
     "facerec_site.request_id.RequestIdMiddleware",
     "facerec_site.observation.ObservationMiddleware",
-    "facerec_site.errors.OutageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
