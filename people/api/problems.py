@@ -135,7 +135,7 @@ def _by_field(detail: Any, prefix: str = "") -> dict[str, list[str]]:
 
 def request_id_of(request: Any) -> str:
     """Return the id that the middleware gave to the request."""
-    return str(getattr(request, "request_id", "") or "")
+    return str(request.META.get("facerec.request_id", ""))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
