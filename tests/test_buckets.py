@@ -43,6 +43,11 @@ def test_the_photos_own_bucket_is_never_read_by_name(s3: S3Client, settings: Any
     assert buckets.check_input_buckets() == []
 
 
+def test_buckets_are_read_in_the_region_that_is_set(s3: S3Client, settings: Any) -> None:
+    settings.AWS_REGION = "eu-north-1"
+    assert buckets._client().meta.region_name == "eu-north-1"
+
+
 def test_a_prefix_of_more_than_a_page_is_listed_to_its_end(s3: S3Client) -> None:
     for number in range(1001):
         s3.put_object(Bucket="inbox", Key=f"many/{number}", Body=b"")

@@ -178,3 +178,12 @@ def _gunicorn(variables: dict[str, str], name: str) -> Any:
     start = _start({**COMPLETE, **variables}, "-c", code)
     assert start.returncode == 0, start.stderr
     return ast.literal_eval(start.stdout)
+
+
+def test_bucket_and_queue_are_in_the_one_region_that_is_set() -> None:
+    variables = {"CELERY_BROKER_URL": "sqs://", "SQS_QUEUE_URL": "http://127.0.0.1:1/1/facerec"}
+    for region in ({"AWS_REGION": "eu-north-1"}, {"AWS_REGION": ""}, {}):
+        chosen = region.get("AWS_REGION") or None
+        assert _settings({**variables, **region}, "STORAGES")["default"]["OPTIONS"]["region_name"] == chosen
+        queue = _settings({**variables, **region}, "CELERY_BROKER_TRANSPORT_OPTIONS")["region"]
+        assert queue == (chosen or "us-east-1")

@@ -141,6 +141,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# Of all buckets and of the queue; without it boto3 looks for one itself.
+AWS_REGION: str | None = env("AWS_REGION", default="") or None
 # A private bucket instead of a folder. Credentials come from the task's role, unless the environment
 # holds keys: boto3 looks for them there first.
 if env("AWS_STORAGE_BUCKET_NAME", default=""):
@@ -149,7 +151,7 @@ if env("AWS_STORAGE_BUCKET_NAME", default=""):
         "OPTIONS": {
             "bucket_name": env("AWS_STORAGE_BUCKET_NAME"),
             "kms_key": env("AWS_STORAGE_KMS_KEY", default=""),
-            "region_name": env("AWS_REGION", default=None),
+            "region_name": AWS_REGION,
         },
     }
 # Buckets that photos and imports may be read from by name. Whoever may enrol may read them.
@@ -269,7 +271,7 @@ match CELERY_BROKER_URL.partition("://")[0]:
         }
     case "sqs":
         CELERY_BROKER_TRANSPORT_OPTIONS = {
-            "region": env("AWS_REGION", default="us-east-1"),
+            "region": AWS_REGION or "us-east-1",
             "visibility_timeout": _VISIBILITY_TIMEOUT,
             "wait_time_seconds": 10,
             "polling_interval": 0.1,
