@@ -20,6 +20,7 @@ from typing import IO, Protocol
 from people import buckets, people_csv
 from people.errors import (
     ArchiveUnreadable,
+    BucketNotAllowed,
     EntryMissing,
     EntryUnreadable,
     FacerecError,
@@ -43,6 +44,8 @@ MAX_RATIO = 100
 RATIO_COUNTS_FROM = 1_000_000
 """Bytes unpacked; smaller entries can't hurt."""
 
+REFUSALS = (ImportRefused, BucketNotAllowed, ObjectNotFound)
+"""Of a source as a whole: nothing that comes back by itself."""
 _JUNK = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _END, _END64, _LOCATOR64, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
