@@ -10,9 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import requests
-from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 REDIS = shutil.which("redis-server")
 
@@ -79,21 +82,32 @@ def hung_server() -> Iterator[int]:
 
 @contextmanager
 def aws() -> Iterator[str]:
-    """Run moto's server: S3 and SQS by HTTP. Yields its address."""
+    """Run moto's server: S3, SQS and KMS by HTTP. Yields its address."""
+    # loaded for those tests only that ask for it: it takes a second
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     try:
-        address = f"http://{host}:{port}"
-        requests.post(f"{address}/moto-api/reset", timeout=10)  # its memory is the process's
-        yield address
+        yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+def forget_aws(address: str) -> None:
+    """Empty moto's server."""
+    requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
+
+
+def make_bucket(client: S3Client, name: str) -> None:
+    region = AWS_ENVIRONMENT["AWS_REGION"]
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
 
 
 AWS_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "nothing",
-    "AWS_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",  # not the one that boto3 takes for none
     "AWS_DEFAULT_REGION": "eu-central-1",
 }

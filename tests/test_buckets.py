@@ -13,6 +13,7 @@ from people.photos import MAX_BYTES
 from people.storage import S3PhotoStorage
 from tests import fakes
 from tests.conftest import STAFF
+from tests.servers import make_bucket
 from tests.test_imports import PEOPLE, results, zipped
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def test_an_import_whose_bucket_is_no_longer_allowed_fails_and_says_so(
 
 
 def test_an_archive_in_a_bucket_is_read_in_parts(s3: S3Client) -> None:
-    s3.create_bucket(Bucket="photos")
+    make_bucket(s3, "photos")
     storage = S3PhotoStorage(bucket_name="photos")
     archive = zipped({f"p{number}/1.png": bytes([number]) * 3_000_000 for number in range(5)})
     storage.save("imports/1.zip", archive)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -20,29 +20,30 @@ from people.models.photo import photo_storage
 from people.storage import SIGNED_URL_SECONDS
 from tests import fakes
 from tests.conftest import STAFF
+from tests.servers import make_bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 BUCKET = "facerec-photos"
 Enrol = Callable[..., Person]
 
 
-@pytest.fixture
-def s3(aws: str, settings: Any) -> Any:
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+@pytest.fixture(autouse=True)
+def _photos_in_s3(s3: S3Client, settings: Any) -> None:
+    make_bucket(s3, BUCKET)
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {"BACKEND": "people.storage.S3PhotoStorage", "OPTIONS": {"bucket_name": BUCKET}},
     }
-    yield client
-    client.close()
 
 
-def _keys(client: Any) -> list[str]:
+def _keys(client: S3Client) -> list[str]:
     return [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
 def test_a_photo_is_enrolled_from_s3_and_its_key_tells_nothing(
-    s3: Any, collection: Collection, enrolled: Enrol
+    s3: S3Client, collection: Collection, enrolled: Enrol
 ) -> None:
     person = enrolled(1, name="Ada Lovelace", external_id="emp-17")
     photo = Photo.objects.get()
@@ -57,7 +58,7 @@ def test_a_photo_is_enrolled_from_s3_and_its_key_tells_nothing(
     assert not [grant for grant in grants if "URI" in grant["Grantee"]]
 
 
-def test_a_customers_key_encrypts_when_it_is_named(s3: Any, settings: Any, enrolled: Enrol) -> None:
+def test_a_customers_key_encrypts_when_it_is_named(s3: S3Client, settings: Any, enrolled: Enrol) -> None:
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     settings.STORAGES = {
         **settings.STORAGES,
@@ -72,7 +73,7 @@ def test_a_customers_key_encrypts_when_it_is_named(s3: Any, settings: Any, enrol
 
 
 def test_staff_see_a_photo_through_a_signed_url_of_five_minutes(
-    s3: Any, enrolled: Enrol, client: Client, staff: User
+    s3: S3Client, enrolled: Enrol, client: Client, staff: User
 ) -> None:
     enrolled(1)
     photo = Photo.objects.get()
@@ -88,7 +89,7 @@ def test_staff_see_a_photo_through_a_signed_url_of_five_minutes(
     assert client.get(reverse("admin:photo_thumbnail", args=[photo.pk])).status_code == 200
 
 
-def test_an_erased_persons_photo_is_gone_with_every_version(s3: Any, enrolled: Enrol) -> None:
+def test_an_erased_persons_photo_is_gone_with_every_version(s3: S3Client, enrolled: Enrol) -> None:
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     person, _ = enrolled(1), enrolled(2)
     erasure.erase(person, actor=STAFF)
@@ -101,7 +102,7 @@ def test_an_erased_persons_photo_is_gone_with_every_version(s3: Any, enrolled: E
 
 
 def test_a_submission_that_fails_leaves_no_object_behind(
-    s3: Any, collection: Collection, monkeypatch: pytest.MonkeyPatch
+    s3: S3Client, collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = Person.objects.create(collection=collection)
     with monkeypatch.context() as patch:
@@ -119,7 +120,7 @@ def _fails(*args: Any, **options: Any) -> None:
     raise RuntimeError("the process ends here")
 
 
-def test_a_file_that_is_not_there_is_no_mystery(s3: Any, enrolled: Enrol) -> None:
+def test_a_file_that_is_not_there_is_no_mystery(s3: S3Client, enrolled: Enrol) -> None:
     enrolled(1)
     photo = Photo.objects.get()
     photo_storage().delete(photo.file.name)
