@@ -13,7 +13,7 @@ from threading import Lock
 from uuid import UUID
 
 import numpy as np
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Q
 from pinecone import NotFoundError, Pinecone, ServerlessSpec
 from pinecone.index import Index
@@ -70,7 +70,7 @@ class PineconeIndex:
         except IndexUnavailable:
             exact = self._exact.nearest(probes, collection_id=collection_id, engine=engine, limit=limit)
             return Proposals(exact.persons, degraded=True)
-        except DatabaseError as error:
+        except Error as error:
             raise IndexUnavailable from error
 
     def check(self) -> None:
