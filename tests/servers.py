@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import requests
@@ -93,6 +96,45 @@ def aws() -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+@dataclass
+class Role:
+    """What ECS gives a task that has a role: credentials by HTTP."""
+
+    address: str
+    asked: list[str | None] = field(default_factory=list)
+    """The authorisation of each request."""
+
+    ACCESS_KEY = "ASIAOFTHEROLE"
+    TOKEN = "token-of-the-role"
+
+
+@contextmanager
+def role_server() -> Iterator[Role]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            role.asked.append(self.headers.get("Authorization"))
+            content = json.dumps(
+                {"AccessKeyId": Role.ACCESS_KEY, "SecretAccessKey": "of-no-account", "Token": Role.TOKEN,
+                 "Expiration": "2099-01-01T00:00:00Z", "RoleArn": "arn:aws:iam::1:role/task"}
+            ).encode()  # fmt: skip
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        role = Role(f"http://127.0.0.1:{server.server_port}/role")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield role
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def forget_aws(address: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -10,17 +11,21 @@ from uuid import UUID
 import boto3
 import pytest
 import requests
+from botocore.exceptions import BotoCoreError
+from botocore.utils import ContainerMetadataFetcher
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from people import enrolment, erasure, tasks
+from people import buckets, enrolment, erasure, tasks
+from people.errors import StorageUnavailable
 from people.models import Collection, Erasure, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
+from people.outages import is_outage
 from people.storage import SIGNED_URL_SECONDS
 from tests import fakes
 from tests.conftest import STAFF
-from tests.servers import make_bucket
+from tests.servers import AWS_ENVIRONMENT, Role, free_port, make_bucket, role_server
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -114,6 +119,63 @@ def test_a_submission_that_fails_leaves_no_object_behind(
     OutboxEntry.objects.update(due_at=entry.created_at)
     tasks.sweep()
     assert _keys(s3) == []
+
+
+@pytest.fixture
+def role(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
+    """A task with a role and no keys."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    # no keys of whoever runs the tests
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    with role_server() as role:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", role.address)
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-task")
+        buckets._client.cache_clear()
+        yield role
+
+
+def _signed_by(url: str) -> tuple[str, str | None]:
+    """Return the access key and the session token that an address was signed with."""
+    query = parse_qs(urlsplit(url).query)
+    return query["X-Amz-Credential"][0].split("/")[0], query.get("X-Amz-Security-Token", [None])[0]
+
+
+@pytest.mark.parametrize("keys", [{}, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}])
+def test_the_tasks_role_opens_the_buckets_when_no_keys_are_set(
+    role: Role, keys: dict[str, str], s3: S3Client, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    enrolled(1)
+    storage: Any = photo_storage()
+    assert _signed_by(storage.signed_url(_keys(s3)[0])) == (Role.ACCESS_KEY, Role.TOKEN)
+    s3.put_object(Bucket="inbox", Key="1", Body=b"photo")
+    before = len(role.asked)
+    assert buckets.read("inbox", "1") == b"photo"
+    assert len(role.asked) > before
+    assert set(role.asked) == {"of-the-task"}
+
+
+def test_keys_that_are_set_win_over_the_role(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, AWS_ENVIRONMENT[name])
+    storage: Any = photo_storage()
+    assert _signed_by(storage.signed_url("1.jpg")) == (AWS_ENVIRONMENT["AWS_ACCESS_KEY_ID"], None)
+    assert role.asked == []
+
+
+def test_a_role_that_gives_no_credentials_now_is_an_outage(
+    role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}/")
+    monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    with pytest.raises(BotoCoreError) as caught:
+        photo_storage().open("1.jpg").read()
+    assert is_outage(caught.value)
+    with pytest.raises(StorageUnavailable):
+        buckets.read("inbox", "1")
 
 
 def _fails(*args: Any, **options: Any) -> None:
