@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from facerec_site.settings import required
+
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -187,3 +189,30 @@ def test_bucket_and_queue_are_in_the_one_region_that_is_set() -> None:
         assert _settings({**variables, **region}, "STORAGES")["default"]["OPTIONS"]["region_name"] == chosen
         queue = _settings({**variables, **region}, "CELERY_BROKER_TRANSPORT_OPTIONS")["region"]
         assert queue == (chosen or "us-east-1")
+
+
+def test_the_workers_memory_limit_reaches_celery() -> None:
+    code = "from facerec_site.celery import app; print(app.conf.worker_max_memory_per_child)"
+    for variables, megabytes in (({}, 1200), ({"WORKER_MAX_MEMORY_MB": "700"}, 700)):
+        start = _start({**COMPLETE, **variables}, "-c", code)
+        assert start.returncode == 0, start.stderr
+        assert int(start.stdout) == megabytes * 1024
+
+
+def test_every_variable_that_is_read_as_a_number_is_checked_to_be_one() -> None:
+    read = set()
+    for path in [
+        *(ROOT / "facerec_site" / "settings").glob("*.py"),
+        ROOT / "facerec_site" / "gunicorn_conf.py",
+    ]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            reader = ast.unparse(node.func)
+            if reader in ("int", "float") and isinstance(node.args[0], ast.Call):
+                node = node.args[0]  # int(os.environ.get(…))
+                assert ast.unparse(node.func) in READERS
+            elif reader != "env.int":
+                continue
+            read.add(ast.literal_eval(node.args[0]))
+    assert read == set(required.NUMBERS)
