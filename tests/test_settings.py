@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -216,3 +217,12 @@ def test_every_variable_that_is_read_as_a_number_is_checked_to_be_one() -> None:
                 continue
             read.add(ast.literal_eval(node.args[0]))
     assert read == set(required.NUMBERS)
+
+
+@pytest.mark.parametrize("value", ["$ecret" * 10, "$PATH", "$", "a$b\\$c\\\\$d", "\\$ecret"])
+def test_a_dollar_stands_for_itself(value: str) -> None:
+    # django-environ would look for a variable of that name, and take \$ for $
+    assert _settings({"SECRET_KEY": value}, "SECRET_KEY") == value
+    assert _settings({"PINECONE_API_KEY": value}, "TEMPLATE_INDEX")["OPTIONS"]["api_key"] == value
+    url = f"postgres://facerec:{quote(value, safe='$')}@127.0.0.1:1/facerec"
+    assert _settings({"DATABASE_URL": url}, "DATABASES")["default"]["PASSWORD"] == value

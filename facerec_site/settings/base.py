@@ -12,6 +12,9 @@ from celery.schedules import crontab
 from facerec_site.logs import chosen_format
 
 env = environ.Env()
+# A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
+env.escape_proxy = True
+env.ENVIRON = {name: value.replace("$", r"\$") for name, value in os.environ.items()}
 
 # OpenCV reads it when it is loaded, and would tell each detector of a feature that nobody asked for.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
