@@ -19,6 +19,7 @@ worker_class = "gthread"
 threads = 4
 timeout = 60
 graceful_timeout = 30
+control_socket_disable = True  # nobody speaks to it, and $HOME may be read-only
 keepalive = 75  # above the load balancer's 60 s, so that it never reuses a connection we close
 # in JSON each request is told by facerec_site.observation
 _json = chosen_format(os.environ) == "json"
