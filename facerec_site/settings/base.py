@@ -271,6 +271,9 @@ match CELERY_BROKER_URL.partition("://")[0]:
             "socket_timeout": 2,
             "socket_keepalive": True,
             "retry_on_timeout": False,
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0,
         }
     case "sqs":
         CELERY_BROKER_TRANSPORT_OPTIONS = {
