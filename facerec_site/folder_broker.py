@@ -17,12 +17,13 @@ from kombu.utils.json import dumps
 
 
 class Channel(filesystem.Channel):
-    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def _put(self, queue: str, *contents: Any, **options: Any) -> None:
+        [message] = contents  # its two base classes name it differently
         folder = Path(self.data_folder_out)
         # the names sort in the order of sending, as kombu's do
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         unfinished = folder / f".{name}.part"
-        unfinished.write_text(dumps(payload))
+        unfinished.write_text(dumps(message))
         os.replace(unfinished, folder / name)
 
 

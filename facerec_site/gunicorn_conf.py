@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from typing import Any
 
+from facerec_site.logs import chosen_format
 from facerec_site.settings.required import problems
 
 # Told here: a process that can't start because of it would be started again and again.
@@ -22,9 +23,7 @@ graceful_timeout = 30
 control_socket_disable = True
 keepalive = 75  # above the load balancer's 60 s, so that it never reuses a connection we close
 # in JSON each request is told by facerec_site.observation
-_json = os.environ.get("LOG_FORMAT") == "json" or (
-    "LOG_FORMAT" not in os.environ and os.environ.get("ENVIRONMENT") == "production"
-)
+_json = chosen_format(os.environ) == "json"
 accesslog = None if _json else "-"
 if _json:
     logconfig_dict = {

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.db import connection as database
+from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from people.engines import get_engine
 from people.errors import FacerecError
 from people.indexes import get_index, remote_index
+
+SECONDS = 3.0
+"""In all: whoever asks gives up soon after, and would not learn which part it is."""
 
 
 class HealthMiddleware:
@@ -31,18 +35,14 @@ def ready(request: HttpRequest) -> HttpResponse:
     """Tell database, engine, index and broker apart; 503 when a request can't be answered.
 
     A broker that is away delays enrolments, and an index that is away is stood in for by the
-    database: the status is `degraded` then, and the answer still 200.
+    database: the status is `degraded` then, and the answer still 200. What doesn't answer within
+    SECONDS is away.
     """
-    parts: dict[str, str] = {}
-    checks = {"database": _database, "engine": _engine, "index": _index, "broker": _broker}
-    for name, check in checks.items():
-        try:
-            check()
-            parts[name] = "ok"
-        except FacerecError as error:
-            parts[name] = error.code
-        except Exception:  # whatever fails here, the answer is "not ready", with no inner detail
-            parts[name] = "unavailable"
+    asked = {name: _THREADS[name].submit(_state, check) for name, check in _CHECKS.items()}
+    wait(asked.values(), timeout=SECONDS)
+    parts = {name: state.result() if state.done() else "unavailable" for name, state in asked.items()}
+    for state in asked.values():
+        state.cancel()  # it only waited for a part that still hangs
     needed = ("database", "engine") if remote_index() is not None else ("database", "engine", "index")
     if any(parts[name] != "ok" for name in needed):
         return JsonResponse({"status": "unavailable", **parts}, status=503)
@@ -51,7 +51,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 
 
 def _database() -> None:
-    with database.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
@@ -65,8 +65,26 @@ def _index() -> None:
 
 def _broker() -> None:
     url = settings.CELERY_BROKER_URL
-    with current_app.connection_for_write(connect_timeout=2) as connection:
-        connection.ensure_connection(max_retries=1, timeout=2)
+    with current_app.connection_for_write(connect_timeout=2) as broker:
+        broker.ensure_connection(max_retries=1, timeout=2)
         if url.startswith("sqs://"):  # connecting to it asks nothing yet
-            channel: Any = connection.default_channel
+            channel: Any = broker.default_channel
             channel._size("celery")
+
+
+def _state(check: Callable[[], None]) -> str:
+    try:
+        try:
+            check()
+        finally:
+            connections.close_all()  # those of this thread: no request ends in it
+    except FacerecError as error:
+        return error.code
+    except Exception:  # whatever fails here, the answer is "not ready", with no inner detail
+        return "unavailable"
+    return "ok"
+
+
+_CHECKS = {"database": _database, "engine": _engine, "index": _index, "broker": _broker}
+# One each: a part that hangs keeps its own thread, and no other part's.
+_THREADS = {name: ThreadPoolExecutor(1, thread_name_prefix=f"ready-{name}") for name in _CHECKS}

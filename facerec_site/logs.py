@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Mapping
 from types import TracebackType
 
 _Info = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+
+
+def chosen_format(variables: Mapping[str, str]) -> str:
+    """Return `json` or `line` (for people's eyes): what LOG_FORMAT says, or what fits the environment."""
+    return variables.get("LOG_FORMAT") or ("json" if variables.get("ENVIRONMENT") == "production" else "line")
 
 
 def without_text(info: _Info) -> str:

@@ -40,7 +40,7 @@ class ObservationMiddleware:
         route = request.resolver_match.route if request.resolver_match else "other"
         REQUESTS.labels(method, route, response.status_code).inc()
         SECONDS.labels(method, route).observe(seconds)
-        if settings.LOG_REQUESTS:
+        if settings.LOG_FORMAT == "json":  # in line form gunicorn tells of the requests itself
             facts = {
                 "method": method,
                 "route": route,

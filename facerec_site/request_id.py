@@ -28,7 +28,7 @@ class RequestIdMiddleware:
         sent = request.headers.get("X-Request-ID", "")
         request_id = sent if _SANE.fullmatch(sent) else str(uuid.uuid4())
         token = _current.set(request_id)
-        request.request_id = request_id  # type: ignore[attr-defined]
+        request.META["facerec.request_id"] = request_id
         try:
             response = self.get_response(request)
         finally:

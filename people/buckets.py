@@ -104,12 +104,10 @@ def check(bucket: str) -> None:
 def _client() -> S3Client:
     # boto3 is there only where S3 is used
     import boto3
-    from botocore.config import Config
 
-    return boto3.session.Session().client(
-        "s3",
-        config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3}),
-    )
+    from people import s3
+
+    return boto3.session.Session().client("s3", region_name=settings.AWS_REGION, config=s3.CLIENT)
 
 
 @contextmanager

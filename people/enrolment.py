@@ -21,7 +21,7 @@ from people.actors import WORKER, Actor
 from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id
 from people.engines.base import Box, FaceEngine, RGBImage, Vectors
-from people.errors import ConsentMissing, PersonMerged, PhotoRejected, PoorQuality
+from people.errors import ConsentMissing, PersonMerged, PhotoRejected, PoorQuality, as_stored
 from people.extraction import ExtractedFace
 from people.indexes import get_index
 from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
@@ -230,7 +230,7 @@ def _usable(
 
 def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
     """Record why a pending photo was refused."""
-    rejection = {"code": refusal.code, "detail": refusal.message, **refusal.extra}
+    rejection = as_stored(refusal)
     with transaction.atomic():
         waiting = Photo.objects.select_related("person").filter(pk=photo_id, status=Photo.Status.PENDING)
         photo = waiting.first()

@@ -219,6 +219,11 @@ class EntryMissing(EntryUnreadable):
     message = "The file is not in its source any more."
 
 
+def as_stored(error: FacerecError, code: str | None = None) -> dict[str, Any]:
+    """Return what a row keeps of an error: code, detail and further members; `code` instead of its own."""
+    return {"code": code or error.code, "detail": error.message, **error.extra}
+
+
 def refusal(rejection: Mapping[str, Any]) -> PhotoRejected:
     """Return the error that a stored rejection (code, detail and further members) was made from."""
     kinds = {kind.code: kind for kind in PhotoRejected.__subclasses__()}

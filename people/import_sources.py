@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from people import buckets, people_csv
 from people.errors import (
     ArchiveUnreadable,
+    BucketNotAllowed,
     EntryMissing,
     EntryUnreadable,
     FacerecError,
@@ -43,6 +44,8 @@ MAX_RATIO = 100
 RATIO_COUNTS_FROM = 1_000_000
 """Bytes unpacked; smaller entries can't hurt."""
 
+REFUSALS = (ImportRefused, BucketNotAllowed, ObjectNotFound)
+"""Of a source as a whole: nothing that comes back by itself."""
 _JUNK = {".DS_Store", "Thumbs.db", "desktop.ini"}
 _END, _END64, _LOCATOR64, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
@@ -82,7 +85,7 @@ def opened(job: ImportJob) -> Iterator[Source]:
     elif job.source == ImportJob.Source.S3:
         yield S3Source(job.location)
     else:
-        with _file(job.location) as file:
+        with _archive(job.location) as file:
             yield ZipSource(file)
 
 
@@ -104,20 +107,17 @@ def kept_in_storage(job: ImportJob) -> bool:
     return job.source == ImportJob.Source.ZIP and not job.location.startswith("/")
 
 
-@contextmanager
-def _file(location: str) -> Iterator[IO[bytes]]:
+def _archive(location: str) -> IO[bytes]:
+    """Return the ZIP, for the caller to close. Raises SourceGone."""
     try:
-        file: Any
         if location.startswith("/"):
-            file = open(location, "rb")  # noqa: SIM115 closed below
-        else:
-            storage = photo_storage()
-            # an object store's file is fetched whole at first, where only parts are wanted
-            file = getattr(storage, "open_in_parts", storage.open)(location)
+            return open(location, "rb")
+        storage = photo_storage()
+        # an object store's file is fetched whole at first, where only parts are wanted
+        file: IO[bytes] = getattr(storage, "open_in_parts", storage.open)(location)
+        return file
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise SourceGone from error
-    with file:
-        yield file
 
 
 class ZipSource:

@@ -29,13 +29,16 @@ from people.models.template import pack, unpack
 from people.waking import waking
 
 logger = logging.getLogger(__name__)
-FLIGHT = timedelta(seconds=25)
-"""A write that was given up may still be made so much later: the library's own retries."""
+FLIGHT = timedelta(seconds=35)
+"""A write that was given up may still be made so long after `sent_at`: opening the index may take ten
+seconds, and the library's own retries of one request twenty."""
 SETTLE = timedelta(seconds=10)
 """Before a vector counts as seen everywhere: the other side's copies are not equally fast."""
 RESEND = timedelta(seconds=15)
 """What is not seen by then is sent again."""
 BATCH = 500
+SEND_BATCH = 100
+"""Sent at a time: one request, whatever the vectors' length up to 700, so that FLIGHT covers it."""
 
 
 def set_mean(person: Person, engine: str, vector: Vectors, templates: int) -> None:
@@ -109,7 +112,7 @@ def _send_waiting(index: RemoteIndex) -> int:
         return 0
     space = Space(first.collection_id, first.engine)
     chosen = waiting.filter(collection=space.collection_id, engine=space.engine).order_by("pk")
-    ids = list(chosen.values_list("vector_id", flat=True)[:BATCH])
+    ids = list(chosen.values_list("vector_id", flat=True)[:SEND_BATCH])
     # Noted before it is sent. Who deletes a mean sees by it that a purge is needed; and what was
     # deleted before this line is not sent.
     mine = MeanTemplate.objects.filter(vector_id__in=ids, indexed_at=None)

@@ -31,7 +31,7 @@ def is_outage(error: BaseException) -> bool:
 def _is_storage_outage(error: BaseException) -> bool:
     # by name: botocore is there only where S3 is used
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    if kinds & {"HTTPClientError", "ConnectionError", "NoCredentialsError"}:
+    if kinds & {"HTTPClientError", "ConnectionError", "NoCredentialsError", "CredentialRetrievalError"}:
         return True
     if "ClientError" not in kinds:
         return False

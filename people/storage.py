@@ -6,10 +6,11 @@ import io
 import os
 from typing import IO, Any
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
+
+from people import s3
 
 SIGNED_URL_SECONDS = 300
 PART_BYTES = 4_000_000
@@ -28,14 +29,8 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
             querystring_auth=True,
             querystring_expire=SIGNED_URL_SECONDS,
             file_overwrite=True,  # every name holds a new UUID: no need to ask whether it is taken
-            signature_version="s3v4",
             object_parameters={**encryption, "CacheControl": "no-store"},
-            client_config=Config(
-                connect_timeout=3,
-                read_timeout=10,
-                retries={"mode": "standard", "max_attempts": 3},
-                signature_version="s3v4",
-            ),
+            client_config=s3.CLIENT,
             **options,
         )
 

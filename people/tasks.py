@@ -16,6 +16,7 @@ from people.errors import IndexUnavailable, ProcessingFailed
 from people.models import Collection, IdempotentAnswer, OutboxEntry, Photo
 from people.models.photo import photo_storage
 from people.outages import is_outage
+from people.waking import waking
 
 logger = logging.getLogger(__name__)
 Topic = OutboxEntry.Topic
@@ -105,7 +106,7 @@ def apply_retention() -> None:
         for receipt in retention.apply(collection, actor=RETENTION):
             logger.info("Erasure %s by rule %s", receipt.pk, receipt.reason)
             if time.monotonic() > until:
-                apply_retention.delay()
+                waking("people.tasks.apply_retention")()
                 return
 
 

@@ -8,20 +8,22 @@ import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 
-from people import enrolment, tasks, waking
+from people import buckets, enrolment, tasks, waking
 from people.actors import Actor
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
 from tests import fakes, servers
-from tests.aws import moto, s3  # noqa: F401 fixtures
 from tests.pinecone_double import Double
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 STAFF = Actor("user:1")
 PINECONE_DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pinecone"
@@ -129,13 +131,34 @@ def enrolled(collection: Collection) -> Callable[..., Person]:
     return enrol
 
 
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Have boto3 talk to moto's server."""
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[str]:
+    """The address of a server that speaks AWS."""
     with servers.aws() as address:
-        for name, value in {**servers.AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": address}.items():
-            monkeypatch.setenv(name, value)
         yield address
+
+
+@pytest.fixture
+def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Have boto3 talk to an AWS on this machine that is empty."""
+    for name, value in {**servers.AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": aws_server}.items():
+        monkeypatch.setenv(name, value)
+    buckets._client.cache_clear()
+    yield aws_server
+    buckets._client.cache_clear()
+    servers.forget_aws(aws_server)
+
+
+@pytest.fixture
+def s3(aws: str, settings: Any) -> Iterator[S3Client]:
+    """A client of an S3 with the bucket `inbox`, which photos and imports may be read from."""
+    import boto3
+
+    settings.FACEREC_S3_INPUT_BUCKETS = ["inbox"]
+    client = boto3.client("s3")
+    servers.make_bucket(client, "inbox")
+    yield client
+    client.close()
 
 
 # What the machine lacks is named in the last lines of the run; CI sets FACEREC_REQUIRE_ALL and fails.

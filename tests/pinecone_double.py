@@ -48,6 +48,8 @@ class Faults:
     late: float = 0.0
     """Answered 503 at once, and done `slow_seconds` later all the same."""
     down: bool = False
+    control_down: bool = False
+    """Only the control plane, which lists, describes and makes indexes."""
     lag: float = 0.0
     """Seconds by which reads may be behind writes."""
     tells_positions: bool = True
@@ -234,7 +236,8 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         query = parse_qs(address.query)
         owner.requests[address.path] = owner.requests.get(address.path, 0) + 1
-        if faults.down or owner.chance(faults.dropped):
+        control_down = faults.control_down and address.path.startswith("/indexes")
+        if faults.down or control_down or owner.chance(faults.dropped):
             self._hang_up()
             return
         if owner.chance(faults.errors):

@@ -63,7 +63,14 @@ class Store:
         archive = self.folder / "base.tar"
         sources = [str(path) for path in Path("/etc/apt").glob("sources.list.d/debian*.sources")]
         subprocess.run(
-            ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", str(archive), *sources],
+            [
+                "mmdebstrap",
+                "--variant=minbase",
+                "--include=ca-certificates",
+                "bookworm",
+                str(archive),
+                *sources,
+            ],
             check=True,
         )
         container = self.buildah("from", "--pull-never", "scratch")
@@ -121,7 +128,9 @@ class Task:
     def run(self, *command: str) -> str:
         done = subprocess.run(self.command(command), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+            raise SystemExit(
+                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
         return done.stdout
 
     @contextmanager
@@ -147,19 +156,24 @@ def main() -> int:
     store = Store(options.store)
     store.make_base()
     began = time.monotonic()
-    #store.build()
+    # store.build()
     print(f"built in {time.monotonic() - began:.0f} s")
     problems: list[str] = []
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto's requests
     with store.mounted() as (root, config), ExitStack() as stack:
-        size = int(subprocess.run(["du", "-sm", root], check=True, capture_output=True, text=True).stdout.split()[0])
+        size = int(
+            subprocess.run(["du", "-sm", root], check=True, capture_output=True, text=True).stdout.split()[0]
+        )
         print(f"size: {size} MB of files; user {config['User']}, command {' '.join(config['Cmd'])}")
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facerec-image-")))
         database = stack.enter_context(postgresql())
         address = stack.enter_context(servers.aws())
         task = Task(root, config, _variables(database, address))
         task.binds = parse_qs(urlsplit(database).query)["host"]  # of its socket
-        for path in [*task.binds, *(parent for parent in root.parents if parent.is_relative_to(options.store))]:
+        for path in [
+            *task.binds,
+            *(parent for parent in root.parents if parent.is_relative_to(options.store)),
+        ]:
             os.chmod(path, 0o755)  # noqa: S103 the image's user must get there
         try:
             _prove(task, folder, problems)
@@ -178,7 +192,9 @@ def _variables(database: str, address: str) -> dict[str, str]:
     session = boto3.session.Session("nobody", "nothing", region_name=region)
     where = {"LocationConstraint": region}
     session.client("s3", endpoint_url=address).create_bucket(Bucket="photos", CreateBucketConfiguration=where)
-    queue = session.client("sqs", endpoint_url=address).create_queue(QueueName="facerec-api-celery")["QueueUrl"]
+    queue = session.client("sqs", endpoint_url=address).create_queue(QueueName="facerec-api-celery")[
+        "QueueUrl"
+    ]
     return {
         **servers.AWS_ENVIRONMENT,
         "AWS_ENDPOINT_URL": address,
@@ -206,7 +222,16 @@ def _prove(task: Task, folder: Path, problems: list[str]) -> None:
         print(f"start to /health: {time.monotonic() - began:.1f} s")
         _wait(lambda: requests.get(f"{url}/ready", timeout=5).json()["status"] == "ok", api)
         print(f"start to /ready: {time.monotonic() - began:.1f} s")
-        worker = ("celery", "--app", "facerec_site.celery", "worker", "--concurrency", "1", "--loglevel", "INFO")
+        worker = (
+            "celery",
+            "--app",
+            "facerec_site.celery",
+            "worker",
+            "--concurrency",
+            "1",
+            "--loglevel",
+            "INFO",
+        )
         with task.started(folder / "worker.log", *worker) as celery:
             _identify(url, key, problems)
             _stop(celery, "worker", problems)
@@ -249,7 +274,9 @@ def _sigterm_under_load(url: str, key: str, api: subprocess.Popen[bytes], proble
 
     As behind a load balancer: a refused connection goes to another task, a connection that breaks doesn't.
     """
-    photo = (Path(os.environ.get("FACEREC_SAMPLES_DIR", ROOT / "var" / "samples")) / "obama2.jpg").read_bytes()
+    photo = (
+        Path(os.environ.get("FACEREC_SAMPLES_DIR", ROOT / "var" / "samples")) / "obama2.jpg"
+    ).read_bytes()
     answered, broken = [], []
     refused = threading.Event()
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING
 
 import requests
-from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 REDIS = shutil.which("redis-server")
 
@@ -79,21 +85,71 @@ def hung_server() -> Iterator[int]:
 
 @contextmanager
 def aws() -> Iterator[str]:
-    """Run moto's server: S3 and SQS by HTTP. Yields its address."""
+    """Run moto's server: S3, SQS and KMS by HTTP. Yields its address."""
+    # loaded for those tests only that ask for it: it takes a second
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     try:
-        address = f"http://{host}:{port}"
-        requests.post(f"{address}/moto-api/reset", timeout=10)  # its memory is the process's
-        yield address
+        yield f"http://{host}:{port}"
     finally:
         server.stop()
+
+
+@dataclass
+class Role:
+    """What ECS gives a task that has a role: credentials by HTTP."""
+
+    address: str
+    asked: list[str | None] = field(default_factory=list)
+    """The authorisation of each request."""
+
+    ACCESS_KEY = "ASIAOFTHEROLE"
+    TOKEN = "token-of-the-role"
+
+
+@contextmanager
+def role_server() -> Iterator[Role]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            role.asked.append(self.headers.get("Authorization"))
+            content = json.dumps(
+                {"AccessKeyId": Role.ACCESS_KEY, "SecretAccessKey": "of-no-account", "Token": Role.TOKEN,
+                 "Expiration": "2099-01-01T00:00:00Z", "RoleArn": "arn:aws:iam::1:role/task"}
+            ).encode()  # fmt: skip
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        role = Role(f"http://127.0.0.1:{server.server_port}/role")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield role
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def forget_aws(address: str) -> None:
+    """Empty moto's server."""
+    requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
+
+
+def make_bucket(client: S3Client, name: str) -> None:
+    region = AWS_ENVIRONMENT["AWS_REGION"]
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
 
 
 AWS_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "nothing",
-    "AWS_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",  # not the one that boto3 takes for none
     "AWS_DEFAULT_REGION": "eu-central-1",
 }

@@ -11,10 +11,12 @@ import pytest
 import redis
 import requests
 from celery import Celery
+from kombu.utils import functional
 
 from people import waking
 from tests import fakes, servers
 from tests.service import Service, running
+from tests.test_settings import production_setting
 
 pytestmark = pytest.mark.once
 
@@ -80,7 +82,10 @@ def test_a_broker_that_is_away_is_tried_once_and_then_left_in_peace(
     with servers.hung_server() as hung:
         port = hung if broker == "hung" else servers.free_port()
         app = Celery("away", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
-        app.conf.broker_transport_options = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+        options = production_setting({}, "CELERY_BROKER_TRANSPORT_OPTIONS")
+        app.conf.broker_transport_options = {**options, "socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+        slept: list[float] = []
+        monkeypatch.setattr(functional, "sleep", slept.append)
         tried: list[Any] = []
         send_task = app.send_task
 
@@ -94,5 +99,6 @@ def test_a_broker_that_is_away_is_tried_once_and_then_left_in_peace(
         for number in range(3):
             waking.waking("people.tasks.deliver", number)()
         assert len(tried) == 1
+        assert slept == []  # kombu would try it again by itself, for six seconds
         assert "The sweep will find it" in caplog.text
         app.close()

@@ -13,6 +13,7 @@ from people.photos import MAX_BYTES
 from people.storage import S3PhotoStorage
 from tests import fakes
 from tests.conftest import STAFF
+from tests.servers import make_bucket
 from tests.test_imports import PEOPLE, results, zipped
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ def test_the_photos_own_bucket_is_never_read_by_name(s3: S3Client, settings: Any
     assert [error.id for error in buckets.check_input_buckets()] == ["people.E010"]
     settings.FACEREC_S3_INPUT_BUCKETS = ["inbox"]
     assert buckets.check_input_buckets() == []
+
+
+def test_buckets_are_read_in_the_region_that_is_set(s3: S3Client, settings: Any) -> None:
+    settings.AWS_REGION = "eu-north-1"
+    assert buckets._client().meta.region_name == "eu-north-1"
 
 
 def test_a_prefix_of_more_than_a_page_is_listed_to_its_end(s3: S3Client) -> None:
@@ -86,7 +92,7 @@ def test_an_import_whose_bucket_is_no_longer_allowed_fails_and_says_so(
 
 
 def test_an_archive_in_a_bucket_is_read_in_parts(s3: S3Client) -> None:
-    s3.create_bucket(Bucket="photos")
+    make_bucket(s3, "photos")
     storage = S3PhotoStorage(bucket_name="photos")
     archive = zipped({f"p{number}/1.png": bytes([number]) * 3_000_000 for number in range(5)})
     storage.save("imports/1.zip", archive)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -17,12 +18,12 @@ from tests.conftest import STAFF
 Enrol = Callable[..., Person]
 
 
-def _found(collection: Collection, *seeds: int | None, **options: object) -> list[list[str]]:
+def _found(collection: Collection, *seeds: int | None, **options: Any) -> list[list[str]]:
     result = identification.identify(
         fakes.photo(*seeds, variation=9),
         collection=collection,
         actor=STAFF,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
     return [[candidate.person.name for candidate in face.candidates] for face in result.faces]
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
 
 from facerec_site import probe
 from people import outbox
@@ -20,7 +23,10 @@ from people.models import AuditEvent, Collection, OutboxEntry, Person, Photo
 from tests import fakes
 from tests.conftest import STAFF, pinecone_index
 from tests.pinecone_double import Double
+from tests.postgresql import postgresql
 from tests.servers import free_port, hung_server
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def _run(command: str) -> str:
@@ -60,32 +66,57 @@ def test_a_preparation_without_a_password_says_how_an_administrator_is_made(
     assert not User.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's migrations lock by themselves")
-def test_a_preparation_waits_for_the_one_that_runs() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [prepare_database.LOCK])
-    done = threading.Event()
+@pytest.mark.once
+@pytest.mark.postgresql
+def test_two_tasks_that_start_together_prepare_one_after_the_other(tmp_path: Path) -> None:
+    with postgresql() as url:
+        environment = {**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "development"}
+        environment |= {"FACEREC_VAR_DIR": str(tmp_path), "ADMIN_PASSWORD": "of-no-account-1"}
+        environment.pop("DJANGO_SETTINGS_MODULE", None)
+        with psycopg.connect(url.replace("postgres://", "postgresql://", 1), autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(%s)", [prepare_database.LOCK])
+            tasks = [
+                subprocess.Popen(
+                    [sys.executable, "manage.py", "prepare_database"],
+                    cwd=ROOT,
+                    env=environment,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+                for _ in range(2)
+            ]
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            deadline = time.monotonic() + 60
+            while other.execute(waiting).fetchone() != (2,) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            tables = other.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'people_person'")
+            assert tables.fetchone() == (0,)
+            other.execute("SELECT pg_advisory_unlock(%s)", [prepare_database.LOCK])
+            said = [task.communicate(timeout=60)[0] for task in tasks]
+            assert [task.returncode for task in tasks] == [0, 0], said
+            assert sum("has the password" in text for text in said) == 1
+            assert other.execute("SELECT username FROM auth_user").fetchall() == [("admin",)]
 
-    def prepare() -> None:
-        _run("prepare_database")
-        done.set()
-        connections.close_all()
 
-    other = threading.Thread(target=prepare)
-    other.start()
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    for _ in range(1000):
-        with connection.cursor() as cursor:
-            cursor.execute(waiting)
-            if cursor.fetchone()[0]:
-                break
-        done.wait(0.01)
-    assert not done.is_set()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_unlock(%s)", [prepare_database.LOCK])
-    other.join(30)
-    assert done.is_set()
+@pytest.mark.once
+@pytest.mark.postgresql
+def test_a_migration_that_fails_fails_the_preparation(tmp_path: Path) -> None:
+    with postgresql() as url:
+        with psycopg.connect(url.replace("postgres://", "postgresql://", 1), autocommit=True) as other:
+            other.execute("CREATE TABLE people_collection (id int)")  # in the migration's way
+        environment = {**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "development"}
+        environment |= {"FACEREC_VAR_DIR": str(tmp_path)}
+        environment.pop("DJANGO_SETTINGS_MODULE", None)
+        task = subprocess.run(
+            [sys.executable, "manage.py", "prepare_database"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert task.returncode != 0  # so that ECS starts no service on it: see deploy/
 
 
 @pytest.mark.django_db

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from people import enrolment, erasure, identification, indexing, outbox, tasks
@@ -19,7 +21,7 @@ from people.decision import unit
 from people.errors import IndexUnavailable
 from people.identification import Identification
 from people.indexes import forget_index, get_index, remote_index
-from people.indexes.base import Space
+from people.indexes.base import RemoteIndex, Space
 from people.indexes.pinecone import MAX_WAITING, PineconeIndex, batch_size, namespace_of, space_of
 from people.models import Collection, Erasure, MeanTemplate, OutboxEntry, Person
 from tests import fakes
@@ -52,6 +54,12 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 def _space(collection: Collection) -> Space:
     return Space(collection.pk, "fake/1")
+
+
+def remote() -> RemoteIndex:
+    index = remote_index()
+    assert index is not None
+    return index
 
 
 def _identify(collection: Collection, seed: int, **options: Any) -> Identification:
@@ -129,6 +137,45 @@ def test_after_repeated_failure_pinecone_is_left_in_peace_for_a_while(
     assert pinecone.requests == before
     with pytest.raises(IndexUnavailable):
         get_index().check()
+
+
+def test_without_its_control_plane_pinecone_is_searched_and_ready(
+    client: Client, collection: Collection, enrolled: Enrol, pinecone: Double, settled: Callable[[], None]
+) -> None:
+    enrolled(1)
+    settled()
+    pinecone.faults.control_down = True
+    with ThreadPoolExecutor(5) as callers:  # as many as the control plane's breaker waits for
+        failures = [callers.submit(lambda: list(remote().spaces())).exception for _ in range(5)]
+        assert {type(failure()) for failure in failures} == {IndexUnavailable}
+    result = _identify(collection, 1)
+    assert (_people(result), result.degraded) == (["Person 1"], False)
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json()["index"]) == (200, "ok")
+    assert pinecone.requests["/describe_index_stats"] == 1
+
+
+def test_a_process_that_has_not_searched_yet_is_ready_with_an_index_and_without(
+    client: Client, collection: Collection, enrolled: Enrol, pinecone: Double, settled: Callable[[], None]
+) -> None:
+    assert client.get("/ready").json()["index"] == "ok"
+    enrolled(1)
+    settled()
+    forget_index()
+    assert client.get("/ready").json()["index"] == "ok"
+    assert pinecone.requests["/describe_index_stats"] == 1
+
+
+def test_without_pinecone_the_service_is_ready_and_says_that_it_is_degraded(
+    client: Client, collection: Collection, pinecone: Double
+) -> None:
+    pinecone.faults.down = True
+    ready = client.get("/ready")
+    assert (ready.status_code, ready.json()["status"], ready.json()["index"]) == (
+        200,
+        "degraded",
+        "index_unavailable",
+    )
 
 
 def test_an_enrolment_succeeds_while_pinecone_is_away_and_is_sent_later(

@@ -20,9 +20,16 @@ ERASURES = 50
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running(tmp_path_factory.mktemp("service"), FACEREC_TEST_FAKE_ENGINE="1") as service:
+    folder = tmp_path_factory.mktemp("service")
+    home = folder / "home"
+    home.mkdir()
+    with running(folder, FACEREC_TEST_FAKE_ENGINE="1", HOME=str(home), XDG_RUNTIME_DIR=str(home)) as service:
         service.sql("UPDATE people_apikey SET rate = '1000000/min'")
         yield service
+
+
+def test_nothing_is_written_to_the_home_folder_which_may_be_read_only(service: Service) -> None:
+    assert list((service.folder / "home").iterdir()) == []
 
 
 def _search(session: requests.Session, service: Service, seed: int) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.utils import timezone
 
-from people import enrolment, erasure, identification, outbox, registration, retention, tasks
+from people import (
+    enrolment,
+    erasure,
+    identification,
+    outbox,
+    registration,
+    retention,
+    tasks,
+    waking,
+)
 from people.models import Collection, Erasure, OutboxEntry, Person, Photo, Template
 from people.models.person import PersonQuerySet
 from tests import fakes
@@ -160,14 +169,30 @@ def test_a_run_ends_before_its_time_limit_and_has_itself_called_again(
     for _ in range(3):
         without_consent(strict)
     called: list[str] = []
-    monkeypatch.setattr(tasks.apply_retention, "delay", lambda: called.append("again"))
+    monkeypatch.setattr(waking.current_app, "send_task", lambda name, args, **options: called.append(name))
     monkeypatch.setattr(tasks, "SWEEP_SECONDS", -1)
     left = []
     for _ in range(3):
         tasks.apply_retention()
         left.append(Person.objects.count())
     assert left == [2, 1, 0]
-    assert called == ["again"] * 3
+    assert called == ["people.tasks.apply_retention"] * 3
+
+
+def test_a_run_that_no_worker_could_be_told_to_go_on_with_is_no_failure(
+    strict: Collection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    without_consent(strict)
+    monkeypatch.setattr(waking, "_next_try", 0.0)
+
+    def away(*args: Any, **options: Any) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(waking.current_app, "send_task", away)
+    monkeypatch.setattr(tasks, "SWEEP_SECONDS", -1)
+    tasks.apply_retention()
+    assert not Person.objects.exists()
+    assert "The sweep will find it" in caplog.text
 
 
 def test_one_person_who_can_not_be_erased_keeps_no_other(

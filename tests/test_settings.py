@@ -9,13 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+
+from facerec_site.settings import required
 
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[1]
-READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get"}
+READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get", "variables.get"}
 INTERNAL = {"PROMETHEUS_MULTIPROC_DIR"}
 """Set by the service itself."""
 COMPLETE = {
@@ -128,7 +131,8 @@ def test_djangos_own_deployment_check_finds_nothing_but_the_operators_choice() -
     assert set(re.findall(r"security\.W\d+", start.stderr)) <= {"security.W005", "security.W021"}
 
 
-def _settings(variables: dict[str, str], name: str) -> Any:
+def production_setting(variables: dict[str, str], name: str) -> Any:
+    """Return a setting as production has it with these variables, which come on top of COMPLETE."""
     code = f"import django; django.setup(); from django.conf import settings; print(repr(settings.{name}))"
     start = _start({**COMPLETE, "DJANGO_SETTINGS_MODULE": "facerec_site.settings.production", **variables},
                    "-c", code)  # fmt: skip
@@ -138,7 +142,7 @@ def _settings(variables: dict[str, str], name: str) -> Any:
 
 def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
     url = COMPLETE["DATABASE_URL"] + "?sslmode=require"
-    database = _settings({"DATABASE_URL": url}, "DATABASES")["default"]
+    database = production_setting({"DATABASE_URL": url}, "DATABASES")["default"]
     assert database["CONN_HEALTH_CHECKS"]
     assert database["OPTIONS"]["pool"]["max_size"] == 8
     assert "statement_timeout=20000" in database["OPTIONS"]["options"]
@@ -147,7 +151,83 @@ def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
 
 def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> None:
     key = {"PINECONE_API_KEY": "of-no-account"}
-    assert _settings({}, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
-    assert _settings(key, "TEMPLATE_INDEX")["BACKEND"].endswith("PineconeIndex")
+    assert production_setting({}, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
+    assert production_setting(key, "TEMPLATE_INDEX")["BACKEND"].endswith("PineconeIndex")
     embedded = {**key, "TEMPLATE_INDEX": "embedded"}
-    assert _settings(embedded, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
+    assert production_setting(embedded, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "json"),
+        ({"LOG_FORMAT": ""}, "json"),
+        ({"LOG_FORMAT": "line"}, "line"),
+        ({"ENVIRONMENT": "development"}, "line"),
+        ({"ENVIRONMENT": "development", "LOG_FORMAT": "json"}, "json"),
+    ],
+)
+def test_django_and_gunicorn_choose_the_same_log_format(
+    variables: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    handler = production_setting(variables, "LOGGING")["handlers"]["console"]
+    assert handler["formatter"] == expected
+    # gunicorn tells of the requests where the service itself doesn't
+    assert _gunicorn({**variables, "TMPDIR": str(tmp_path)}, "accesslog") == (
+        None if expected == "json" else "-"
+    )
+
+
+def _gunicorn(variables: dict[str, str], name: str) -> Any:
+    code = f"from facerec_site import gunicorn_conf; print(repr(gunicorn_conf.{name}))"
+    start = _start({**COMPLETE, **variables}, "-c", code)
+    assert start.returncode == 0, start.stderr
+    return ast.literal_eval(start.stdout)
+
+
+def test_bucket_and_queue_are_in_the_one_region_that_is_set() -> None:
+    variables = {"CELERY_BROKER_URL": "sqs://", "SQS_QUEUE_URL": "http://127.0.0.1:1/1/facerec"}
+    for region in ({"AWS_REGION": "eu-north-1"}, {"AWS_REGION": ""}, {}):
+        chosen = region.get("AWS_REGION") or None
+        assert (
+            production_setting({**variables, **region}, "STORAGES")["default"]["OPTIONS"]["region_name"]
+            == chosen
+        )
+        queue = production_setting({**variables, **region}, "CELERY_BROKER_TRANSPORT_OPTIONS")["region"]
+        assert queue == (chosen or "us-east-1")
+
+
+def test_the_workers_memory_limit_reaches_celery() -> None:
+    code = "from facerec_site.celery import app; print(app.conf.worker_max_memory_per_child)"
+    for variables, megabytes in (({}, 1200), ({"WORKER_MAX_MEMORY_MB": "700"}, 700)):
+        start = _start({**COMPLETE, **variables}, "-c", code)
+        assert start.returncode == 0, start.stderr
+        assert int(start.stdout) == megabytes * 1024
+
+
+def test_every_variable_that_is_read_as_a_number_is_checked_to_be_one() -> None:
+    read = set()
+    for path in [
+        *(ROOT / "facerec_site" / "settings").glob("*.py"),
+        ROOT / "facerec_site" / "gunicorn_conf.py",
+    ]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            reader = ast.unparse(node.func)
+            if reader in ("int", "float") and isinstance(node.args[0], ast.Call):
+                node = node.args[0]  # int(os.environ.get(…))
+                assert ast.unparse(node.func) in READERS
+            elif reader != "env.int":
+                continue
+            read.add(ast.literal_eval(node.args[0]))
+    assert read == set(required.NUMBERS)
+
+
+@pytest.mark.parametrize("value", ["$ecret" * 10, "$PATH", "$", "a$b\\$c\\\\$d", "\\$ecret"])
+def test_a_dollar_stands_for_itself(value: str) -> None:
+    # django-environ would look for a variable of that name, and take \$ for $
+    assert production_setting({"SECRET_KEY": value}, "SECRET_KEY") == value
+    assert production_setting({"PINECONE_API_KEY": value}, "TEMPLATE_INDEX")["OPTIONS"]["api_key"] == value
+    url = f"postgres://facerec:{quote(value, safe='$')}@127.0.0.1:1/facerec"
+    assert production_setting({"DATABASE_URL": url}, "DATABASES")["default"]["PASSWORD"] == value

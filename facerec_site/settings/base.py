@@ -9,7 +9,12 @@ from typing import Any
 import environ
 from celery.schedules import crontab
 
+from facerec_site.logs import chosen_format
+
 env = environ.Env()
+# A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
+env.escape_proxy = True
+env.ENVIRON = {name: value.replace("$", r"\$") for name, value in os.environ.items()}
 
 # OpenCV reads it when it is loaded, and would tell each detector of a feature that nobody asked for.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
@@ -45,7 +50,6 @@ MIDDLEWARE = [
     "facerec_site.health.HealthMiddleware",
     "facerec_site.request_id.RequestIdMiddleware",
     "facerec_site.observation.ObservationMiddleware",
-    "facerec_site.errors.OutageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -144,6 +148,8 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# Of all buckets and of the queue; without it boto3 looks for one itself.
+AWS_REGION: str | None = env("AWS_REGION", default="") or None
 # A private bucket instead of a folder. Credentials come from the task's role, unless the environment
 # holds keys: boto3 looks for them there first.
 if env("AWS_STORAGE_BUCKET_NAME", default=""):
@@ -152,7 +158,7 @@ if env("AWS_STORAGE_BUCKET_NAME", default=""):
         "OPTIONS": {
             "bucket_name": env("AWS_STORAGE_BUCKET_NAME"),
             "kms_key": env("AWS_STORAGE_KMS_KEY", default=""),
-            "region_name": env("AWS_REGION", default=None),
+            "region_name": AWS_REGION,
         },
     }
 # Buckets that photos and imports may be read from by name. Whoever may enrol may read them.
@@ -269,10 +275,13 @@ match CELERY_BROKER_URL.partition("://")[0]:
             "socket_timeout": 2,
             "socket_keepalive": True,
             "retry_on_timeout": False,
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0,
         }
     case "sqs":
         CELERY_BROKER_TRANSPORT_OPTIONS = {
-            "region": env("AWS_REGION", default="us-east-1"),
+            "region": AWS_REGION or "us-east-1",
             "visibility_timeout": _VISIBILITY_TIMEOUT,
             "wait_time_seconds": 10,
             "polling_interval": 0.1,
@@ -302,9 +311,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
-# json, or line for people's eyes; in line form gunicorn tells of the requests itself
-LOG_FORMAT = env("LOG_FORMAT", default="line")
-LOG_REQUESTS = LOG_FORMAT == "json"
+LOG_FORMAT = chosen_format(os.environ)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Who may read /metrics; empty: nobody, there are none.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")

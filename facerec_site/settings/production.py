@@ -10,7 +10,6 @@ from .required import problems
 
 if found := problems(os.environ):
     raise SystemExit("facerec-api can't start:\n" + "\n".join(f"  {line}" for line in found))
-os.environ.setdefault("LOG_FORMAT", "json")
 
 from .base import *  # noqa: F403
 from .base import CACHES, STORAGES, env

@@ -96,13 +96,19 @@ def _translated(error: Exception) -> Exception:
         )
     if isinstance(error, IntegrityError):
         return Conflict("Somebody stored the same at the same time. Read it again.")
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.exception("The database did not answer")
-        return StorageUnavailable() if _is_full(error) else DatabaseUnavailable()
     if not isinstance(error, FacerecError) and is_outage(error):
-        logger.exception("The storage did not answer")
-        return StorageUnavailable()
+        logger.exception("A part of the service is away")
+        return _away(error)
     return error
+
+
+def _away(error: Exception) -> FacerecError:
+    """Return what an outage is told as."""
+    if isinstance(error, FacerecError):
+        return error
+    if isinstance(error, OperationalError | InterfaceError) and not _is_full(error):
+        return DatabaseUnavailable()
+    return StorageUnavailable()
 
 
 def _is_full(error: Exception) -> bool:
@@ -129,7 +135,7 @@ def _by_field(detail: Any, prefix: str = "") -> dict[str, list[str]]:
 
 def request_id_of(request: Any) -> str:
     """Return the id that the middleware gave to the request."""
-    return str(getattr(request, "request_id", "") or "")
+    return str(request.META.get("facerec.request_id", ""))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
@@ -142,9 +148,10 @@ def server_error(request: HttpRequest) -> JsonResponse:
     return _json(request, 500, "internal_error", "Something went wrong on our side. Tell us the request_id.")
 
 
-def outage(request: HttpRequest) -> JsonResponse:
+def outage(request: HttpRequest, error: Exception) -> JsonResponse:
     """Answer 503 for what was away before any view could be asked."""
-    response = _json(request, 503, DatabaseUnavailable.code, DatabaseUnavailable.message)
+    away = _away(error)
+    response = _json(request, 503, away.code, away.message)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 

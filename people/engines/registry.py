@@ -210,7 +210,8 @@ def _open(source: Source, archives: Archives) -> IO[bytes]:
     if source.url:
         try:
             # The URLs are the registry's own.
-            return urllib.request.urlopen(source.url, timeout=URL_TIMEOUT_SECONDS)  # type: ignore[no-any-return]  # noqa: S310
+            stream: IO[bytes] = urllib.request.urlopen(source.url, timeout=URL_TIMEOUT_SECONDS)  # noqa: S310
+            return stream
         except (OSError, http.client.HTTPException) as error:
             raise SourceFailed(f"no answer: {error}") from error
     return archives.open(source)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Lock
 from typing import TypeVar
-
-import pybreaker
 
 from people.errors import IndexUnavailable
 
@@ -16,15 +16,25 @@ _T = TypeVar("_T")
 
 
 class Guard:
-    """Runs calls in threads of its own: a call that doesn't answer is left behind.
+    """Runs calls in threads of its own, side by side: a call that doesn't answer is left behind.
 
     After `failures` in a row nothing is tried for `pause` seconds: callers know at once that they
-    must do without, and the other side is left in peace.
+    must do without, and the other side is left in peace. Then one call finds out whether it is back.
     """
 
-    def __init__(self, *, threads: int, failures: int = 5, pause: float = 10) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int,
+        failures: int = 5,
+        pause: float = 10,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="index")
-        self._breaker = pybreaker.CircuitBreaker(fail_max=failures, reset_timeout=pause)
+        self._limit, self._pause, self._clock = failures, pause, clock
+        self._lock = Lock()
+        self._failures = 0
+        self._rests_until = 0.0
 
     def call(self, work: Callable[[], _T], *, seconds: float) -> _T:
         """Return what `work` does. Raises IndexUnavailable when it fails or isn't done in time."""
@@ -32,19 +42,36 @@ class Guard:
 
     def call_all(self, works: Sequence[Callable[[], _T]], *, seconds: float) -> list[_T]:
         """Return what each of `works` does, side by side, all within `seconds`."""
+        self._admit()
         try:
-            done: list[_T] = self._breaker.call(self._all, works, seconds)
-        except IndexUnavailable:
-            raise
+            done = self._all(works, seconds)
         except Exception as error:
+            self._failed()
+            if isinstance(error, IndexUnavailable):
+                raise
             # whatever the library raises; its text may hold what was sent, so only the kind is told
             logger.warning("The index failed: %s", type(error).__name__)
             raise IndexUnavailable from error
+        with self._lock:
+            self._failures = 0
         return done
 
     def close(self) -> None:
         """Let the threads end; what is under way is not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _admit(self) -> None:
+        with self._lock:
+            if self._failures < self._limit:
+                return
+            if self._clock() < self._rests_until:
+                raise IndexUnavailable
+            self._rests_until = self._clock() + self._pause  # for all others: this call finds out
+
+    def _failed(self) -> None:
+        with self._lock:
+            self._failures += 1
+            self._rests_until = self._clock() + self._pause
 
     def _all(self, works: Sequence[Callable[[], _T]], seconds: float) -> list[_T]:
         futures = [self._threads.submit(work) for work in works]

@@ -8,7 +8,7 @@ from uuid import UUID
 import faiss
 import numpy as np
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Max, Min, QuerySet
 
 from people.engines.base import Vectors
@@ -39,13 +39,13 @@ class EmbeddedIndex:
                 state.catch_up()
                 matrix = state.matrices.get(collection_id)
                 return Proposals(matrix.nearest(probes, limit) if matrix else [[] for _ in probes])
-        except DatabaseError as error:
+        except Error as error:
             raise IndexUnavailable from error
 
     def check(self) -> None:
         try:
             OutboxEntry.objects.aggregate(last=Max("id"))
-        except DatabaseError as error:
+        except Error as error:
             raise IndexUnavailable from error
 
 

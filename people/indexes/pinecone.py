@@ -13,7 +13,7 @@ from threading import Lock
 from uuid import UUID
 
 import numpy as np
-from django.db import DatabaseError
+from django.db import Error
 from django.db.models import Q
 from pinecone import NotFoundError, Pinecone, ServerlessSpec
 from pinecone.index import Index
@@ -56,7 +56,10 @@ class PineconeIndex:
         self._reads = Guard(threads=16)
         # apart, so that a stuck bulk load doesn't keep searches waiting
         self._writes = Guard(threads=4)
-        weakref.finalize(self, _close, self._client, self._indexes, (self._reads, self._writes))
+        # apart, since searches need no control plane: it may be away while they go on
+        self._control = Guard(threads=4)
+        guards = (self._reads, self._writes, self._control)
+        weakref.finalize(self, _close, self._client, self._indexes, guards)
 
     def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
         if not len(probes):
@@ -67,20 +70,27 @@ class PineconeIndex:
         except IndexUnavailable:
             exact = self._exact.nearest(probes, collection_id=collection_id, engine=engine, limit=limit)
             return Proposals(exact.persons, degraded=True)
-        except DatabaseError as error:
+        except Error as error:
             raise IndexUnavailable from error
 
     def check(self) -> None:
         """Raise IndexUnavailable when Pinecone doesn't answer. Searches are still answered, exactly."""
-        self._reads.call(lambda: self._client.indexes.list(), seconds=READ_SECONDS)
+        with self._lock:
+            known = list(self._indexes.values())
+        # the control plane is asked by a process only that has not searched yet
+        for index in (known or self._all_indexes(seconds=READ_SECONDS))[:1]:
+            self._reads.call(index.describe_index_stats, seconds=READ_SECONDS)
 
     def send(self, space: Space, vectors: Mapping[UUID, Vectors]) -> int | None:
         position: int | None = None
         items = list(vectors.items())
         size = batch_size(len(items[0][1])) if items else 1
         for start in range(0, len(items), size):
+            index = self._index(len(items[0][1]), seconds=WRITE_SECONDS, create=True)
+            if index is None:
+                raise IndexUnavailable("Pinecone is still making the index.")
             batch = items[start : start + size]
-            position = self._writes.call(partial(self._upsert, space, batch), seconds=WRITE_SECONDS)
+            position = self._writes.call(partial(_upsert, index, space, batch), seconds=WRITE_SECONDS)
         return position
 
     def remove(self, space: Space, ids: Sequence[UUID]) -> None:
@@ -103,7 +113,12 @@ class PineconeIndex:
         return found
 
     def searchable(self, space: Space, vector_id: UUID, vector: Vectors, position: int | None) -> bool:
-        ids, reached = self._reads.call(partial(self._query, space, vector, OVERFETCH), seconds=WRITE_SECONDS)
+        index = self._index(len(vector), seconds=WRITE_SECONDS)
+        if index is None:
+            return False
+        ids, reached = self._reads.call(
+            partial(_query, index, space, vector, OVERFETCH), seconds=WRITE_SECONDS
+        )
         if position is not None and reached is not None:
             return reached >= position
         return vector_id in ids
@@ -145,13 +160,14 @@ class PineconeIndex:
         waiting = list(means.filter(indexed_at=None).values_list("vector_id", flat=True)[: MAX_WAITING + 1])
         if len(waiting) > MAX_WAITING:
             return self._exactly(probes, space, limit)
+        index = self._index(probes.shape[1], seconds=READ_SECONDS)
         wanted = limit + OVERFETCH
         while True:
             top_k = min(wanted, MAX_TOP_K)
-            answers = self._reads.call_all(
-                [partial(self._query, space, probe, top_k) for probe in probes], seconds=READ_SECONDS
-            )
-            hits = [ids for ids, _ in answers]
+            hits: list[list[UUID]] = [[] for _ in probes]
+            if index is not None:
+                queries = [partial(_query, index, space, probe, top_k) for probe in probes]
+                hits = [ids for ids, _ in self._reads.call_all(queries, seconds=READ_SECONDS)]
             # read after: a person whose template changed meanwhile has a new id, which waits
             live = {
                 pk: (person_id, unpack(vector))
@@ -173,30 +189,15 @@ class PineconeIndex:
             probes, collection_id=space.collection_id, engine=space.engine, limit=limit
         )
 
-    def _query(self, space: Space, vector: Vectors, top_k: int) -> tuple[list[UUID], int | None]:
-        """Return the nearest ids, and the log position that the search had reached, if it tells."""
-        index = self._index(len(vector))
-        if index is None:
-            return [], None
-        answer = index.query(top_k=top_k, vector=vector.tolist(), namespace=namespace_of(space))
-        reached = answer.response_info.lsn_reconciled if answer.response_info else None
-        return [UUID(match.id) for match in answer.matches], reached
-
-    def _upsert(self, space: Space, batch: Sequence[tuple[UUID, Vectors]]) -> int | None:
-        index = self._index(len(batch[0][1]), create=True)
-        if index is None:
-            raise IndexUnavailable("Pinecone is still making the index.")
-        answer = index.upsert(
-            vectors=[(str(pk), vector.tolist()) for pk, vector in batch], namespace=namespace_of(space)
-        )
-        return answer.response_info.lsn_committed if answer.response_info else None
-
-    def _index(self, dimension: int, *, create: bool = False) -> Index | None:
+    def _index(self, dimension: int, *, seconds: float, create: bool = False) -> Index | None:
         """Return the client of the index for vectors of this length; None when there is none yet."""
         with self._lock:
             known = self._indexes.get(dimension)
         if known is not None:
             return known
+        return self._control.call(partial(self._opened, dimension, create), seconds=seconds)
+
+    def _opened(self, dimension: int, create: bool) -> Index | None:
         name = f"{self._name}-{dimension}"
         try:
             model = self._client.indexes.describe(name)
@@ -212,16 +213,16 @@ class PineconeIndex:
         with self._lock:
             return self._indexes.setdefault(dimension, opened)
 
-    def _all_indexes(self) -> list[Index]:
+    def _all_indexes(self, *, seconds: float = WRITE_SECONDS) -> list[Index]:
         """Return the clients of this installation's indexes, one a vector length, as they are now."""
-        names = self._reads.call(
-            lambda: [index.name for index in self._client.indexes.list()], seconds=WRITE_SECONDS
+        names = self._control.call(
+            lambda: [index.name for index in self._client.indexes.list()], seconds=seconds
         )
         found = []
         for name in names:
             prefix, _, dimension = name.rpartition("-")
             if prefix == self._name and dimension.isdigit():
-                found.append(self._reads.call(partial(self._index, int(dimension)), seconds=WRITE_SECONDS))
+                found.append(self._index(int(dimension), seconds=seconds))
         return [index for index in found if index is not None]
 
 
@@ -250,6 +251,20 @@ def _close(client: Pinecone, indexes: dict[int, Index], guards: Sequence[Guard])
     for index in indexes.values():
         index.close()
     client.close()
+
+
+def _query(index: Index, space: Space, vector: Vectors, top_k: int) -> tuple[list[UUID], int | None]:
+    """Return the nearest ids, and the log position that the search had reached, if it tells."""
+    answer = index.query(top_k=top_k, vector=vector.tolist(), namespace=namespace_of(space))
+    reached = answer.response_info.lsn_reconciled if answer.response_info else None
+    return [UUID(match.id) for match in answer.matches], reached
+
+
+def _upsert(index: Index, space: Space, batch: Sequence[tuple[UUID, Vectors]]) -> int | None:
+    answer = index.upsert(
+        vectors=[(str(pk), vector.tolist()) for pk, vector in batch], namespace=namespace_of(space)
+    )
+    return answer.response_info.lsn_committed if answer.response_info else None
 
 
 def _drop(index: Index, namespace: str) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from drf_spectacular.generators import SchemaGenerator
+from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
 from people.models import ApiKey, Collection
@@ -36,3 +38,28 @@ def program(collection: Collection) -> Callable[..., Program]:
 @pytest.fixture
 def api(program: Callable[..., Program]) -> Program:
     return program()
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document, with every object closed to members that it does not name."""
+    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    for component in schema["components"]["schemas"].values():
+        if "properties" in component:
+            component["additionalProperties"] = False
+    return schema
+
+
+@pytest.fixture
+def fits(document: dict[str, Any]) -> Callable[[str, Any], None]:
+    """Compare an answer with what the document says of it, by the component's name."""
+
+    def fits(name: str, content: Any) -> None:
+        root = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        errors = [
+            f"{list(error.path)}: {error.message}"
+            for error in Draft202012Validator(root).iter_errors(content)
+        ]
+        assert errors == []
+
+    return fits

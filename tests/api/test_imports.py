@@ -10,7 +10,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from people.models import Collection, ImportJob, Person
 from tests import fakes
 from tests.api.conftest import Answer, Program
-from tests.api.test_schema import document, fits  # noqa: F401 fixtures
 from tests.test_enrolment import stored_files
 from tests.test_imports import PEOPLE, zipped
 
@@ -28,7 +27,7 @@ def _sends(api: Program, files: dict[str, bytes], query: str = "", **headers: st
 def test_an_archive_is_imported_and_every_file_has_its_result(
     api: Program,
     work: Callable[[], None],
-    fits: Callable[[str, Any], None],  # noqa: F811
+    fits: Callable[[str, Any], None],
 ) -> None:
     files = {**PEOPLE, "eve/dark.png": fakes.photo(3, dark=True), "x.png": b""}
     started = _sends(api, files)
@@ -71,7 +70,7 @@ def test_a_dry_run_enrols_nobody(api: Program, work: Callable[[], None]) -> None
 def test_an_import_that_is_refused_says_why(
     api: Program,
     work: Callable[[], None],
-    fits: Callable[[str, Any], None],  # noqa: F811
+    fits: Callable[[str, Any], None],
 ) -> None:
     started = _sends(api, {**PEOPLE, "people.csv": b"folder,age\nada,7\n"})
     work()

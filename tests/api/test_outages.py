@@ -5,13 +5,22 @@ from typing import Any
 
 import pytest
 from django.core.cache.backends.base import InvalidCacheBackendError
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
-from people import identification
 from people.api import throttling
-from people.models import Person
+from people.models import Person, Photo
+from people.models.photo import photo_storage
 from tests import fakes
-from tests.api.conftest import Program
+from tests.api.conftest import Answer, Program
+from tests.api.test_faces import IDENTIFY
+
+PERSONS = "/api/v1/collections/default/persons/"
+
+
+def _is_told(answer: Answer, error: Exception, code: str) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (503, code)
+    assert answer["Retry-After"] == "5"
+    assert str(error) not in answer.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -20,26 +29,38 @@ from tests.api.conftest import Program
         (OperationalError("the connection is lost"), "database_unavailable"),
         (InterfaceError("the connection is closed"), "database_unavailable"),
         (OperationalError("database or disk is full"), "storage_unavailable"),
-        (OSError(28, "No space left on device"), "storage_unavailable"),
     ],
 )
-def test_an_outage_is_answered_with_503_and_when_to_come_again(
-    error: Exception,
-    code: str,
-    api: Program,
-    enrolled: Callable[..., Person],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("table", ["", "people_apikey", "people_collection", "people_outboxentry"])
+def test_a_database_that_fails_is_answered_with_503_and_when_to_come_again(
+    error: Exception, code: str, table: str, api: Program, enrolled: Callable[..., Person]
 ) -> None:
     enrolled(1)
 
-    def away(*args: Any, **options: Any) -> None:
-        raise error
+    def fails(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if table in sql:
+            raise error
+        return execute(sql, *rest)
 
-    monkeypatch.setattr(identification, "identify", away)
-    answer = api.sends_photo("/api/v1/collections/default/identify/", fakes.photo(1))
-    assert (answer.status_code, answer.json()["code"]) == (503, code)
-    assert answer["Retry-After"] == "5"
-    assert str(error) not in answer.content.decode()
+    with connection.execute_wrapper(fails):
+        answer = api.sends_photo(IDENTIFY, fakes.photo(1))
+    # the embedded index follows the outbox's change log
+    _is_told(answer, error, "index_unavailable" if table == "people_outboxentry" else code)
+
+
+def test_a_disk_that_is_full_refuses_a_photo_and_keeps_nothing_of_it(
+    api: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(28, "No space left on device")
+
+    def save(*args: Any, **options: Any) -> None:
+        raise full
+
+    person = api.post(PERSONS, {"name": "Ada"}).json()["id"]
+    monkeypatch.setattr(type(photo_storage()), "_save", save)
+    answer = api.sends_photo(f"{PERSONS}{person}/photos/", fakes.photo(1))
+    _is_told(answer, full, "storage_unavailable")
+    assert not Photo.objects.exists()
 
 
 def test_requests_are_answered_uncounted_while_the_cache_is_away(

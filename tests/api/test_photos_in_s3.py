@@ -12,6 +12,7 @@ from people.models import Person
 from tests import fakes
 from tests.api.conftest import Program
 from tests.api.test_faces import IDENTIFY
+from tests.servers import make_bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,7 +35,7 @@ def test_a_photo_of_an_allowed_bucket_is_searched(
 
 
 def test_a_bucket_that_is_not_allowed_is_not_read(api: Program, s3: S3Client) -> None:
-    s3.create_bucket(Bucket="secret")
+    make_bucket(s3, "secret")
     s3.put_object(Bucket="secret", Key="1.png", Body=fakes.photo(1))
     answer = api.post(IDENTIFY, _from_s3("1.png", "secret"))
     assert (answer.status_code, answer.json()["code"]) == (400, "bucket_not_allowed")

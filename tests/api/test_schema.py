@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from drf_spectacular.generators import SchemaGenerator
-from jsonschema import Draft202012Validator
 
 from people.models import Person
 from tests import fakes
@@ -17,29 +15,6 @@ from tests.api.test_faces import IDENTIFY
 
 PERSONS = "/api/v1/collections/default/persons/"
 Enrol = Callable[..., Person]
-
-
-@pytest.fixture(scope="module")
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document, with every object closed to members that it does not name."""
-    schema: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
-    for component in schema["components"]["schemas"].values():
-        if "properties" in component:
-            component["additionalProperties"] = False
-    return schema
-
-
-@pytest.fixture
-def fits(document: dict[str, Any]) -> Callable[[str, Any], None]:
-    def fits(name: str, content: Any) -> None:
-        root = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
-        errors = [
-            f"{list(error.path)}: {error.message}"
-            for error in Draft202012Validator(root).iter_errors(content)
-        ]
-        assert errors == []
-
-    return fits
 
 
 def _json(*names: str, data: bytes) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class ItemQuery(PageQuery):
 def _in_place() -> NewestFirst:
     """Return pages of files in the order of their import."""
     pages = NewestFirst()
-    pages.ordering = ("number",)  # type: ignore[assignment]
+    pages.ordering = ("number",)
     return pages
 
 
