@@ -11,6 +11,7 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 
 from moto.cloudformation import parsing
+from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import ChangeSet, StackInstance
 from moto.cloudformation.responses import CloudFormationResponse, get_template_summary_response_from_template
 from moto.core.responses import ActionResult
@@ -46,6 +47,17 @@ def complete_moto() -> None:
         return output
 
     parsing.parse_output = parse_output
+
+    # Outputs name resources of types that moto doesn't make.
+    cleaned = parsing.clean_json
+
+    def clean_json(part: Any, resources: Any) -> Any:
+        try:
+            return cleaned(part, resources)
+        except ValidationError:
+            return "of-no-account"
+
+    parsing.clean_json = clean_json
 
     # moto's stack of a set has a colon in its name, and a bucket's name is made of it
     named = parsing.generate_resource_name
