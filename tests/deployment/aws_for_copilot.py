@@ -1,13 +1,18 @@
 """AWS as far as Copilot asks it to render: moto's proxy, with what moto lacks. A process of its own.
 
-    python -m tests.deployment.aws_for_copilot PORT
+    python -m tests.deployment.aws_for_copilot
+
+prints its port, and keeps nothing. What moto doesn't know is told on stderr in full.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 import traceback
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from moto.cloudformation import parsing
@@ -16,6 +21,7 @@ from moto.cloudformation.models import ChangeSet, StackInstance
 from moto.cloudformation.responses import CloudFormationResponse, get_template_summary_response_from_template
 from moto.core.responses import ActionResult
 from moto.moto_proxy import proxy3
+from moto.moto_proxy.certificate_creator import CertificateCreator
 from moto.moto_proxy.proxy3 import ProxyRequestHandler
 
 
@@ -32,24 +38,19 @@ def complete_moto() -> None:
 
     CloudFormationResponse.get_template_summary = get_template_summary
 
-    told = StackInstance.to_dict
-
     # moto makes up an id, under which there is no stack
+    told = StackInstance.to_dict
     StackInstance.to_dict = lambda self: told(self) | {"StackId": self.stack.stack_id}
-    # Copilot's templates have numbers among their outputs, and attributes that moto doesn't know.
+
+    # moto's stack of a set has a colon in its name, and a bucket's name is made of it
+    named = parsing.generate_resource_name
+    parsing.generate_resource_name = lambda kind, stack, logical_id: named(
+        kind, stack.replace(":", "-"), logical_id
+    )
+
+    # Copilot's templates have numbers among their outputs, and attributes and types that moto doesn't know.
     parsing.ResourceMap.validate_outputs = lambda self: None
-    parsed = parsing.parse_output
-
-    def parse_output(name: str, *rest: Any) -> parsing.Output | None:
-        output = parsed(name, *rest)
-        if output is not None:
-            output.value = str(output.value or f"{name}-of-no-account")
-        return output
-
-    parsing.parse_output = parse_output
-
-    # Outputs name resources of types that moto doesn't make.
-    cleaned = parsing.clean_json
+    cleaned, parsed = parsing.clean_json, parsing.parse_output
 
     def clean_json(part: Any, resources: Any) -> Any:
         try:
@@ -57,13 +58,13 @@ def complete_moto() -> None:
         except ValidationError:
             return "of-no-account"
 
-    parsing.clean_json = clean_json
+    def parse_output(name: str, *rest: Any) -> parsing.Output | None:
+        output = parsed(name, *rest)
+        if output is not None:
+            output.value = str(output.value or f"{name}-of-no-account")
+        return output
 
-    # moto's stack of a set has a colon in its name, and a bucket's name is made of it
-    named = parsing.generate_resource_name
-    parsing.generate_resource_name = lambda kind, stack, logical_id: named(
-        kind, stack.replace(":", "-"), logical_id
-    )
+    parsing.clean_json, parsing.parse_output = clean_json, parse_output
 
     # moto's stack that a change set made tells no outputs
     applied = ChangeSet.apply
@@ -88,9 +89,15 @@ class Handler(ProxyRequestHandler):
 
 def main() -> None:
     complete_moto()
-    # what moto fails at is told in full: it is a shim that is missing here
     proxy3.error = lambda problem: traceback.print_exc()
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    proxy3.info = lambda line: None
+    with tempfile.TemporaryDirectory(prefix="facerec-certificates-") as folder:
+        # moto writes certificates beside its code
+        CertificateCreator.certdir = str(shutil.copytree(CertificateCreator.certdir, Path(folder) / "certs"))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        sys.stdout.write(f"{server.server_port}\n")
+        sys.stdout.flush()
+        server.serve_forever()
 
 
 if __name__ == "__main__":
