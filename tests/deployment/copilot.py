@@ -27,7 +27,7 @@ PSEUDO = {
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
-    "AWS::StackName": "STACK",
+    "AWS::StackName": "facerec-prod",  # the environment's; nothing else exports by it
 }
 OPERATOR = {  # what deploy/copilot.md has operators set
     "AWS_ACCOUNT": ACCOUNT,
@@ -128,7 +128,12 @@ def render(folder: Path) -> Rendered:
 
         def copilot(*arguments: str) -> None:
             done = subprocess.run(
-                [BINARY, *arguments], cwd=workspace, env=environment, capture_output=True, text=True, timeout=90
+                [BINARY, *arguments],
+                cwd=workspace,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=90,
             )
             assert done.returncode == 0, f"copilot {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
 
