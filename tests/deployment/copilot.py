@@ -79,7 +79,9 @@ class Template:
                     return f"<import {self.resolve(value)}>"
                 case "Fn::Join":
                     separator, items = value
-                    return separator.join(str(one) for one in self.resolve(items))
+                    items = self.resolve(items)
+                    # a list that is imported is one text here
+                    return items if isinstance(items, str) else separator.join(str(one) for one in items)
                 case "Fn::Split":
                     return self.resolve(value[1])
                 case "Fn::Sub":
@@ -142,7 +144,9 @@ def render(folder: Path) -> Rendered:
         copilot("env", "package", "--name", "prod", "--output-dir", str(out))
         copilot("env", "deploy", "--name", "prod")
         for kind, name in (("svc", "api"), ("svc", "worker"), ("job", "maintenance")):
+            copilot(kind, "init", "--name", name)
             copilot(kind, "package", "--name", name, "--env", "prod", "--output-dir", str(out))
+        copilot("pipeline", "deploy", "--name", "facerec", "--yes")
         _choose_static_keys(workspace / "copilot" / "api" / "manifest.yml")
         copilot("svc", "package", "--name", "api", "--env", "prod", "--output-dir", str(out / "static"))
 
