@@ -35,6 +35,7 @@ lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's sc
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/api/Dockerfile
 	ENVIRONMENT=test $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 	ENVIRONMENT=test $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
