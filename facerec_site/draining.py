@@ -12,7 +12,7 @@ class DrainingWorker(ThreadWorker):
     in the queue, and closes it at once: whoever comes later is refused, and a balancer can ask another.
     """
 
-    def set_accept_enabled(self, enabled: bool) -> None:
+    def set_accept_enabled(self, enabled: bool | None) -> None:
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     secret_words.add_parser("list", help="names and dates, never values")
     one = secret_words.add_parser("put", help="ask for a value (or read it from standard input) and keep it")
     one.add_argument("name", choices=NAMES, metavar="NAME")
+    one.add_argument("--generate", action="store_true", help="make a random value up instead")
     one = secret_words.add_parser("rotate", help="a new random value, and new tasks that know it")
     one.add_argument("name", choices=tuple(GENERATED), metavar="NAME")
 
@@ -211,8 +212,10 @@ class Command:
                 state = f"changed {found['LastModifiedDate']:%Y-%m-%d %H:%M}" if found else "missing"
                 _say(f"{PREFIX + one:32} {state}")
         elif word == "put":
-            value = getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read()
-            store.put(name, value)
+            if self.options.generate:
+                store.make_up(name)
+            else:
+                store.put(name, getpass.getpass(f"{name}: ") if sys.stdin.isatty() else sys.stdin.read())
             _say(f"{PREFIX}{name} is kept.")
             if name != "ADMIN_PASSWORD":
                 running.restart(self.account)
@@ -266,7 +269,8 @@ class Command:
                 _say("  gone")
         if self.options.data:
             _say(
-                "A last snapshot of the database, the photos' bucket, the images, the log and the secrets are still there."
+                "A last snapshot of the database, the photos' bucket, the images, the log and the secrets"
+                " are still there. Another apply takes bucket, images and log back."
             )
 
     @staticmethod

@@ -80,7 +80,8 @@ def log_lines(account: Account, since: timedelta, stream: str = "", *, follow: b
             if event["eventId"] not in seen:
                 seen.add(event["eventId"])
                 moment = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-                yield f"{moment:%Y-%m-%d %H:%M:%S} {event['logStreamName'].split('/')[1]:8} {event['message']}"
+                container = event["logStreamName"].split("/")[1]
+                yield f"{moment:%Y-%m-%d %H:%M:%S} {container:8} {event['message']}"
         if not follow:
             return
         if events:  # late lines of the last minute are still asked for

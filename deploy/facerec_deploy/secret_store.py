@@ -13,6 +13,11 @@ GENERATED = {"SECRET_KEY": 64, "DATABASE_PASSWORD": 32, "ADMIN_PASSWORD": 18}
 """Secrets that nobody outside gives: name, and random bytes."""
 GIVEN = ("PINECONE_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 NAMES = (*GENERATED, *GIVEN)
+TAGS = [
+    {"Key": "copilot-application", "Value": "facerec"},
+    {"Key": "copilot-environment", "Value": "prod"},
+]
+"""Copilot's own policies ask for them; where CloudFormation deploys they do no harm."""
 
 
 class SecretStore:
@@ -31,20 +36,30 @@ class SecretStore:
         return {one["Name"].removeprefix(PREFIX): one for page in pages for one in page["Parameters"]}
 
     def put(self, name: str, value: str) -> None:
-        """Raises Refused for a name that the service doesn't read, or an empty value."""
+        """Keep a value. Raises Refused for a name that the service doesn't read, or an empty value."""
         if name not in NAMES:
             raise Refused(f"{name} is no secret of this service. There are: {', '.join(NAMES)}.")
         if not value.strip():
             raise Refused(f"{name} was not changed: the value is empty.")
-        self.client.put_parameter(
-            Name=PREFIX + name, Value=value.strip(), Type="SecureString", Overwrite=True, **self.key
-        )
+        kept = {"Name": PREFIX + name, "Value": value.strip(), "Type": "SecureString", **self.key}
+        try:
+            self.client.put_parameter(**kept, Tags=TAGS)
+        except self.client.exceptions.ParameterAlreadyExists:
+            self.client.put_parameter(**kept, Overwrite=True)
 
     def generate(self, name: str) -> str:
         """Put a new random value, and return it for whoever else must know it."""
         value = secrets.token_urlsafe(GENERATED[name])
         self.put(name, value)
         return value
+
+    def make_up(self, name: str) -> None:
+        """Generate a value for the first time. Raises Refused where that would lock somebody out."""
+        if name not in GENERATED:
+            raise Refused(f"{name} comes from elsewhere: it can't be made up.")
+        if name in self.present():
+            raise Refused(f"{name} is there already: `secrets rotate {name}` changes it.")
+        self.generate(name)
 
     def complete(self, chosen: Mapping[str, str]) -> None:
         """Make what can be made up. Raises Refused for what only the operator can give."""

@@ -146,6 +146,8 @@ class Stacks:
             TemplateBody=template(part),
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
             Capabilities=["CAPABILITY_NAMED_IAM"],
+            # images, photos and log outlive their stacks: made anew, these take them back
+            ImportExistingResources=True,
             Tags=[{"Key": "application", "Value": "facerec-api"}],
             **self.role,
         )["Id"]

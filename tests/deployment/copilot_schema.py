@@ -33,7 +33,7 @@ def _map(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
 
 TEXT = {"type": "string", "minLength": 1}
 YES_OR_NO = {"type": "boolean"}
-TMP = {"const": "/tmp"}  # noqa: S108
+TMP = {"const": "/tmp"}
 COMMAND = {"type": "array", "items": TEXT, "minItems": 1}
 COUNT = {"type": "integer", "minimum": 1, "maximum": 100}
 SECONDS = {"type": "string", "pattern": r"^[1-9]\d*s$"}

@@ -30,10 +30,12 @@ def read(path: Path) -> dict[str, Any]:
 
 def resources(template: dict[str, Any], **parameters: Any) -> dict[str, Any]:
     """Return the resources that a stack of the template would have with these parameters."""
-    return _Resolver(template, parameters).resources()
+    return Resolver(template, parameters).resources()
 
 
-class _Resolver:
+class Resolver:
+    """Evaluates conditions and functions of a template with the parameters given, or their defaults."""
+
     def __init__(self, template: dict[str, Any], given: dict[str, Any]) -> None:
         declared = template.get("Parameters", {})
         assert set(given) <= set(declared), set(given) - set(declared)

@@ -394,7 +394,7 @@ def test_every_container_has_a_read_only_root_and_may_write_to_tmp(rendered: Ren
         for one in task["ContainerDefinitions"]:
             assert one["ReadonlyRootFilesystem"] is True
             (mount,) = one["MountPoints"]
-            assert mount == {"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}  # noqa: S108
+            assert mount == {"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}
             assert one["LinuxParameters"] == {"InitProcessEnabled": True}
             assert one["StopTimeout"] == 60
 
