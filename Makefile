@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PORT
 
-.PHONY: help run test prove lint types lock credentials clean
+.PHONY: help run stack test image prove lint types lock credentials clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,14 @@ run: $(VENV)/.base ## set up what is missing, then serve admin, API and worker o
 	@echo "Serving http://localhost:$(PORT)/ (admin) and http://localhost:$(PORT)/api/docs/ — Ctrl-C stops it."
 	@exec $(BIN)/honcho start --no-prefix
 
+stack: docker/.env ## PostgreSQL, Redis, S3, service and worker as containers (needs docker compose), on PORT (8000)
+	docker compose --env-file docker/.env --file docker/compose.yaml up --build
+
+docker/.env:
+	@(umask 077; for name in SECRET_KEY DATABASE_PASSWORD ADMIN_PASSWORD S3_PASSWORD; do \
+	  echo "$$name=$$(openssl rand -hex 24)"; done; echo "S3_KEY=facerec:$$(openssl rand -base64 32)") > $@
+	@echo "docker/.env holds this stack's passwords; ADMIN_PASSWORD is that of the administrator admin."
+
 test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite and on PostgreSQL
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
@@ -24,6 +32,10 @@ test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite 
 	$(BIN)/python -m pytest $(ARGS)
 	@echo "On PostgreSQL:"
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "not once" $(ARGS) || test $$? -eq 5 # nothing to run
+
+image: $(VENV)/.dev ## build the image without Docker, run it read-only and try it (root; Debian's buildah, mmdebstrap, bubblewrap)
+	@$(BIN)/python manage.py fetch_samples
+	$(BIN)/python -m tests.prove_image
 
 prove: $(VENV)/.dev ## the long proofs: 200 kills on each database, faults of the remote index, a large import (an hour)
 	$(BIN)/python -m tests.prove_kills --kills 200

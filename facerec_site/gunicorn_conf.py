@@ -1,5 +1,6 @@
 """How gunicorn serves facerec_site.wsgi."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Threads let a request that waits for an enrolment stand beside others that compute.
 worker_class = "facerec_site.draining.DrainingWorker"
 threads = 4
+preload_app = True
 timeout = 60
 graceful_timeout = 30
 # It would be written to the home folder, which is read-only in a container, and nobody uses it.
@@ -55,8 +57,13 @@ def on_exit(server: object) -> None:
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
-def post_worker_init(worker: object) -> None:
-    """Load the models before the first request comes."""
+def when_ready(server: object) -> None:
+    """Load the models before the workers are forked, so that they share them: see DECISIONS.
+
+    Nothing that runs threads or holds a connection may be opened here.
+    """
     from people.engines import get_engine
 
     get_engine()
+    gc.collect()
+    gc.freeze()  # a collection in a worker would write to, and so copy, all that is shared

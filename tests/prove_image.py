@@ -90,6 +90,7 @@ class Store:
                 "--volume", f"{settings}:/etc/pip.conf:ro",
                 "--tag", IMAGE, "--file", str(DOCKERFILE), ".",
             )  # fmt: skip
+        self.buildah("rmi", "--prune", "--force")  # the build before this one
 
     @contextmanager
     def mounted(self) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -156,7 +157,7 @@ def main() -> int:
     store = Store(options.store)
     store.make_base()
     began = time.monotonic()
-    # store.build()
+    store.build()
     print(f"built in {time.monotonic() - began:.0f} s")
     problems: list[str] = []
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto's requests

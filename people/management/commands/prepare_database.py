@@ -31,9 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with _turn():
             call_command("migrate", interactive=False, stdout=self.stdout)
-            Collection.objects.get_or_create(
-                name="default", defaults={"description": "For your own people."}
-            )
+            Collection.objects.get_or_create(name="default", defaults={"description": "For your own people."})
             if not User.objects.filter(is_superuser=True).exists():
                 self._administrator()
 
