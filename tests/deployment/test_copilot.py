@@ -477,6 +477,13 @@ def test_a_task_that_leaves_has_30_seconds_for_its_last_requests(rendered: Rende
     assert attributes["deregistration_delay.timeout_seconds"] == 30
 
 
+def test_photos_go_round_the_nat_gateway(rendered: Rendered) -> None:
+    assert rendered.environment["S3Endpoint"]["RouteTableIds"] == [
+        "<PrivateRouteTable1>",
+        "<PrivateRouteTable2>",
+    ]
+
+
 def test_there_is_one_nat_gateway_and_both_private_subnets_use_it(rendered: Rendered) -> None:
     assert rendered.environment.of_type("AWS::EC2::NatGateway").keys() == {"NatGateway1"}
     assert len(rendered.environment.of_type("AWS::EC2::EIP")) == 1
