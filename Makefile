@@ -43,11 +43,13 @@ prove: $(VENV)/.dev ## the long proofs: 200 kills on each database, faults of th
 	$(BIN)/python -m tests.prove_index --operations 1000
 	$(BIN)/python -m tests.prove_import
 
-lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema
+lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema, image, compose, workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/api/Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	ENVIRONMENT=test $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 	ENVIRONMENT=test $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
@@ -55,7 +57,7 @@ types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
 lock: $(VENV)/.dev ## compile requirements/*.in to pinned and hashed .txt
-	cd requirements && for name in base production dev; do \
+	cd requirements && for name in base production deploy dev; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$name.in -o $$name.txt; done
 	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-deps dlib.in -o dlib.txt

@@ -24,44 +24,64 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="facerec-deploy", description="Deploy facerec-api to AWS; see deploy/README.md."
     )
-    whole.add_argument("--profile", help="a profile of ~/.aws/config")
-    whole.add_argument("--region", help="default: AWS_REGION, or the profile's")
-    whole.add_argument("--parameters", type=Path, default=PARAMETERS_FILE, metavar="FILE")
-    whole.add_argument("--cloudformation-role", metavar="ARN", help="the role that makes the resources")
+    whole.set_defaults(profile=None, region=None, parameters=PARAMETERS_FILE, cloudformation_role=None)
+    # before the word or behind it
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    for one in (whole, common):
+        given = one.add_argument_group("where")
+        given.add_argument("--profile", default=argparse.SUPPRESS, help="a profile of ~/.aws/config")
+        given.add_argument(
+            "--region", default=argparse.SUPPRESS, help="default: AWS_REGION, or the profile's"
+        )
+        given.add_argument("--parameters", type=Path, default=argparse.SUPPRESS, metavar="FILE")
+        given.add_argument(
+            "--cloudformation-role",
+            metavar="ARN",
+            default=argparse.SUPPRESS,
+            help="the role that makes the resources",
+        )
     words = whole.add_subparsers(dest="word", required=True, metavar="WORD")
 
     for name, text in (
         ("plan", "show what apply would change"),
         ("apply", "make it so; again, and nothing changes"),
     ):
-        word = words.add_parser(name, help=text)
+        word = words.add_parser(name, parents=[common], help=text)
         word.add_argument("--image", default="latest", metavar="TAG|DIGEST", help="default: latest")
         if name == "apply":
             word.add_argument("--dry-run", action="store_true", help="the same as plan")
-    words.add_parser("status", help="stacks, tasks, images, health")
-    word = words.add_parser("rollback", help="deploy the image that ran before")
+    words.add_parser("status", parents=[common], help="stacks, tasks, images, health")
+    word = words.add_parser("rollback", parents=[common], help="deploy the image that ran before")
     word.add_argument("--to", metavar="TAG|DIGEST", help="this one instead")
-    word = words.add_parser("logs", help="what the containers say")
+    word = words.add_parser("logs", parents=[common], help="what the containers say")
     word.add_argument(
         "--since", type=_period, default=timedelta(minutes=10), metavar="10m", help="such as 30s, 10m, 2h, 1d"
     )
     word.add_argument("--container", choices=("api", "worker", "prepare"), default="")
     word.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
-    word = words.add_parser("exec", help="run a command in a task of its own: exec -- python manage.py …")
+    word = words.add_parser(
+        "exec", parents=[common], help="run a command in a task of its own: exec -- python manage.py …"
+    )
     word.add_argument("command", nargs="+")
 
-    word = words.add_parser("secrets", help=f"what stands under {PREFIX}")
+    word = words.add_parser("secrets", parents=[common], help=f"what stands under {PREFIX}")
     secret_words = word.add_subparsers(dest="secret_word", required=True, metavar="WORD")
-    secret_words.add_parser("list", help="names and dates, never values")
-    one = secret_words.add_parser("put", help="ask for a value (or read it from standard input) and keep it")
+    secret_words.add_parser("list", parents=[common], help="names and dates, never values")
+    one = secret_words.add_parser(
+        "put", parents=[common], help="ask for a value (or read it from standard input) and keep it"
+    )
     one.add_argument("name", choices=NAMES, metavar="NAME")
     one.add_argument("--generate", action="store_true", help="make a random value up instead")
-    one = secret_words.add_parser("rotate", help="a new random value, and new tasks that know it")
+    one = secret_words.add_parser(
+        "rotate", parents=[common], help="a new random value, and new tasks that know it"
+    )
     one.add_argument("name", choices=tuple(GENERATED), metavar="NAME")
 
-    word = words.add_parser("image", help="build the image, push it")
+    word = words.add_parser("image", parents=[common], help="build the image, push it")
     word.add_argument("image_word", choices=("build", "push"))
-    word = words.add_parser("destroy", help="take the service away; data stays unless --data")
+    word = words.add_parser(
+        "destroy", parents=[common], help="take the service away; data stays unless --data"
+    )
     word.add_argument(
         "--data",
         action="store_true",

@@ -620,6 +620,24 @@ def test_a_missing_region_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert "No region" in said
 
 
+@pytest.mark.parametrize("words", [("--region", "eu-west-1", "status"), ("status", "--region", "eu-west-1")])
+def test_profile_and_region_may_stand_before_the_word_or_behind_it(words: tuple[str, ...]) -> None:
+    options = cli.parser().parse_args(words)
+    assert (options.region, options.profile) == ("eu-west-1", None)
+
+
+def test_a_missing_library_is_told_with_the_command_that_brings_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", FOLDER / "facerec-deploy", "status"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install --require-hashes -r requirements/deploy.txt" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_aws_refuses_is_told_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
