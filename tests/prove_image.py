@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +30,7 @@ import boto3
 import requests
 
 from tests import servers
+from tests.load import Load
 from tests.postgresql import postgresql
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -244,7 +244,6 @@ def _prove(task: Task, folder: Path, problems: list[str]) -> None:
 
 
 def _identify(url: str, key: str, problems: list[str]) -> None:
-    samples = Path(os.environ.get("FACEREC_SAMPLES_DIR", ROOT / "var" / "samples"))
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {key}"
     people = f"{url}/api/v1/collections/default/persons/"
@@ -252,7 +251,7 @@ def _identify(url: str, key: str, problems: list[str]) -> None:
         person = session.post(people, json={"name": name}, timeout=30).json()
         photo = session.post(
             f"{people}{person['id']}/photos/",
-            files={"photo": (samples / file).read_bytes()},
+            files={"photo": (_samples() / file).read_bytes()},
             headers={"Prefer": "wait=50"},
             timeout=60,
         )
@@ -260,7 +259,7 @@ def _identify(url: str, key: str, problems: list[str]) -> None:
             problems.append(f"enrolling {name}: {photo.status_code} {photo.text}")
     answer = session.post(
         f"{url}/api/v1/collections/default/identify/",
-        files={"photo": (samples / "obama3.jpg").read_bytes()},
+        files={"photo": (_samples() / "obama3.jpg").read_bytes()},
         timeout=60,
     )
     candidates = answer.json()["faces"][0]["candidates"]
@@ -271,43 +270,23 @@ def _identify(url: str, key: str, problems: list[str]) -> None:
 
 
 def _sigterm_under_load(url: str, key: str, api: subprocess.Popen[bytes], problems: list[str]) -> None:
-    """Send requests without end, then SIGTERM: what was taken must be answered.
-
-    As behind a load balancer: a refused connection goes to another task, a connection that breaks doesn't.
-    """
-    photo = (
-        Path(os.environ.get("FACEREC_SAMPLES_DIR", ROOT / "var" / "samples")) / "obama2.jpg"
-    ).read_bytes()
-    answered, broken = [], []
-    refused = threading.Event()
-
-    def client() -> None:
-        while not refused.is_set():
-            try:
-                answer = requests.post(
-                    f"{url}/api/v1/collections/default/identify/",
-                    files={"photo": photo},
-                    headers={"Authorization": f"Bearer {key}"},
-                    timeout=60,
-                )
-            except requests.ConnectionError as error:
-                if "refused" in str(error):
-                    refused.set()
-                else:
-                    broken.append(error)
-            else:
-                answered.append(answer.status_code)
-
-    clients = [threading.Thread(target=client) for _ in range(8)]
-    for one in clients:
-        one.start()
-    _wait(lambda: len(answered) >= 20, api)
+    """Send requests without end, then SIGTERM: what was taken must be answered."""
+    load = Load(
+        f"{url}/api/v1/collections/default/identify/",
+        {"Authorization": f"Bearer {key}"},
+        [(_samples() / "obama2.jpg").read_bytes()] * 8,
+    )
+    load.start()
+    _wait(lambda: len(load.answered) >= 20, api)
     _stop(api, "api", problems)
-    for one in clients:
-        one.join()
-    print(f"SIGTERM under load of 8 clients: {len(answered)} answered, {len(broken)} broken off")
-    problems += [f"broken off: {error}" for error in broken]
-    problems += [f"answered {status}" for status in answered if status != 200]
+    load.join()
+    print(f"SIGTERM under load of 8 clients: {len(load.answered)} answered, {len(load.broken)} broken off")
+    problems += [f"broken off: {error}" for error in load.broken]
+    problems += [f"answered {status}" for status in load.answered if status != 200]
+
+
+def _samples() -> Path:
+    return Path(os.environ.get("FACEREC_SAMPLES_DIR", ROOT / "var" / "samples"))
 
 
 def _stop(process: subprocess.Popen[bytes], name: str, problems: list[str]) -> None:
