@@ -33,6 +33,8 @@ from people.quality import Reason
 
 MAX_CANDIDATES = 100
 MAX_FACES = 100
+SPARE = 8
+"""Asked of the index beyond what is wanted: it may rank by shortened vectors, which may change places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,7 @@ def _rank(
 
     The index proposes, the database decides: more is fetched until enough findable people are left.
     """
-    wanted = limit
+    wanted = limit + SPARE
     while True:
         proposals = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
         proposed = proposals.persons

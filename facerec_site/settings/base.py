@@ -18,8 +18,6 @@ env.ENVIRON = {name: value.replace("$", r"\$") for name, value in os.environ.ite
 
 # OpenCV reads it when it is loaded, and would tell each detector of a feature that nobody asked for.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-# onnxruntime's builds for Linux report to their maker, since 1.29, unless this is set before it is loaded.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from django.core.exceptions import ImproperlyConfigured
 from numpy.typing import NDArray
 
@@ -18,6 +16,8 @@ from people.decision import Calibration
 from people.engines import registry
 from people.engines.base import Box, Chip, DetectedFace, Point, RGBImage, Vectors
 from people.engines.calibrations import measured_calibration
+from people.engines.runtime import Array, Network
+from people.engines.yunet import YuNet
 from people.errors import ModelMissing
 
 CHIP_SIDE = 112
@@ -46,7 +46,6 @@ ALONE_SIDE = 64
 """One face alone, this large or larger in the first view, makes a search for small ones needless."""
 OVERLAP = 0.3
 """Two boxes that overlap more (intersection over union) are one face."""
-CANDIDATES = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +83,21 @@ class OnnxEngine:
         weights = _weights(recogniser)
         self.name = f"{detector}-{weights.name}"
         self.version = weights.version
-        self._weights = weights
-        self._min_confidence = min_confidence
-        self._detector_path = str(registry.model_path(detector))
-        self._local = threading.local()
         cv2.setNumThreads(threads)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # The shipped SFace names its initialisers as inputs, and each one would be warned about.
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(weights.path), options, providers=["CPUExecutionProvider"]
+        self._detector = YuNet(
+            registry.model_path(detector), threads=threads, min_confidence=min_confidence, overlap=OVERLAP
         )
-        self._input = self._session.get_inputs()[0].name
-        self.dimension = int(self._session.get_outputs()[0].shape[-1])
+        self._recogniser = Network(
+            weights.path,
+            threads=threads,
+            shape=(CHIP_SIDE, CHIP_SIDE),
+            colour=weights.colour,
+            mean=weights.mean,
+            scale=weights.scale,
+            precision="bf16",
+        )
+        self._vector = self._recogniser.outputs[0]
+        self.dimension = int(self._recogniser.shapes[0][-1].get_length())
 
     @property
     def calibration(self) -> Calibration:
@@ -140,12 +139,8 @@ class OnnxEngine:
             vector[:] = self._forward(chip) + self._forward(chip[:, ::-1])
         return vectors
 
-    def _forward(self, chip: Chip) -> NDArray[np.float32]:
-        weights = self._weights
-        ordered = chip if weights.colour == "rgb" else chip[:, :, ::-1]
-        planes = (ordered.transpose(2, 0, 1)[np.newaxis].astype(np.float32) - weights.mean) * weights.scale
-        (output,) = self._session.run(None, {self._input: np.ascontiguousarray(planes, np.float32)})
-        vector: NDArray[np.float32] = output[0]
+    def _forward(self, chip: Chip) -> Array:
+        vector: Array = self._recogniser(np.ascontiguousarray(chip))[self._vector][0]
         return vector
 
     def _search(self, image: RGBImage, side: int) -> list[NDArray[np.float32]]:
@@ -156,24 +151,10 @@ class OnnxEngine:
         # INTER_AREA averages when it shrinks, and only repeats pixels when it enlarges.
         interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         view = cv2.resize(image, size, interpolation=interpolation)
-        detector = self._detector()
-        detector.setInputSize(size)
-        _, rows = detector.detect(cv2.cvtColor(view, cv2.COLOR_RGB2BGR))
-        if rows is None:
-            return []
-        rows = np.asarray(rows, np.float32)
+        rows = self._detector(np.asarray(view, np.uint8))
         rows[:, 0:14:2] *= width / size[0]
         rows[:, 1:14:2] *= height / size[1]
         return list(rows)
-
-    def _detector(self) -> cv2.FaceDetectorYN:
-        # One a thread: a detector remembers the size of its input between two calls.
-        if not hasattr(self._local, "detector"):
-            self._local.detector = cv2.FaceDetectorYN.create(
-                self._detector_path, "", (FIRST_SIDE, FIRST_SIDE), self._min_confidence, OVERLAP, CANDIDATES
-            )
-        detector: cv2.FaceDetectorYN = self._local.detector
-        return detector
 
 
 def similarity(points: NDArray[np.float64], onto: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,63 @@
+"""YuNet: faces with five landmarks, as cv2.FaceDetectorYN finds them, in less than half its time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from people.engines.base import RGBImage
+from people.engines.runtime import Array, Network
+
+STRIDES = (8, 16, 32)
+DIVISOR = 32
+"""The network takes sides that it divides; a picture is filled up with black at its right and bottom."""
+CANDIDATES = 5000
+
+
+class YuNet:
+    """The detector; `overlap` is the intersection over union from which two boxes are one face."""
+
+    def __init__(self, path: Path, *, threads: int, min_confidence: float, overlap: float) -> None:
+        self._network = Network(path, threads=threads, shape=None)
+        self._min_confidence, self._overlap = min_confidence, overlap
+
+    def __call__(self, picture: RGBImage) -> NDArray[np.float32]:
+        """Return (n, 15): box as left, top, width, height; five landmarks x, y; confidence.
+
+        Decoded as OpenCV 5.0 does it (modules/objdetect/src/face_detect.cpp), with its rounding of
+        boxes in the suppression of doubles, so that the faces are the same.
+        """
+        rows = self._rows(self._network(_filled_up(picture)), picture.shape[1])
+        boxes = rows[:, :4].astype(np.int32)
+        kept = cv2.dnn.NMSBoxes(
+            boxes.tolist(), rows[:, 14].tolist(), self._min_confidence, self._overlap, top_k=CANDIDATES
+        )
+        return rows[np.asarray(kept, np.int64).reshape(-1)]
+
+    def _rows(self, said: dict[str, Array], width: int) -> NDArray[np.float32]:
+        columns_of = -(-width // DIVISOR) * DIVISOR
+        found = []
+        for stride in STRIDES:
+            chance = np.clip(said[f"cls_{stride}"].reshape(-1), 0, 1)
+            chance = np.sqrt(chance * np.clip(said[f"obj_{stride}"].reshape(-1), 0, 1))
+            (places,) = np.nonzero(chance >= self._min_confidence)
+            row, column = np.divmod(places, columns_of // stride)
+            cell = np.stack([column, row], axis=1).astype(np.float32)
+            box = said[f"bbox_{stride}"].reshape(-1, 4)[places]
+            points = said[f"kps_{stride}"].reshape(-1, 5, 2)[places]
+            size = np.exp(box[:, 2:]) * stride
+            corner = (cell + box[:, :2]) * stride - size / 2
+            landmarks = ((points + cell[:, np.newaxis]) * stride).reshape(-1, 10)
+            found.append(np.hstack([corner, size, landmarks, chance[places, np.newaxis]]))
+        return np.concatenate(found)
+
+
+def _filled_up(picture: RGBImage) -> RGBImage:
+    height, width = picture.shape[:2]
+    down, right = -height % DIVISOR, -width % DIVISOR
+    if not (down or right):
+        return picture
+    return np.asarray(cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_CONSTANT), np.uint8)
