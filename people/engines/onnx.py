@@ -148,8 +148,8 @@ class OnnxEngine:
         height, width = image.shape[:2]
         factor = min(side / max(height, width), MAX_ENLARGEMENT)
         size = (max(round(width * factor), 1), max(round(height * factor), 1))
-        # INTER_AREA averages when it shrinks, and only repeats pixels when it enlarges.
-        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        # INTER_AREA averages, which bilinear need not above a half, where it takes a tenth of the time.
+        interpolation = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
         view = cv2.resize(image, size, interpolation=interpolation)
         rows = self._detector(np.asarray(view, np.uint8))
         rows[:, 0:14:2] *= width / size[0]
