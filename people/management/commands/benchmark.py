@@ -53,7 +53,9 @@ class Command(BaseCommand):
             figures["photos"][name] = one
             self._tell(name, one)
         for count in searches:
-            one = benchmark.search(count, engine.dimension, options["rounds"])
+            one = benchmark.search(
+                count, engine.dimension, options["rounds"], threads=settings.FACEREC_THREADS
+            )
             figures["search"][str(count)] = one
             self.stdout.write(
                 f"search among {count:>9,}: {one['p50_ms']:7.2f}   p99 {one['p99_ms']:7.2f}"
