@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PORT
 
-.PHONY: help run stack test image prove lint types lock credentials clean
+.PHONY: help run stack test bench image prove lint types lock credentials clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,12 @@ test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite 
 	$(BIN)/python -m pytest $(ARGS)
 	@echo "On PostgreSQL:"
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "not once" $(ARGS) || test $$? -eq 5 # nothing to run
+
+bench: $(VENV)/.dev ## how fast engine and searches are on one core, beside face_recognition and OpenCV's own classes
+	@$(BIN)/python manage.py fetch_models
+	@$(BIN)/python manage.py fetch_samples
+	$(BIN)/python manage.py benchmark --core 0 --against face_recognition --against plain \
+	  --search 1000,10000,100000,1000000 --json var/benchmark.json
 
 image: $(VENV)/.dev ## build the image without Docker, run it read-only and try it (root; Debian's buildah, mmdebstrap, bubblewrap)
 	@$(BIN)/python manage.py fetch_samples
