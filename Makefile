@@ -37,7 +37,7 @@ bench: $(VENV)/.dev ## how fast engine and searches are on one core, beside face
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
 	$(BIN)/python manage.py benchmark --core 0 --against face_recognition --against plain \
-	  --search 1000,10000,100000,1000000 --json var/benchmark.json
+	  --rounds 20 --search 1000,10000,100000,1000000 --json var/benchmark.json
 
 image: $(VENV)/.dev ## build the image without Docker, run it read-only and try it (root; Debian's buildah, mmdebstrap, bubblewrap)
 	@$(BIN)/python manage.py fetch_samples
