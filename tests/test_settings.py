@@ -231,3 +231,17 @@ def test_a_dollar_stands_for_itself(value: str) -> None:
     assert production_setting({"PINECONE_API_KEY": value}, "TEMPLATE_INDEX")["OPTIONS"]["api_key"] == value
     url = f"postgres://facerec:{quote(value, safe='$')}@127.0.0.1:1/facerec"
     assert production_setting({"DATABASE_URL": url}, "DATABASES")["default"]["PASSWORD"] == value
+
+
+def test_the_small_installation_starts_without_the_packages_of_production(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "for name in ('boto3', 'botocore', 'storages', 'psycopg', 'redis', 'pinecone', 'pythonjsonlogger'):\n"
+        "    sys.modules[name] = None\n"
+        "import facerec_site.wsgi, facerec_site.celery, facerec_site.urls\n"
+        "from people.tasks import sweep\n"
+        "from django.core.management import call_command\n"
+        "call_command('check')\n"
+    )
+    start = _start({**MODELS, "FACEREC_VAR_DIR": str(tmp_path)}, "-c", script)
+    assert start.returncode == 0, start.stderr

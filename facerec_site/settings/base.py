@@ -321,16 +321,19 @@ LOGGING = {
     "disable_existing_loggers": False,
     "filters": {"request_id": {"()": "facerec_site.request_id.RequestIdFilter"}},
     "formatters": {
-        "line": {
-            "()": "facerec_site.logs.LineFormatter",
-            "format": "{asctime} {levelname} {name} [{request_id}] {message}",
-            "style": "{",
-        },
-        "json": {"()": "facerec_site.logs.json_formatter"},
+        # the chosen one only: JSON's library is not there in a small installation
+        "console": {
+            "line": {
+                "()": "facerec_site.logs.LineFormatter",
+                "format": "{asctime} {levelname} {name} [{request_id}] {message}",
+                "style": "{",
+            },
+            "json": {"()": "facerec_site.logs.json_formatter"},
+        }[LOG_FORMAT],
         "bare": {"format": "{message}", "style": "{"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["request_id"]},
+        "console": {"class": "logging.StreamHandler", "formatter": "console", "filters": ["request_id"]},
         "embedded-metrics": {
             "class": "logging.StreamHandler",
             "formatter": "bare",
