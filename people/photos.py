@@ -70,8 +70,8 @@ pillow_heif.options.AUX_IMAGES = False
 def decode(data: bytes) -> RGBImage:
     """Return the photo, (height, width, 3) uint8 RGB, upright, C-contiguous, at most MAX_LONG_SIDE long.
 
-    A JPEG is decoded at some eighths of its size, the fewest that leave its long side LONG_SIDE pixels.
-    Transparency becomes white; of several frames the first is taken.
+    A JPEG is decoded at a half, a quarter or an eighth of its size as long as its long side keeps
+    LONG_SIDE pixels. Transparency becomes white; of several frames the first is taken.
     Raises PhotoEmpty, PhotoTooLarge, NotAnImage, TooManyPixels or UnreadablePhoto.
     """
     if not data:
@@ -170,8 +170,8 @@ def _jpeg(data: bytes) -> tuple[Image.Image | RGBImage, bytes]:
     scalable = marker in (0xC0, 0xC1) and scans[0] == components
     _check_size(width, height, MAX_SCALED_PIXELS if scalable else MAX_PIXELS)
     bare = b"".join((*kept, data[kept_to:at]))
-    share = min(LONG_SIDE / max(width, height), 1)
-    least = max(round(width * share), 1), max(round(height * share), 1)
+    factor = next((one for one in (8, 4, 2) if max(width, height) >= one * LONG_SIDE), 1)
+    least = -(-width // factor), -(-height // factor)
     try:
         # libjpeg-turbo straight into an array: half the time of Pillow's way
         pixels = simplejpeg.decode_jpeg(bare, "RGB", min_width=least[0], min_height=least[1])

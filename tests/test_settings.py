@@ -170,8 +170,9 @@ def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> No
 def test_django_and_gunicorn_choose_the_same_log_format(
     variables: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
-    handler = production_setting(variables, "LOGGING")["handlers"]["console"]
-    assert handler["formatter"] == expected
+    formatter = production_setting(variables, "LOGGING")["formatters"]["console"]
+    made_by = {"json": "facerec_site.logs.json_formatter", "line": "facerec_site.logs.LineFormatter"}
+    assert formatter["()"] == made_by[expected]
     # gunicorn tells of the requests where the service itself doesn't
     assert _gunicorn({**variables, "TMPDIR": str(tmp_path)}, "accesslog") == (
         None if expected == "json" else "-"
