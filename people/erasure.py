@@ -6,6 +6,11 @@ asked for again, and were gone.
 
 from __future__ import annotations
 
+import logging
+import re
+from collections.abc import Iterable
+from uuid import UUID
+
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -24,6 +29,12 @@ from people.models import (
     Template,
 )
 from people.models.guarded import delete_rows
+
+logger = logging.getLogger(__name__)
+LOGGED = "Erasure %s of %s"
+"""The receipt's id, and those of all records of the human: the log outlives a database that is restored."""
+_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_LOGGED_LINE = re.compile(f"Erasure {_ID} of ({_ID}(?: {_ID})*)")
 
 
 def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
@@ -73,7 +84,15 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
             },
         )  # fmt: skip
         _complete(erasure)
+        told = " ".join(str(one) for one in ids)
+        transaction.on_commit(lambda: logger.info(LOGGED, erasure.pk, told), robust=True)
     return erasure
+
+
+def erased_by_log(lines: Iterable[str]) -> list[UUID]:
+    """Return the ids of all whom these lines of a log tell erased, in their order, each once."""
+    found = (one for line in lines for match in _LOGGED_LINE.finditer(line) for one in match[1].split())
+    return list(dict.fromkeys(UUID(one) for one in found))
 
 
 def purged(entry: OutboxEntry) -> None:
