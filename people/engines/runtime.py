@@ -85,7 +85,8 @@ def _with_pixels_as_input(model: Any, colour: str, mean: float, scale: float) ->
 def _configuration(threads: int, precision: str) -> dict[str, Any]:
     return {
         "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,
+        "NUM_STREAMS": 1,  # with several, a process that is forked afterwards stands still
+        "ENABLE_CPU_PINNING": False,  # every process would choose the same cores
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,
     }
