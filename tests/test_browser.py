@@ -93,14 +93,13 @@ class Staff:
         self.fills("name", name)
         self.fills("photos", "\n".join(str(photo.resolve()) for photo in photos))
         self.presses("[name=_save]")
-        for _ in range(60):
-            self.find("#photos .card")
-            verdicts = self.driver.find_elements(By.CSS_SELECTOR, "#photos .verdict.accepted")
-            if len(verdicts) == len(photos):
-                break
-            self.driver.implicitly_wait(0.5)
+        # the page shows itself anew until the worker is done with all
+        WebDriverWait(self.driver, 60).until(
+            lambda driver: (
+                len(driver.find_elements(By.CSS_SELECTOR, "#photos .verdict.accepted")) == len(photos)
+            )
+        )
         self.keeps_a_picture()
-        assert len(self.driver.find_elements(By.CSS_SELECTOR, "#photos .verdict.accepted")) == len(photos)
         assert len(self.driver.find_elements(By.CSS_SELECTOR, "#photos .mark.good rect")) == len(photos)
 
     def identifies(self, photo: Path, collection: str) -> list[str]:
