@@ -28,6 +28,7 @@ from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
 from people.models.guarded import delete_rows
 from people.models.photo import photo_storage
 from people.models.template import pack, unpack
+from people.population import enrolled
 
 ABANDONED_AFTER = timedelta(minutes=10)
 """A stored file that no row names by then was left by a process that died."""
@@ -332,7 +333,7 @@ def templates_changed(person: Person) -> None:
 
 def _warnings(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str, Any]]:
     """Return what staff should look at: somebody else who looks the same, or a person who doesn't."""
-    means = MeanTemplate.objects.filter(collection=person.collection_id, engine=engine_id(engine))
+    means = MeanTemplate.objects.filter(engine=engine_id(engine))
     proposed = (
         get_index()
         .nearest(
@@ -345,10 +346,10 @@ def _warnings(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[
         for person_id, packed in means.filter(person__in=proposed).values_list("person_id", "vector")
         if person_id != person.pk
     ]
-    calibration = engine.calibration
+    calibration, size = engine.calibration, enrolled(person.collection_id, engine_id(engine))
     warnings: list[dict[str, Any]] = []
     nearest, nearest_id = max(others, default=(-1.0, None))
-    if nearest >= search_threshold(calibration, means.count(), ThresholdChoice()).cosine:
+    if nearest >= search_threshold(calibration, size, ThresholdChoice()).cosine:
         warnings.append(
             {
                 "code": "possible_duplicate_person",

@@ -29,6 +29,7 @@ from people.extraction import ExtractedFace
 from people.indexes import get_index
 from people.models import Collection, MeanTemplate, Person, Template
 from people.models.template import unpack
+from people.population import enrolled
 from people.quality import Reason
 
 MAX_CANDIDATES = 100
@@ -131,7 +132,7 @@ def identify(
     found = _faces(data, engine, quality_level, max_faces)
     probes = extraction.templates(found.faces, engine)
     calibration = engine.calibration
-    size = enrolled(collection, engine_name)
+    size = enrolled(collection.pk, engine_name)
     threshold = search_threshold(calibration, size, choice or collection_choice(collection))
     ranked, degraded = _rank(probes, collection, engine_name, max(max_candidates, 2))
     photo_ids = _nearest_photos(probes, ranked, engine_name)
@@ -178,18 +179,13 @@ def verify(
     found = _faces(data, engine, "none", MAX_FACES)
     chosen = extraction.choose(found.faces, face)
     probe = extraction.templates([chosen], engine)
-    mean = (
-        MeanTemplate.objects.filter(
-            person__in=Person.objects.findable().filter(pk=person.pk), engine=engine_name
-        )
-        .values_list("vector", flat=True)
-        .first()
-    )
-    if mean is None:
+    mean = MeanTemplate.objects.select_related("person__collection").filter(person=person, engine=engine_name)
+    row = mean.first()
+    if row is None or not row.person.is_findable(row.person.collection):
         raise NotEnrolled
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
-    score = _score(float(unpack(mean) @ probe[0]), threshold, calibration)
+    score = _score(float(unpack(row.vector) @ probe[0]), threshold, calibration)
     photo_ids = _nearest_photos(probe, [[(score.cosine, person)]], engine_name)
     if not photo_ids:  # erased while the probe was compared
         raise NotEnrolled
@@ -222,11 +218,6 @@ def compare(
 def collection_choice(collection: Collection) -> ThresholdChoice:
     """Return the threshold that the collection asks for."""
     return ThresholdChoice(collection.fpir, collection.fmr, collection.min_similarity)
-
-
-def enrolled(collection: Collection, engine: str) -> int:
-    """Return how many people of the collection have a template of this engine."""
-    return MeanTemplate.objects.filter(collection=collection, engine=engine).count()
 
 
 def _faces(data: bytes, engine: FaceEngine, level: str, max_faces: int) -> PhotoFaces:
@@ -268,17 +259,11 @@ def _rank(
     while True:
         proposals = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
         proposed = proposals.persons
-        ids = {person_id for row in proposed for person_id in row}
-        people = Person.objects.findable().filter(collection=collection).in_bulk(list(ids))
-        means = {
-            person_id: unpack(vector)
-            for person_id, vector in MeanTemplate.objects.filter(
-                person__in=list(people), engine=engine
-            ).values_list("person_id", "vector")
-        }
+        means = _findable_means({pk for row in proposed for pk in row}, collection, engine)
         ranked = []
         for probe, row in zip(probes, proposed, strict=True):
-            scored = [(float(means[pk] @ probe), people[pk]) for pk in row if pk in people and pk in means]
+            found = [means[pk] for pk in row if pk in means]
+            scored = [(float(vector @ probe), person) for vector, person in found]
             ranked.append(sorted(scored, key=lambda one: (-one[0], str(one[1].pk)))[:limit])
         short = any(
             len(kept) < limit and len(row) == wanted for kept, row in zip(ranked, proposed, strict=True)
@@ -286,6 +271,19 @@ def _rank(
         if not short:
             return ranked, proposals.degraded
         wanted *= 4
+
+
+def _findable_means(
+    ids: set[UUID], collection: Collection, engine: str
+) -> dict[UUID, tuple[Vectors, Person]]:
+    """Return the mean template and the row of those people that a search may return."""
+    # by ids alone: told the collection too, SQLite goes through all of its people
+    rows = MeanTemplate.objects.filter(person__in=ids, engine=engine).select_related("person")
+    return {
+        row.person_id: (unpack(row.vector), row.person)
+        for row in rows
+        if row.person.collection_id == collection.pk and row.person.is_findable(collection)
+    }
 
 
 def _nearest_photos(

@@ -28,16 +28,6 @@ def validate_metadata(value: Any) -> None:
 
 
 class PersonQuerySet(GuardedQuerySet["Person"]):
-    def findable(self) -> PersonQuerySet:
-        """Return the people a search may return: active, and with consent where it is required."""
-        now = timezone.now()
-        consented = models.Q(consent_given_at__lte=now) & (
-            models.Q(consent_expires_at=None) | models.Q(consent_expires_at__gt=now)
-        )
-        return self.filter(
-            models.Q(collection__requires_consent=False) | consented, status=Person.Status.ACTIVE
-        )
-
     def not_merged(self) -> PersonQuerySet:
         """Return one record for each human: without those that were merged into another."""
         return self.exclude(status=Person.Status.MERGED)
@@ -165,6 +155,10 @@ class Person(GuardedModel):
                 still.update(last_interaction_at=now)
         except DatabaseError:
             logger.exception("The last interaction of person %s could not be noted", self.pk)
+
+    def is_findable(self, collection: Collection) -> bool:
+        """Return whether a search of their collection may return them: active, and consenting if need be."""
+        return self.status == Person.Status.ACTIVE and (not collection.requires_consent or self.has_consent())
 
     def has_consent(self) -> bool:
         """Return whether consent is recorded and has not expired."""

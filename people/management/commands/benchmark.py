@@ -1,82 +1,170 @@
-"""How fast this installation's engine and searches are, on one core or several."""
+"""How fast this installation's engine, searches and service are, on one core or several."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from people import benchmark
-from people.engines import get_engine
+from people.benchmark import searches, service, stages, synthetic
+from people.engines import engine_id, get_engine
+from people.engines.base import FaceEngine
 
-PORTRAIT = "obama2.jpg"
 PHOTOS = "480x720,1080x1620,3024x4032"
 SEARCHES = "1000,10000,100000"
+FACES = "1,2,5,10,20,30"
+SENT = (480, 720)
+"""The photo that is sent over HTTP."""
 
 
 class Command(BaseCommand):
     help = (
-        "Time the engine's stages on photos of several sizes, searches among synthetic templates, and, with "
-        "--against, others beside it: ratios of one run hold where milliseconds don't."
+        "Time the engine's stages on photos of several sizes, searches among synthetic templates, and the "
+        "service over HTTP; with --against, others beside it: ratios of one run hold where milliseconds "
+        "don't."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--photos", default=PHOTOS, metavar="WxH,…", help=f"sizes ({PHOTOS})")
+        parser.add_argument("--faces", default=FACES, metavar="N,…", help=f"faces in one photo ({FACES})")
         parser.add_argument("--search", default=SEARCHES, metavar="N,…", help=f"collections ({SEARCHES})")
         parser.add_argument(
-            "--against", action="append", default=[], choices=tuple(benchmark.OTHERS), metavar="NAME",
-            help=f"beside ours in the same run: {', '.join(benchmark.OTHERS)}; may be repeated",
+            "--against", action="append", default=[], choices=tuple(stages.OTHERS), metavar="NAME",
+            help=f"beside ours in the same run: {', '.join(stages.OTHERS)}; may be repeated",
         )  # fmt: skip
         parser.add_argument("--rounds", type=int, default=50, help="of each photo and each search (50)")
-        parser.add_argument("--core", type=int, help="run on this core only")
+        parser.add_argument("--cores", default="", metavar="N,…", help="run on these cores only, as 0 or 0,1")
+        parser.add_argument(
+            "--http", type=int, metavar="N", help="run gunicorn with a scratch database of N people, too"
+        )
+        parser.add_argument("--workers", type=int, default=1, help="of gunicorn (1)")
+        parser.add_argument("--seconds", type=float, default=20, help="at 70 %% of gunicorn's capacity (20)")
+        parser.add_argument(
+            "--database", default="", metavar="URL", help="an empty postgres://… for --http instead of SQLite"
+        )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+        parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the figures as FILE.svg or .png")
+        parser.add_argument(
+            "--fill", type=int, metavar="N",
+            help="only enrol N people who don't exist in this installation, which must be empty",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
-        sizes = [_size(one) for one in options["photos"].split(",") if one]
-        searches = [_count(one) for one in options["search"].split(",") if one]
-        if options["rounds"] < 1:
-            raise CommandError("--rounds must be 1 or more.")
-        if options["core"] is not None:
-            self._pin(options["core"])
-        portrait = settings.FACEREC_SAMPLES_DIR / PORTRAIT
-        if sizes and not portrait.is_file():
-            raise CommandError(f"There is no {portrait}. Run `manage.py fetch_samples`.")
-        engine = get_engine()
-        figures = benchmark.describe(engine, sorted(os.sched_getaffinity(0)), options["rounds"])
-        figures |= {"photos": {}, "search": {}}
-        self.stdout.write(f"Engine {figures['engine']} on cores {figures['cores']}; milliseconds, medians")
-        for name, one in benchmark.all_photos(portrait, sizes, engine, options["against"], options["rounds"]):
-            figures["photos"][name] = one
-            self._tell(name, one)
-        for count in searches:
-            one = benchmark.search(
-                count, engine.dimension, options["rounds"], threads=settings.FACEREC_THREADS
-            )
-            figures["search"][str(count)] = one
-            self.stdout.write(
-                f"search among {count:>9,}: {one['p50_ms']:7.2f}   p99 {one['p99_ms']:7.2f}"
-                f"   right {one['right']:.1%}"
-            )
+        for name in ("rounds", "workers"):
+            if options[name] < 1:
+                raise CommandError(f"--{name} must be 1 or more.")
+        try:
+            if options["fill"] is not None:
+                self.stdout.write(f"{service.KEY_LINE}{synthetic.enrol(options['fill'])}")
+            else:
+                self._measure(options)
+        except (FileNotFoundError, RuntimeError, ValueError) as error:
+            raise CommandError(str(error)) from error
+
+    def _measure(self, options: dict[str, Any]) -> None:
+        sizes = [_size(one) for one in _listed(options["photos"])]
+        faces = [_count(one, synthetic.MOST_FACES) for one in _listed(options["faces"])]
+        collections = [_count(one) for one in _listed(options["search"])]
+        cores = sorted({_count(one, least=0) for one in _listed(options["cores"])})
+        rounds = options["rounds"]
+        with _on(cores) as own:
+            engine, threads = get_engine(), settings.FACEREC_THREADS
+            figures: dict[str, Any] = {"engine": engine_id(engine), "cores": own, "rounds": rounds}
+            self.stdout.write(f"Engine {figures['engine']} on cores {own}; milliseconds, medians")
+            figures["photos"] = self._photos(sizes, stages.Stages(engine), options["against"], rounds)
+            figures["faces"] = self._faces(faces, engine, rounds)
+            figures["search"] = {}
+            for count in collections:
+                one = searches.search(count, engine.dimension, rounds, threads=threads)
+                figures["search"][str(count)] = one
+                self.stdout.write(
+                    f"search among {count:>9,}: {one['p50_ms']:7.2f}   p99 {one['p99_ms']:7.2f}"
+                    f"   right {one['right']:.1%}"
+                )
+            if options["http"]:
+                figures["http"] = self._served(options, engine, own)
         if path := options["json"]:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(figures, indent=1) + "\n")
             self.stdout.write(f"Figures: {path}")
+        if path := options["chart"]:
+            chart.draw(figures, path)
+            self.stdout.write(f"Chart: {path}")
 
-    def _tell(self, name: str, one: dict[str, Any]) -> None:
-        self.stdout.write(f"photo {name}, {one['faces']} face(s): {one['engine']['p50_ms']:.1f}")
-        for stage, times in one["stages"].items():
-            self.stdout.write(f"    {stage:18} {times['p50_ms']:8.2f}   p99 {times['p99_ms']:8.2f}")
-        for other, times in one["against"].items():
-            self.stdout.write(f"    {other:18} {times['p50_ms']:8.1f}   {times['ratio']:.1f} times ours")
+    def _photos(
+        self, sizes: Sequence[tuple[int, int]], measured: stages.Stages, against: Sequence[str], rounds: int
+    ) -> dict[str, Any]:
+        figures = {}
+        for width, height in sizes:
+            data = synthetic.portrait(width, height)
+            figures[f"{width}x{height}"] = one = stages.photo(data, measured, against, rounds)
+            self.stdout.write(
+                f"photo {width}x{height}, {one['faces']} face(s): {one['engine']['p50_ms']:.1f}"
+            )
+            for stage, times in one["stages"].items():
+                self.stdout.write(f"    {stage:18} {times['p50_ms']:8.2f}   p99 {times['p99_ms']:8.2f}")
+            for other, times in one["against"].items():
+                self.stdout.write(f"    {other:18} {times['p50_ms']:8.1f}   {times['ratio']:.1f} times ours")
+        return figures
 
-    def _pin(self, core: int) -> None:
-        try:
-            os.sched_setaffinity(0, {core})
-        except (OSError, AttributeError) as error:
-            raise CommandError(f"This process can't be bound to core {core}: {error}") from error
+    def _faces(self, counts: Sequence[int], engine: FaceEngine, rounds: int) -> dict[str, Any]:
+        figures = {}
+        for count in counts:
+            figures[str(count)] = one = stages.group(count, engine, rounds)
+            self.stdout.write(
+                f"{count:>2} face(s), {one['faces']} found: {one['p50_ms']:.1f}, "
+                f"{one['p50_ms'] / count:.1f} a face"
+            )
+        return figures
+
+    def _served(self, options: dict[str, Any], engine: FaceEngine, cores: Sequence[int]) -> dict[str, Any]:
+        data = synthetic.portrait(*SENT)
+        setting = service.Setting(
+            people=options["http"], workers=options["workers"], cores=cores, seconds=options["seconds"],
+            database=options["database"],
+        )  # fmt: skip
+        figures = service.measure(setting, data, self.stdout.write)
+        alone, engine_ms = figures["alone"]["p50_ms"], stages.alone(data, engine, options["rounds"])["p50_ms"]
+        figures["engine_ms"], figures["overhead_ms"] = engine_ms, alone - engine_ms
+        full = figures["overload"]
+        for line in (
+            f"over HTTP, {setting.people:,} people, {setting.workers} worker(s), ready after "
+            f"{figures['ready_s']:.1f} s:",
+            f"    alone              {alone:8.1f}   of which not the engine {figures['overhead_ms']:.1f}",
+            f"    at its limit       {figures['requests_per_second']:8.1f} requests a second",
+            f"    at {figures['rate']:.0f} a second   {figures['p50_ms']:8.1f}   p99 {figures['p99_ms']:.1f}, "
+            f"{figures['p99_ms'] / figures['p50_ms']:.1f} times the median; {figures['refused']} refused",
+            f"    memory             {figures['worker']['private_mb']:8.0f} MB of a worker's own, "
+            f"{figures['worker']['growth']:+.1%} while that lasted",
+            f"    {full['clients']} clients at once  {full['p50_ms']:8.1f}   p99 {full['p99_ms']:.1f}; "
+            f"{full['requests_per_second']:.1f} a second, answers {full['statuses']}",
+        ):
+            self.stdout.write(line)
+        return figures
+
+
+@contextmanager
+def _on(cores: Sequence[int]) -> Iterator[list[int]]:
+    """Run on these cores, or where the process may; yield which."""
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, cores or before)
+    except OSError as error:
+        raise CommandError(f"This process can't be bound to the cores {cores}: {error}") from error
+    try:
+        yield sorted(os.sched_getaffinity(0))
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _listed(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -86,7 +174,7 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _count(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise CommandError(f"{text!r} is no number of people: write 100000.")
+def _count(text: str, most: int = 100_000_000, least: int = 1) -> int:
+    if not text.isdigit() or not least <= int(text) <= most:
+        raise CommandError(f"{text!r} is no number from {least} to {most:,}.")
     return int(text)
