@@ -122,7 +122,7 @@ def enrol(photo_id: uuid.UUID) -> None:
     except PhotoRejected as refusal:
         reject(photo_id, refusal)
         return
-    vector = extraction.templates([chosen], engine)[0]
+    vector = extraction.references([chosen], engine)[0]
     warnings = _warnings(photo.person, vector, engine)
     beside = [(other, _same_face(image, chosen.face.box, other)) for other in engines_beside()]
     with transaction.atomic():
@@ -138,7 +138,7 @@ def enrol(photo_id: uuid.UUID) -> None:
         _store(photo_id, person, chosen, vector, engine)
         for other, seen in beside:
             if seen is not None:
-                _store(photo_id, person, seen, extraction.templates([seen], other)[0], other)
+                _store(photo_id, person, seen, extraction.references([seen], other)[0], other)
         templates_changed(person)
         audit.record(
             "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
@@ -157,7 +157,7 @@ def add_template(photo_id: uuid.UUID, engine: FaceEngine) -> bool:
     seen = _same_face(image, Box(**known.box), engine)
     if seen is None:
         return False
-    vector = extraction.templates([seen], engine)[0]
+    vector = extraction.references([seen], engine)[0]
     with transaction.atomic():
         person = _lock_owner(photo_id)
         mine = Template.objects.filter(photo=photo_id)

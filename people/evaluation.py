@@ -105,13 +105,16 @@ class PairScores:
         return counts
 
 
-def pair_scores(vectors: Vectors, persons: Labels) -> PairScores:
-    """Compare each of (n, d) unit `vectors` with every other; `persons` (n,) says whom they show."""
+def pair_scores(references: Vectors, probes: Vectors, persons: Labels) -> PairScores:
+    """Compare each of (n, d) unit `references` with the probe of every later photo.
+
+    `persons` (n,) says whom the photos show.
+    """
     impostor = np.zeros(_BINS, dtype=np.int64)
     genuine, genuine_person = [np.empty(0)], [np.empty(0, dtype=np.int64)]
-    for start, scores in _blocks(vectors, vectors):
+    for start, scores in _blocks(references, probes):
         rows = np.arange(start, start + len(scores))
-        later = rows[:, None] < np.arange(len(vectors))  # each pair once
+        later = rows[:, None] < np.arange(len(probes))  # each pair once
         same = persons[rows][:, None] == persons
         own = later & same
         genuine.append(scores[own].astype(np.float64))
@@ -190,27 +193,26 @@ class Searches:
         return fpir, fnir
 
 
-def search(vectors: Vectors, faces: NDArray[np.bool_], persons: Labels, chosen: Split) -> Searches:
+def search(sample: Sample, chosen: Split) -> Searches:
     """Search every probe and stranger of `chosen` among the mean templates of the enrolled people.
 
-    `vectors` (n, d) and `persons` (n,) are those of all photos; `faces` (n,) says in which one a
-    face was found. Each enrolled photo must have one.
+    Each enrolled photo must have a face.
     """
     names = np.array(list(chosen.enrolled), dtype=np.int64)
-    gallery = np.stack([mean_template(vectors[own]) for own in chosen.enrolled.values()])
+    gallery = np.stack([mean_template(sample.references[own]) for own in chosen.enrolled.values()])
 
     def best(photos: list[int]) -> tuple[Labels, Floats]:
         who, score = np.full(len(photos), -1, dtype=np.int64), np.full(len(photos), -np.inf)
-        for start, scores in _blocks(vectors[photos], gallery):
+        for start, scores in _blocks(sample.probes[photos], gallery):
             rows = slice(start, start + len(scores))
             candidate = scores.argmax(axis=1)
             who[rows], score[rows] = names[candidate], scores[np.arange(len(scores)), candidate]
-        unseen = ~faces[photos]
+        unseen = ~sample.faces[photos]
         who[unseen], score[unseen] = -1, -np.inf
         return who, score
 
     who, score = best(chosen.probes)
-    shown = persons[chosen.probes]
+    shown = sample.persons[chosen.probes]
     return Searches(who == shown, score, shown, best(chosen.strangers)[1])
 
 
@@ -218,8 +220,11 @@ def search(vectors: Vectors, faces: NDArray[np.bool_], persons: Labels, chosen: 
 class Sample:
     """What an engine made of a folder of photos: n readable ones, ordered by person and file name."""
 
-    vectors: Vectors
-    """(n, d) unit vectors of the photos' subjects; anything where no face was found."""
+    references: Vectors
+    """(n, d) unit vectors of the photos' subjects as an enrolment keeps them; anything where no face was
+    found."""
+    probes: Vectors
+    """The same as they are searched for."""
     faces: NDArray[np.bool_]
     """(n,) whether a face was found."""
     refused: NDArray[np.bool_]
@@ -246,7 +251,7 @@ def evaluate(sample: Sample, enrol: int) -> Evaluation:
     Photos without a face enter no pair; they are never enrolled, and a probe without one is a miss.
     """
     seen = np.flatnonzero(sample.faces)
-    pairs = pair_scores(sample.vectors[seen], sample.persons[seen])
+    pairs = pair_scores(sample.references[seen], sample.probes[seen], sample.persons[seen])
     verification, verification_intervals = _verification(pairs)
     figures: dict[str, Any] = {
         "photos": len(sample.faces),
@@ -279,12 +284,12 @@ def evaluate(sample: Sample, enrol: int) -> Evaluation:
             f"TPIR at FPIR 1 % needs {round(LEAST_ABOVE / min(FPIRS))} strangers, people with exactly one "
             f"photo, and at FPIR 10 % {round(LEAST_ABOVE / max(FPIRS))}; there are {len(chosen.strangers)}."
         )
-    searches = search(sample.vectors, sample.faces, sample.persons, chosen)
+    searches = search(sample, chosen)
     found, intervals = _identification(chosen, searches, enrol)
     figures["identification"], figures["intervals"]["identification"] = found, intervals
     if enrol > 1:
         one = replace(chosen, enrolled={person: own[:1] for person, own in chosen.enrolled.items()})
-        again = search(sample.vectors, sample.faces, sample.persons, one)
+        again = search(sample, one)
         figures["comparison"], figures["intervals"]["comparison"] = _identification(one, again, 1)
     return Evaluation(figures, pairs, searches)
 

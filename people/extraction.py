@@ -56,10 +56,13 @@ def extract(image: RGBImage, engine: FaceEngine) -> list[ExtractedFace]:
     return found
 
 
-def templates(faces: Sequence[ExtractedFace], engine: FaceEngine) -> Vectors:
-    """Return one template a face, (n, d) float32 of unit length."""
-    if not faces:
-        return np.empty((0, engine.dimension), dtype=np.float32)
+def references(faces: Sequence[ExtractedFace], engine: FaceEngine) -> Vectors:
+    """Return what is kept of each face and compared with, (n, d) float32 of unit length."""
+    return unit(engine.embed([one.chip for one in faces], thoroughly=True))
+
+
+def probes(faces: Sequence[ExtractedFace], engine: FaceEngine) -> Vectors:
+    """Return what is searched for of each face, (n, d) float32 of unit length."""
     return unit(engine.embed([one.chip for one in faces]))
 
 

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import numpy as np
-
 from people import audit, extraction, metrics, photos, quality
 from people.active_engine import active_engine
 from people.actors import Actor
@@ -130,21 +128,26 @@ def identify(
     engine = active_engine()
     engine_name = engine_id(engine)
     found = _faces(data, engine, quality_level, max_faces)
-    probes = extraction.templates(found.faces, engine)
+    probes = extraction.probes(found.faces, engine)
     calibration = engine.calibration
     size = enrolled(collection.pk, engine_name)
     threshold = search_threshold(calibration, size, choice or collection_choice(collection))
     ranked, degraded = _rank(probes, collection, engine_name, max(max_candidates, 2))
-    photo_ids = _nearest_photos(probes, ranked, engine_name)
+    shown = [
+        [(cosine, pk) for cosine, pk in row[:max_candidates] if include_below or cosine >= threshold.cosine]
+        for row in ranked
+    ]
+    nearest = _nearest_photos(probes, shown, engine_name)
     faces = []
-    for number, (face, proposed) in enumerate(zip(found.faces, ranked, strict=True)):
+    for number, (face, row, own) in enumerate(zip(found.faces, ranked, shown, strict=True)):
         # without those who were erased while this ran
-        people = [(cosine, person) for cosine, person in proposed if (number, person.pk) in photo_ids]
-        decision, margin = decide([cosine for cosine, _ in people], threshold.cosine)
+        gone = {pk for _, pk in own if (number, pk) not in nearest}
+        decision, margin = decide([cosine for cosine, pk in row if pk not in gone], threshold.cosine)
         candidates = [
-            Candidate(person, _score(cosine, threshold, calibration), photo_ids[number, person.pk])
-            for cosine, person in people[:max_candidates]
-            if include_below or cosine >= threshold.cosine
+            Candidate(person, _score(cosine, threshold, calibration), photo_id)
+            for cosine, pk in own
+            if pk not in gone
+            for person, photo_id in [nearest[number, pk]]
         ]
         faces.append(IdentifiedFace(face, decision, margin, candidates))
     matched = [str(one.candidates[0].person.pk) for one in faces if one.decision == "match"]
@@ -178,16 +181,16 @@ def verify(
     engine_name = engine_id(engine)
     found = _faces(data, engine, "none", MAX_FACES)
     chosen = extraction.choose(found.faces, face)
-    probe = extraction.templates([chosen], engine)
-    mean = MeanTemplate.objects.select_related("person__collection").filter(person=person, engine=engine_name)
-    row = mean.first()
-    if row is None or not row.person.is_findable(row.person.collection):
+    probe = extraction.probes([chosen], engine)
+    own = MeanTemplate.objects.filter(person=person, engine=engine_name)
+    mean = own.filter(Person.findable(person.collection, "person__")).values_list("vector", flat=True).first()
+    if mean is None:
         raise NotEnrolled
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
-    score = _score(float(unpack(row.vector) @ probe[0]), threshold, calibration)
-    photo_ids = _nearest_photos(probe, [[(score.cosine, person)]], engine_name)
-    if not photo_ids:  # erased while the probe was compared
+    score = _score(float(unpack(mean) @ probe[0]), threshold, calibration)
+    nearest = _nearest_photos(probe, [[(score.cosine, person.pk)]], engine_name)
+    if not nearest:  # erased while the probe was compared
         raise NotEnrolled
     audit.record(
         "person.verified", actor=actor, collection_id=person.collection_id, object_id=person.pk,
@@ -195,7 +198,7 @@ def verify(
     )  # fmt: skip
     if score.match:
         person.touch()
-    return Verification(found, chosen, score, threshold, photo_ids[0, person.pk])
+    return Verification(found, chosen, score, threshold, nearest[0, person.pk][1])
 
 
 def compare(
@@ -207,10 +210,11 @@ def compare(
     theirs = _faces(target, engine, "none", MAX_FACES)
     if not ours.faces:
         raise NoFaceFound("No face was found in the source photo. Send a photo that shows one face.")
-    probe, *others = extraction.templates([ours.faces[0], *theirs.faces], engine)
+    (reference,) = extraction.references(ours.faces[:1], engine)
+    probes = extraction.probes(theirs.faces, engine)
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
-    scores = [_score(float(other @ probe), threshold, calibration) for other in others]
+    scores = [_score(float(probe @ reference), threshold, calibration) for probe in probes]
     audit.record("photos.compared", actor=actor, details={"matches": sum(score.match for score in scores)})
     return Comparison(ours, ours.faces[0], theirs, threshold, scores)
 
@@ -248,7 +252,7 @@ def _score(cosine: float, threshold: Threshold, calibration: Calibration) -> Sco
 
 def _rank(
     probes: Vectors, collection: Collection, engine: str, limit: int
-) -> tuple[list[list[tuple[float, Person]]], bool]:
+) -> tuple[list[list[tuple[float, UUID]]], bool]:
     """Return each probe's people, best first, by scores computed from the database's vectors.
 
     And whether the index was away.
@@ -262,9 +266,8 @@ def _rank(
         means = _findable_means({pk for row in proposed for pk in row}, collection, engine)
         ranked = []
         for probe, row in zip(probes, proposed, strict=True):
-            found = [means[pk] for pk in row if pk in means]
-            scored = [(float(vector @ probe), person) for vector, person in found]
-            ranked.append(sorted(scored, key=lambda one: (-one[0], str(one[1].pk)))[:limit])
+            scored = [(float(means[pk] @ probe), pk) for pk in row if pk in means]
+            ranked.append(sorted(scored, key=lambda one: (-one[0], str(one[1])))[:limit])
         short = any(
             len(kept) < limit and len(row) == wanted for kept, row in zip(ranked, proposed, strict=True)
         )
@@ -273,34 +276,30 @@ def _rank(
         wanted *= 4
 
 
-def _findable_means(
-    ids: set[UUID], collection: Collection, engine: str
-) -> dict[UUID, tuple[Vectors, Person]]:
-    """Return the mean template and the row of those people that a search may return."""
+def _findable_means(ids: set[UUID], collection: Collection, engine: str) -> dict[UUID, Vectors]:
+    """Return the mean templates of those people whom a search of their collection may return."""
     # by ids alone: told the collection too, SQLite goes through all of its people
-    rows = MeanTemplate.objects.filter(person__in=ids, engine=engine).select_related("person")
-    return {
-        row.person_id: (unpack(row.vector), row.person)
-        for row in rows
-        if row.person.collection_id == collection.pk and row.person.is_findable(collection)
-    }
+    found = MeanTemplate.objects.filter(person__in=ids, engine=engine)
+    rows = found.filter(Person.findable(collection, "person__")).values_list(
+        "person_id", "collection_id", "vector"
+    )
+    return {person_id: unpack(vector) for person_id, home, vector in rows if home == collection.pk}
 
 
 def _nearest_photos(
-    probes: Vectors, ranked: list[list[tuple[float, Person]]], engine: str
-) -> dict[tuple[int, UUID], UUID]:
-    """Return, by (number of probe, person), the person's photo nearest to the probe."""
-    ids = {person.pk for people in ranked for _, person in people}
-    own: dict[UUID, list[tuple[UUID, Vectors]]] = {}
-    rows = Template.objects.filter(person__in=ids, engine=engine).values_list(
-        "person_id", "photo_id", "vector"
-    )
-    for person_id, photo_id, vector in rows:
-        own.setdefault(person_id, []).append((photo_id, unpack(vector)))
-    nearest = {}
-    for number, people in enumerate(ranked):
-        for _, person in people:
-            if choices := own.get(person.pk):
-                best = int(np.argmax([vector @ probes[number] for _, vector in choices]))
-                nearest[number, person.pk] = choices[best][0]
-    return nearest
+    probes: Vectors, ranked: list[list[tuple[float, UUID]]], engine: str
+) -> dict[tuple[int, UUID], tuple[Person, UUID]]:
+    """Return, by (number of probe, person's id), the person and which of their photos is nearest."""
+    ids = {pk for row in ranked for _, pk in row}
+    if not ids:
+        return {}
+    own: dict[UUID, list[Template]] = {}
+    for template in Template.objects.filter(person__in=ids, engine=engine).select_related("person"):
+        own.setdefault(template.person_id, []).append(template)
+    found = {}
+    for number, row in enumerate(ranked):
+        for _, pk in row:
+            if choices := own.get(pk):
+                best = max(choices, key=lambda one: float(unpack(one.vector) @ probes[number]))
+                found[number, pk] = best.person, best.photo_id
+    return found

@@ -50,12 +50,12 @@ class FakeEngine:
             image[top + FRAME : top + TILE - FRAME, left + FRAME : left + TILE - FRAME]
         )
 
-    def embed(self, chips: Sequence[Chip]) -> Vectors:
+    def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
         side = CHIP // GRID
         means = [
             chip.mean(axis=2).reshape(GRID, side, GRID, side).mean(axis=(1, 3)).ravel() for chip in chips
         ]
-        grey = np.array(means, dtype=np.float32)
+        grey = np.array(means, dtype=np.float32).reshape(len(chips), GRID * GRID)
         return grey - grey.mean(axis=1, keepdims=True)
 
     def _face(self, left: int, top: int) -> DetectedFace:
@@ -73,7 +73,7 @@ class OtherFakeEngine(FakeEngine):
     name = "other-fake"
     version = 3
 
-    def embed(self, chips: Sequence[Chip]) -> Vectors:
+    def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
         return np.ascontiguousarray(np.roll(super().embed(chips), 7, axis=1) * 0.5)
 
 

@@ -22,8 +22,10 @@ def random_sample(persons: list[int], dimension: int = 16) -> Sample:
     random = np.random.default_rng(1)
     centres = random.standard_normal((max(persons) + 1, dimension))
     vectors = centres[persons] + 0.9 * random.standard_normal((len(persons), dimension))
+    probes = vectors + 0.1 * random.standard_normal(vectors.shape)
     return Sample(
         unit(vectors.astype(np.float32)),
+        unit(probes.astype(np.float32)),
         np.ones(len(persons), dtype=bool),
         np.zeros(len(persons), dtype=bool),
         np.zeros(len(persons), dtype=bool),
@@ -61,11 +63,11 @@ def test_a_rate_that_fewer_than_ten_impostors_support_is_not_stated() -> None:
 def test_pairs_are_those_of_brute_force_whatever_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "_BLOCK", 7)
     sample = random_sample(MANY)
-    found = evaluation.pair_scores(sample.vectors, sample.persons)
+    found = evaluation.pair_scores(sample.references, sample.probes, sample.persons)
     genuine, impostor = [], []
     for one in range(len(MANY)):
         for other in range(one + 1, len(MANY)):
-            cosine = float(sample.vectors[one] @ sample.vectors[other])
+            cosine = float(sample.references[one] @ sample.probes[other])
             (genuine if MANY[one] == MANY[other] else impostor).append(cosine)
     assert np.sort(found.genuine) == pytest.approx(np.sort(genuine), abs=1e-6)
     assert found.impostor_pairs == len(impostor)
@@ -102,10 +104,10 @@ def test_a_search_compares_with_the_mean_of_the_enrolled_photos() -> None:
     for index, person in enumerate(MANY):
         photos.setdefault(person, []).append(index)
     chosen = evaluation.split(photos, enrol=2)
-    found = evaluation.search(sample.vectors, sample.faces, sample.persons, chosen)
+    found = evaluation.search(sample, chosen)
     for probe, right, best in zip(chosen.probes, found.right, found.best, strict=True):
         scores = {
-            person: float(sample.vectors[probe] @ mean_template(sample.vectors[own]))
+            person: float(sample.probes[probe] @ mean_template(sample.references[own]))
             for person, own in chosen.enrolled.items()
         }
         assert right == (max(scores, key=lambda person: scores[person]) == MANY[probe])

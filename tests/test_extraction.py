@@ -8,14 +8,14 @@ import pytest
 from people import photos
 from people.engines import get_engine
 from people.engines.base import Box, RGBImage
-from people.extraction import choose, extract, templates
+from people.extraction import choose, extract, probes
 
 pytestmark = pytest.mark.usefixtures("real_engine")
 
 
 def _cosine(one: RGBImage, other: RGBImage) -> float:
     engine = get_engine()
-    vectors = [templates(extract(image, engine)[:1], engine)[0] for image in (one, other)]
+    vectors = [probes(extract(image, engine)[:1], engine)[0] for image in (one, other)]
     return float(vectors[0] @ vectors[1])
 
 

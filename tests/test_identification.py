@@ -86,7 +86,7 @@ def fakes_vector(seed: int) -> object:
     from people.engines import get_engine
 
     engine = get_engine()
-    return extraction.templates(extraction.extract(photos.decode(fakes.photo(seed)), engine), engine)
+    return extraction.probes(extraction.extract(photos.decode(fakes.photo(seed)), engine), engine)
 
 
 def test_a_suspended_person_is_not_found_and_is_again_when_active(

@@ -78,7 +78,7 @@ def test_a_process_that_searched_before_the_merge_knows_of_it_at_once(
     probe = fakes.photo(2, variation=50)
     face = identification.detect(probe, actor=STAFF).faces
     engine = active_engine()
-    vectors = extraction.templates(face, engine)
+    vectors = extraction.references(face, engine)
 
     def proposed() -> list[list[Any]]:
         asked: dict[str, Any] = {"collection_id": collection.pk, "engine": "fake/1", "limit": 5}
@@ -190,15 +190,15 @@ def test_a_merge_while_the_worker_looks_at_a_photo_is_noticed(
 ) -> None:
     kept, other = enrolled(1), Person.objects.create(collection=collection)
     photo = enrolment.submit(other, fakes.photo(1, variation=4), actor=STAFF).photo
-    templates = extraction.templates
+    references = extraction.references
 
     def merge_meanwhile(*args: Any) -> Any:
         done = merging.merge(kept, other, actor=STAFF)
         if undone:
             merging.undo(done, actor=STAFF)
-        return templates(*args)
+        return references(*args)
 
-    monkeypatch.setattr(extraction, "templates", merge_meanwhile)
+    monkeypatch.setattr(extraction, "references", merge_meanwhile)
     enrolment.enrol(photo.pk)
     owner = other if undone else kept
     photo.refresh_from_db()

@@ -45,7 +45,7 @@ class Stages:
         found = times["detect"].of(engine.detect, image)
         chips = times["align"].of(_aligned, engine, image, found)
         faces = times["quality"].of(_measured, image, found, chips)
-        probes = times["embed"].of(extraction.templates, faces, engine)
+        probes = times["embed"].of(extraction.probes, faces, engine)
         times["search"].of(self._matrix.nearest, probes, PROPOSED, threads=settings.FACEREC_THREADS)
         photo = PhotoFaces(engine_id(engine), image.shape[1], image.shape[0], faces, [])
         answer = times["decide"].of(self._decided, photo, probes)
@@ -87,7 +87,7 @@ STAGES = ("decode", "detect", "align", "quality", "embed", "search", "decide", "
 def photo(data: bytes, stages: Stages, others: Sequence[str], rounds: int) -> dict[str, Any]:
     """Return the figures of one photo: of each stage, of the engine as a whole, and of `others` beside it.
 
-    The engine's part goes from the JPEG to the templates of all faces, as that of the others does.
+    The engine's part goes from the JPEG to the probes of all faces, as that of the others does.
     """
     times = {name: Times() for name in STAGES}
     whole = Times()
@@ -95,7 +95,7 @@ def photo(data: bytes, stages: Stages, others: Sequence[str], rounds: int) -> di
     faces = 0
     for _ in range(rounds + WARM_UP):
         faces = stages.run(data, times)
-        whole.of(_templates, data, stages.engine)
+        whole.of(_probes, data, stages.engine)
         for run, own in beside.values():
             own.of(run, data)
     ours = whole.milliseconds()
@@ -113,19 +113,19 @@ def photo(data: bytes, stages: Stages, others: Sequence[str], rounds: int) -> di
 def group(faces: int, engine: FaceEngine, rounds: int) -> dict[str, Any]:
     """Return the engine's figures for a photo of several faces, always of the same size."""
     data = synthetic.group(faces)
-    return {"faces": len(_templates(data, engine)), **alone(data, engine, rounds)}
+    return {"faces": len(_probes(data, engine)), **alone(data, engine, rounds)}
 
 
 def alone(data: bytes, engine: FaceEngine, rounds: int) -> dict[str, float]:
     """Return the engine's figures for one photo, with nothing in between."""
     whole = Times()
     for _ in range(rounds + WARM_UP):
-        whole.of(_templates, data, engine)
+        whole.of(_probes, data, engine)
     return whole.milliseconds()
 
 
-def _templates(data: bytes, engine: FaceEngine) -> Vectors:
-    return extraction.templates(extraction.extract(photos.decode(data), engine), engine)
+def _probes(data: bytes, engine: FaceEngine) -> Vectors:
+    return extraction.probes(extraction.extract(photos.decode(data), engine), engine)
 
 
 def _face_recognition() -> Callable[[bytes], Any]:

@@ -95,7 +95,7 @@ def enrol(count: int) -> str:
 
 def _of_the_real_person(engine: FaceEngine) -> Vectors:
     found = extraction.extract(photos.decode(_sample(ENROLLED).read_bytes()), engine)
-    vector: Vectors = extraction.templates(found[:1], engine)[0]
+    vector: Vectors = extraction.references(found[:1], engine)[0]
     return vector
 
 

@@ -86,9 +86,10 @@ class FaceEngine(Protocol):
         """Return `face`, cut out of `image` and turned upright, as the recogniser wants it."""
         ...
 
-    def embed(self, chips: Sequence[Chip]) -> Vectors:
+    def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
         """Return one vector a chip, (n, dimension) float32, in the model's own length.
 
-        Callers bring them to unit length before they compare (see `extraction`).
+        `thoroughly` for references, which are made once and compared with for years: an engine may take
+        twice as long for them. Callers bring vectors to unit length before they compare (`extraction`).
         """
         ...

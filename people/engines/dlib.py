@@ -85,8 +85,8 @@ class DlibEngine:
         shape = self._predictor(image, _rectangle(face.box))
         return np.asarray(dlib.get_face_chip(image, shape, CHIP_SIDE, PADDING), dtype=np.uint8)
 
-    def embed(self, chips: Sequence[Chip]) -> Vectors:
-        """Return one vector a chip, (n, 128) float32, not of unit length."""
+    def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
+        """Return one vector a chip, (n, 128) float32, not of unit length; references as probes."""
         if not chips:
             return np.empty((0, self.dimension), np.float32)
         return self._network.vectors(chips)

@@ -129,14 +129,16 @@ class OnnxEngine:
             cv2.warpAffine(image, matrix, (CHIP_SIDE, CHIP_SIDE), flags=cv2.INTER_LINEAR), dtype=np.uint8
         )
 
-    def embed(self, chips: Sequence[Chip]) -> Vectors:
-        """Return the sum of each chip's vector and its mirror image's, (n, dimension) float32.
+    def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
+        """Return each chip's vector, (n, dimension) float32; `thoroughly`: plus its mirror image's.
 
-        The mirror image costs a second pass and brings 0.2 points of TPIR at FPIR 1 % (as above).
+        With the references made thoroughly, mirrored probes bring nothing that can be measured (as above).
         """
         vectors = np.empty((len(chips), self.dimension), np.float32)
         for vector, chip in zip(vectors, chips, strict=True):
-            vector[:] = self._forward(chip) + self._forward(chip[:, ::-1])
+            vector[:] = self._forward(chip)
+            if thoroughly:
+                vector += self._forward(chip[:, ::-1])
         return vectors
 
     def _forward(self, chip: Chip) -> Array:

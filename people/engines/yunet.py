@@ -27,7 +27,7 @@ class YuNet:
     """The detector; `overlap` is the intersection over union from which two boxes are one face."""
 
     def __init__(self, path: Path, *, threads: int, min_confidence: float, overlap: float) -> None:
-        self._compile = partial(Network, path, threads=threads)
+        self._compile = partial(Network, path, threads=threads, precision="bf16")
         self._any_shape = self._compile(shape=None)
         self._of_shape: dict[tuple[int, ...], Network] = {}
         self._seen: Counter[tuple[int, ...]] = Counter()

@@ -96,6 +96,23 @@ class Person(GuardedModel):
         if self.consent_expires_at and not self.consent_given_at:
             raise ValidationError({"consent_given_at": "Say when the consent was given, too."})
 
+    @staticmethod
+    def findable(collection: Collection, path: str = "") -> models.Q:
+        """Return the condition of whom a search of this collection may return.
+
+        Active, and with consent where the collection requires it. `path` leads to the person, as person__.
+        """
+        active = models.Q((f"{path}status", Person.Status.ACTIVE))
+        if not collection.requires_consent:
+            return active
+        now = timezone.now()
+        given, expires = f"{path}consent_given_at", f"{path}consent_expires_at"
+        return (
+            active
+            & models.Q((f"{given}__lte", now))
+            & (models.Q((expires, None)) | models.Q((f"{expires}__gt", now)))
+        )
+
     def kept(self) -> Person:
         """Return the record that stands for this human now: this one, unless it was merged."""
         person = self
@@ -155,10 +172,6 @@ class Person(GuardedModel):
                 still.update(last_interaction_at=now)
         except DatabaseError:
             logger.exception("The last interaction of person %s could not be noted", self.pk)
-
-    def is_findable(self, collection: Collection) -> bool:
-        """Return whether a search of their collection may return them: active, and consenting if need be."""
-        return self.status == Person.Status.ACTIVE and (not collection.requires_consent or self.has_consent())
 
     def has_consent(self) -> bool:
         """Return whether consent is recorded and has not expired."""

@@ -25,7 +25,7 @@ from people.engines import build_engine, engine_id, get_engine
 from people.engines.base import FaceEngine
 from people.errors import ModelMissing, PhotoRejected
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 """To be raised when extraction or the quality limits change, so that nobody is shown old results."""
 SAVED_EVERY = 100
 """Photos."""
@@ -161,28 +161,33 @@ class _Outcome:
     faces: int
     refused: bool
     """Whether quality `auto` would refuse its subject, or no face was found."""
-    vector: bytes
+    reference: bytes
     """(d,) float32 of unit length, of the photo's subject; empty without a face."""
+    probe: bytes
 
 
 def _outcome(data: bytes, engine: FaceEngine) -> _Outcome:
     image = photos.decode(data)
     found = extraction.extract(image, engine)
     if not found:
-        return _Outcome(0, True, b"")
+        return _Outcome(0, True, b"", b"")
     height, width = image.shape[:2]
     meant = found[evaluation.subject([one.face.box for one in found], width, height)]
-    vector = extraction.templates([meant], engine)[0]
-    return _Outcome(len(found), bool(quality.judge(meant.measures, "auto")), vector.tobytes())
+    refused = bool(quality.judge(meant.measures, "auto"))
+    (reference,) = extraction.references([meant], engine)
+    (probe,) = extraction.probes([meant], engine)
+    return _Outcome(len(found), refused, reference.tobytes(), probe.tobytes())
 
 
 def _sample(outcomes: list[tuple[int, _Outcome]], dimension: int) -> evaluation.Sample:
-    vectors = np.zeros((len(outcomes), dimension), dtype=np.float32)
+    references, probes = np.zeros((2, len(outcomes), dimension), dtype=np.float32)
     for row, (_, outcome) in enumerate(outcomes):
         if outcome.faces:
-            vectors[row] = np.frombuffer(outcome.vector, dtype=np.float32)
+            references[row] = np.frombuffer(outcome.reference, dtype=np.float32)
+            probes[row] = np.frombuffer(outcome.probe, dtype=np.float32)
     return evaluation.Sample(
-        vectors,
+        references,
+        probes,
         np.array([outcome.faces > 0 for _, outcome in outcomes]),
         np.array([outcome.refused for _, outcome in outcomes]),
         np.array([outcome.faces > 1 for _, outcome in outcomes]),
@@ -200,7 +205,7 @@ class _Cache:
         self._unsaved = 0
         connection.execute(
             "CREATE TABLE IF NOT EXISTS outcome (engine TEXT, photo BLOB, faces INTEGER, refused INTEGER, "
-            "vector BLOB, PRIMARY KEY (engine, photo)) WITHOUT ROWID"
+            "reference BLOB, probe BLOB, PRIMARY KEY (engine, photo)) WITHOUT ROWID"
         )
 
     @classmethod
@@ -220,14 +225,15 @@ class _Cache:
 
     def get(self, photo: bytes) -> _Outcome | None:
         row = self._connection.execute(
-            "SELECT faces, refused, vector FROM outcome WHERE engine = ? AND photo = ?", (self._engine, photo)
+            "SELECT faces, refused, reference, probe FROM outcome WHERE engine = ? AND photo = ?",
+            (self._engine, photo),
         ).fetchone()
-        return None if row is None else _Outcome(row[0], bool(row[1]), row[2])
+        return None if row is None else _Outcome(row[0], bool(row[1]), row[2], row[3])
 
     def put(self, photo: bytes, outcome: _Outcome) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?)",
-            (self._engine, photo, outcome.faces, outcome.refused, outcome.vector),
+            "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?, ?)",
+            (self._engine, photo, outcome.faces, outcome.refused, outcome.reference, outcome.probe),
         )
         self._unsaved += 1
         if self._unsaved >= SAVED_EVERY:
