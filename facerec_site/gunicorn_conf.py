@@ -58,12 +58,12 @@ def on_exit(server: object) -> None:
 
 
 def when_ready(server: object) -> None:
-    """Load the models before the workers are forked, so that they share them: see DECISIONS.
+    """Load models and templates before the workers are forked, so that they share them: see DECISIONS.
 
-    Nothing that runs threads or holds a connection may be opened here.
+    Nothing that runs threads or holds a connection may be left open here.
     """
-    from people.engines import get_engine
+    from people.serving import prepare
 
-    get_engine()
+    prepare()
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, all that is shared

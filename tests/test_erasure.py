@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import ProtectedError
 
 from people import audit, erasure, identification, outbox
@@ -39,6 +41,23 @@ def test_an_erased_person_is_gone_with_everything_when_the_call_returns(
     assert [one.person for one in found.faces[0].candidates] == [other]
     work()
     assert stored_files() == [other.photos.get().file.name]
+
+
+@pytest.mark.once  # PostgreSQL's files are its server's
+@pytest.mark.django_db(transaction=True)
+def test_an_erased_person_leaves_no_bytes_in_sqlite_s_files(enrolled: Enrol) -> None:
+    person = enrolled(1, name="Ada Lovelace, who is erased")
+    vector = bytes(MeanTemplate.objects.get().vector)
+    file = Path(connection.settings_dict["NAME"])
+
+    def kept() -> bytes:
+        return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+
+    assert b"Ada Lovelace" in kept()
+    assert vector in kept()
+    erasure.erase(person, actor=STAFF)
+    assert b"Ada Lovelace" not in kept()
+    assert vector not in kept()
 
 
 def test_the_receipt_and_the_audit_know_the_person_by_id_only(enrolled: Enrol) -> None:

@@ -106,6 +106,7 @@ else:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": FACEREC_VAR_DIR / "facerec.sqlite3",
+            "CONN_MAX_AGE": 60,  # closing writes the log back, which takes longer than a search
             "OPTIONS": {
                 # Several processes write: take the write lock when a transaction begins, and wait for it.
                 "transaction_mode": "IMMEDIATE",

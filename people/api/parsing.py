@@ -89,11 +89,11 @@ class QuerySerializer(serializers.Serializer[Any]):
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
         query = request.query_params
-        unknown = {name: ["There is no such parameter."] for name in query if name not in cls().fields}
+        serializer = cls(data=query.dict())
+        unknown = {name: ["There is no such parameter."] for name in query if name not in serializer.fields}
         twice = {name: ["Give it once."] for name in query if len(query.getlist(name)) > 1}
         if unknown or twice:
             raise serializers.ValidationError(unknown | twice)
-        serializer = cls(data=query.dict())
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 

@@ -32,6 +32,13 @@ class TemplateIndex(Protocol):
         """
         ...
 
+    def load(self, engine: str) -> None:
+        """Read what searches with this engine need, so that none has to wait for it. Raises IndexUnavailable.
+
+        Called before processes are forked, which then share what was read.
+        """
+        ...
+
     def check(self) -> None:
         """Raise IndexUnavailable when the index can't answer now."""
         ...

@@ -73,6 +73,9 @@ class PineconeIndex:
         except Error as error:
             raise IndexUnavailable from error
 
+    def load(self, engine: str) -> None:
+        """Nothing: what searches need is at Pinecone."""
+
     def check(self) -> None:
         """Raise IndexUnavailable when Pinecone doesn't answer. Searches are still answered, exactly."""
         with self._lock:
