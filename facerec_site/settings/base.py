@@ -11,6 +11,8 @@ from celery.schedules import crontab
 
 from facerec_site.logs import chosen_format
 
+from .in_memory import folder_for
+
 env = environ.Env()
 # A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
 env.escape_proxy = True
@@ -121,11 +123,11 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# For the rate limits: in Redis they hold over all machines, on disk over all processes of one.
+# For the rate limits: in Redis they hold over all machines, in files over all processes of one.
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": FACEREC_VAR_DIR / "cache",
+        "LOCATION": folder_for(FACEREC_VAR_DIR, otherwise=FACEREC_VAR_DIR / "cache"),
     }
 }
 if env("CACHE_URL", default=""):

@@ -12,7 +12,8 @@ if found := problems(os.environ):
     raise SystemExit("facerec-api can't start:\n" + "\n".join(f"  {line}" for line in found))
 
 from .base import *  # noqa: F403
-from .base import CACHES, STORAGES, env
+from .base import CACHES, FACEREC_VAR_DIR, STORAGES, env
+from .in_memory import folder_for
 
 SECRET_KEY = env("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
@@ -25,4 +26,6 @@ SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if SECURE_SSL_
 STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
 # A container's own disk is read-only; the rate limits' counters may go with it.
 if "FACEREC_VAR_DIR" not in os.environ and not env("CACHE_URL", default=""):
-    CACHES["default"]["LOCATION"] = Path(tempfile.gettempdir()) / "facerec-cache"
+    CACHES["default"]["LOCATION"] = folder_for(
+        FACEREC_VAR_DIR, otherwise=Path(tempfile.gettempdir()) / "facerec-cache"
+    )

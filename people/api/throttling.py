@@ -45,15 +45,19 @@ def count(name: str, rate: str) -> Window:
     number, seconds = divmod(int(time.time()), length)
     key = f"rate:{name}:{unit}:{number}"
     try:
-        cache.add(key, 0, timeout=length + 1)
-        used = cache.incr(key)
-    except ValueError:  # it ran out just now
-        used = 1
+        used = _counted(key, length + 1)
     except Exception as error:
         # whatever the cache's library raises: without it there is no limit, but there are answers
         logger.warning("Requests can't be counted now: %s", type(error).__name__)
         used = 1
     return Window(int(limit), used, length - seconds)
+
+
+def _counted(key: str, seconds: int) -> int:
+    try:
+        return int(cache.incr(key))
+    except ValueError:  # the window's first
+        return 1 if cache.add(key, 1, timeout=seconds) else int(cache.incr(key))
 
 
 class KeyRateThrottle(BaseThrottle):
