@@ -283,7 +283,7 @@ def test_a_change_set_is_made_for_what_the_stack_is(stubbed: Stubbed, status: st
 
 def test_a_stack_that_was_never_whole_is_made_anew(stubbed: Stubbed) -> None:
     client = stubbed.stub("cloudformation")
-    for _ in range(3):
+    for _ in range(2):
         client.add_response("describe_stacks", {"Stacks": [{**STACK, "StackStatus": "ROLLBACK_COMPLETE"}]})
     client.add_response("delete_stack", {}, {"StackName": "facerec-api-network"})
     client.add_response("describe_stacks", {"Stacks": [{**STACK, "StackStatus": "DELETE_COMPLETE"}]})
