@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
-from facerec_deploy import cli, configuration, images, running, stacks
+from facerec_deploy import cli, images, running, stacks
 from facerec_deploy.account import Account
 from facerec_deploy.configuration import FOLDER, STACKS
 from facerec_deploy.secret_store import SecretStore
 from facerec_deploy.stacks import Stacks
+from moto.cloudformation.models import ChangeSet
 
 from tests.deployment import moto_templates
 from tests.deployment.templates import read
@@ -222,15 +225,16 @@ def test_an_apply_that_is_interrupted_goes_on_when_it_is_run_again(
     run: Run, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
-    follow = Stacks._follow
+    apply = ChangeSet.apply
 
-    def interrupted(self: Stacks, one: str, began: Any) -> None:
-        if one == part:
-            raise KeyboardInterrupt  # after AWS began, before we know how it went
-        follow(self, one, began)
+    def interrupted(self: ChangeSet) -> None:
+        apply(self)
+        if self.stack_name == f"facerec-api-{part}":
+            # Ctrl-C, after AWS began, before we know how it went
+            os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Stacks, "_follow", interrupted)
+        patch.setattr(ChangeSet, "apply", interrupted)
         if part == "service":
             assert run("apply")[0] == 1  # no image yet
             push("sha-1")
@@ -250,6 +254,7 @@ STACK = {
     "StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/facerec-api-network/1",
     "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
 }
+CHANGE_SET = "arn:aws:cloudformation:eu-central-1:123456789012:changeSet/1"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +266,7 @@ def test_a_change_set_is_made_for_what_the_stack_is(stubbed: Stubbed, status: st
     client.add_response("describe_stacks", {"Stacks": [{**STACK, "StackStatus": status}]})
     client.add_response(
         "create_change_set",
-        {"Id": "arn:aws:cloudformation:eu-central-1:123456789012:changeSet/1"},
+        {"Id": CHANGE_SET},
         {
             "StackName": "facerec-api-network",
             "ChangeSetName": ANY,
@@ -278,7 +283,7 @@ def test_a_change_set_is_made_for_what_the_stack_is(stubbed: Stubbed, status: st
     client.add_response("describe_change_set", nothing)
     client.add_response("delete_change_set", {})
     made = Stacks(stubbed, "arn:aws:iam::123456789012:role/facerec-api-cloudformation")
-    assert made._change_set("network", {"NarrowEgress": "true"}) is None
+    assert made.plan("network", {"NarrowEgress": "true"}) == []
 
 
 def test_a_stack_that_was_never_whole_is_made_anew(stubbed: Stubbed) -> None:
@@ -313,15 +318,22 @@ def test_a_stack_that_fails_is_told_with_the_resource_and_its_reason(stubbed: St
     event = {
         "StackId": STACK["StackId"], "EventId": "1", "StackName": "facerec-api-network",
         "LogicalResourceId": "NatGateway", "ResourceStatus": "CREATE_FAILED",
-        "ResourceStatusReason": "Elastic IP limit", "Timestamp": datetime(2026, 1, 2, tzinfo=UTC),
+        "ResourceStatusReason": "Elastic IP limit", "Timestamp": datetime.now(UTC) + timedelta(hours=1),
     }  # fmt: skip
+    new = {"Stacks": [{**STACK, "StackStatus": "REVIEW_IN_PROGRESS"}]}
     failed = {"Stacks": [{**STACK, "StackStatus": "ROLLBACK_COMPLETE"}]}
+    for _ in range(2):
+        client.add_response("describe_stacks", new)
+    client.add_response("create_change_set", {"Id": CHANGE_SET})
+    client.add_response("describe_change_set", {"Status": "CREATE_COMPLETE"})
+    client.add_response("describe_change_set", {"Changes": []})
+    client.add_response("execute_change_set", {}, {"ChangeSetName": CHANGE_SET})
     client.add_response("describe_stacks", failed)
     client.add_response("describe_stack_events", {"StackEvents": [event]})
     client.add_response("describe_stacks", failed)
     client.add_response("describe_stack_events", {"StackEvents": [event]})
     with pytest.raises(stacks.StackFailed, match=r"ROLLBACK_COMPLETE\.\n  NatGateway: Elastic IP limit"):
-        Stacks(stubbed)._follow("network", datetime(2026, 1, 1, tzinfo=UTC))
+        Stacks(stubbed).apply("network", {})
 
 
 def test_destroy_keeps_people_s_data_unless_told(deployed: Run) -> None:
@@ -441,10 +453,35 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return notes
 
 
+@dataclass
+class Checkout:
+    folder: Path
+    commit: str
+    """Its first twelve digits."""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """Have the command stand in a checkout of one commit."""
+    folder = tmp_path / "checkout"
+    monkeypatch.setattr(images, "ROOT", folder)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", folder, *words], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    git("-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "commit", "--allow-empty", "-m", "1")
+    return Checkout(folder, git("rev-parse", "--short=12", "HEAD"))
+
+
 def test_an_image_is_pushed_under_both_tags_and_the_password_is_no_argument(
-    deployed: Run, docker: Path, monkeypatch: pytest.MonkeyPatch
+    deployed: Run, docker: Path, checkout: Checkout
 ) -> None:
-    monkeypatch.setattr(images, "version_tag", lambda: "sha-1")
+    tag = f"sha-{checkout.commit}"
+    push(tag)  # the `docker` here only notes it
     code, said = deployed("image", "build")
     assert code == 0, said
     code, said = deployed("image", "push")
@@ -456,7 +493,7 @@ def test_an_image_is_pushed_under_both_tags_and_the_password_is_no_argument(
     host = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
     assert calls[1] == f"login --username AWS --password-stdin {host}"
     assert [call for call in calls if call.startswith("push")] == [
-        f"push {host}/facerec-api:sha-1",
+        f"push {host}/facerec-api:{tag}",
         f"push {host}/facerec-api:latest",
     ]
     password = (docker.parent / "stdin").read_text()
@@ -481,15 +518,10 @@ def test_without_a_builder_the_command_says_what_is_missing(
     assert "Neither docker nor podman" in said
 
 
-def test_a_changed_checkout_is_told_from_its_commit() -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],
-        cwd=configuration.ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    assert images.version_tag().removesuffix("-changed") == f"sha-{commit}"
+def test_a_changed_checkout_is_told_from_its_commit(checkout: Checkout) -> None:
+    assert images.version_tag() == f"sha-{checkout.commit}"
+    (checkout.folder / "new.txt").touch()
+    assert images.version_tag() == f"sha-{checkout.commit}-changed"
 
 
 # --- tasks: exact calls ---
