@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from people import request_id
 from people.actors import Actor
 from people.models import AuditEvent
 from people.models.locks import AUDIT, serialise
@@ -25,7 +26,6 @@ def record(
     collection_id: UUID | None = None,
     object_id: object = "",
     details: Mapping[str, Any] | None = None,
-    request_id: str = "",
 ) -> AuditEvent:
     """Append an event, in the caller's transaction if there is one.
 
@@ -41,7 +41,7 @@ def record(
             collection_id=collection_id,
             object_id=str(object_id),
             details=dict(details or {}),
-            request_id=request_id,
+            request_id=request_id.current.get(),
             previous_hash=last or _FIRST,
         )
         event.hash = _hash(event)

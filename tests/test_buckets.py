@@ -13,8 +13,8 @@ from people.photos import MAX_BYTES
 from people.storage import S3PhotoStorage
 from tests import fakes
 from tests.conftest import STAFF
+from tests.importing import PEOPLE, results, zipped
 from tests.servers import make_bucket
-from tests.test_imports import PEOPLE, results, zipped
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

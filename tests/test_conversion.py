@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import face_recognition_models
@@ -15,6 +17,9 @@ from people.engines import build_engine, conversion
 from people.engines.dlib_resnet import NotThisNetwork, onnx_model
 
 NETWORK = Path(face_recognition_models.face_recognition_model_location())
+LAYER = re.compile(rb"\x01(?:\x05con_4|\x07affine_|\x04fc_2)")
+HEADER = 24
+"""Bytes of a layer: its name, its version and its four sizes, and where its numbers begin."""
 
 
 @pytest.fixture
@@ -101,5 +106,34 @@ class TestDlibResnet:
 
     @pytest.mark.parametrize("length", [0, 1000, 60_000, 22_000_000])
     def test_another_file_or_a_part_of_it_is_refused(self, length: int) -> None:
-        with pytest.raises(NotThisNetwork):
+        with pytest.raises(NotThisNetwork, match="Run `pip install"):
             onnx_model(NETWORK.read_bytes()[:length])
+
+    def test_a_file_that_is_cut_anywhere_is_refused(self) -> None:
+        file = NETWORK.read_bytes()
+        headers = [found.start() for found in LAYER.finditer(file)]
+        ends = [end for start in headers[:8] for end in range(start, start + HEADER)]
+        for end in [*ends, *range(headers[-1], headers[-1] + HEADER, 7), len(file) - 1000]:
+            with pytest.raises(NotThisNetwork):
+                onnx_model(file[:end])
+
+    @pytest.mark.parametrize("byte", [0x00, 0x01, 0x0F, 0x81, 0xFF])
+    def test_a_file_with_a_wrong_byte_fails_in_no_other_way(self, byte: int) -> None:
+        file = NETWORK.read_bytes()
+        headers = [found.start() for found in LAYER.finditer(file)]
+        for at in [at for start in headers[:4] for at in range(start, start + HEADER)]:
+            # what isn't noticed there comes to an end soon
+            with pytest.raises(NotThisNetwork):
+                onnx_model(changed(file[: headers[6]], at, bytes([byte])))
+        for at in (headers[-1], headers[-1] + 7, headers[-1] + 13):
+            with suppress(NotThisNetwork):
+                onnx_model(changed(file, at, bytes([byte])))
+
+    def test_a_file_with_a_number_that_no_network_has_is_refused(self) -> None:
+        file = NETWORK.read_bytes()
+        with pytest.raises(NotThisNetwork):
+            onnx_model(changed(file, len(file) // 2, b"\xff" * 8))  # NaN
+
+
+def changed(file: bytes, at: int, by: bytes) -> bytes:
+    return file[:at] + by + file[at + len(by) :]

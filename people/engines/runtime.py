@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from django.core.exceptions import ImproperlyConfigured
 from numpy.typing import NDArray
 
-# Its conversion tools report to their maker when they are loaded; nothing here needs them.
-sys.modules["openvino.tools.ovc"] = None  # type: ignore[assignment]
+# OpenVINO's conversion tools report to their maker when they are loaded; it does without them.
+sys.modules["openvino.tools.ovc"] = ModuleType("openvino.tools.ovc")
 
-import openvino  # noqa: E402
-from openvino.preprocess import ColorFormat, PrePostProcessor  # noqa: E402
+import openvino
+from openvino.preprocess import ColorFormat, PrePostProcessor
 
 Array = NDArray[np.float32]
 

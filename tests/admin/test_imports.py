@@ -12,7 +12,7 @@ from people import erasure, imports
 from people.models import Collection, ImportJob, Person
 from tests import fakes
 from tests.conftest import STAFF
-from tests.test_imports import PEOPLE, run, zipped
+from tests.importing import PEOPLE, run, zipped
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

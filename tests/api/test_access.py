@@ -8,8 +8,10 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
+from people import erasure
+from people.actors import WORKER
 from people.api.urls import urlpatterns
-from people.models import ApiKey, Collection, Person
+from people.models import ApiKey, AuditEvent, Collection, Person
 from tests import fakes
 from tests.api.conftest import Program
 
@@ -152,6 +154,13 @@ def test_a_sane_request_id_is_kept_and_another_replaced(program: Make) -> None:
     api = program()
     assert api.get("/api/v1/engine/", headers={"X-Request-ID": "abc-1"})["X-Request-ID"] == "abc-1"
     assert "<" not in api.get("/api/v1/engine/", headers={"X-Request-ID": "<script>"})["X-Request-ID"]
+
+
+def test_the_audit_keeps_the_request_s_id_and_none_outside_a_request(program: Make, person: Person) -> None:
+    answer = program().post("/api/v1/collections/", {"name": "second"})
+    assert AuditEvent.objects.get(action="collection.created").request_id == answer["X-Request-ID"]
+    erasure.erase(person, actor=WORKER)
+    assert AuditEvent.objects.get(action="person.erased").request_id == ""
 
 
 def test_answers_are_kept_in_no_cache(program: Make) -> None:

@@ -1,7 +1,51 @@
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-# where deploy/facerec-deploy finds its modules
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "deploy"))
+import pytest
+from facerec_deploy import running, stacks
+
+from tests.deployment import copilot, moto_templates
+from tests.deployment.operating import Operator, Stubbed, push
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> copilot.Rendered:
+    """What Copilot would create from the manifests as they are."""
+    return copilot.render(tmp_path_factory.mktemp("copilot"))
+
+
+@pytest.fixture
+def run(
+    aws: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Operator:
+    """Run the command as an operator would, in moto's account."""
+    monkeypatch.setattr(stacks, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(running, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(stacks, "template", moto_templates.template)
+    moto_templates.complete_change_sets(monkeypatch)
+    parameters = tmp_path / "parameters.toml"
+    parameters.touch()
+    return Operator(parameters, monkeypatch, capsys)
+
+
+@pytest.fixture
+def deployed(run: Operator) -> Operator:
+    """An account with everything deployed once."""
+    run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
+    assert run("apply")[0] == 1  # there is no image yet
+    push("sha-1")
+    code, said = run("apply")
+    assert code == 0, said
+    return run
+
+
+@pytest.fixture
+def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubbed]:
+    monkeypatch.setattr(running, "POLL_SECONDS", 0)
+    monkeypatch.setattr(stacks, "POLL_SECONDS", 0)
+    account = Stubbed()
+    yield account
+    for stub in account.stubs.values():
+        stub.assert_no_pending_responses()

@@ -1,8 +1,8 @@
 """What operators were promised of the deployment on AWS, a line each.
 
 `CONTRACT` is the document's own numbers; each way to deploy has a test that checks every line on what
-it would really create (`test_cloudformation.py`, `test_copilot.py`). A way that can't keep a line says
-why in its `NOT_KEPT`, and deploy/README.md says it to operators.
+it would really create (`test_cloudformation.py`, `test_copilot_contract.py`). A way that can't keep a line
+says why in its `NOT_KEPT`, and deploy/README.md says it to operators.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from moto.moto_proxy.certificate_creator import CertificateCreator
 ROOT = Path(__file__).resolve().parents[2]
 COPILOT = ROOT / "copilot"
 BINARY = Path(sys.executable).parent / "copilot"
+WORKLOADS = ("api", "worker", "maintenance")
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"  # moto's
@@ -111,6 +112,46 @@ def manifest(path: Path | str) -> dict[str, Any]:
     """Return a manifest as Copilot reads it: in YAML 1.2 `on` is a word; PyYAML takes it for True."""
     read = yaml.safe_load((COPILOT / path).read_text())
     return {"on" if key is True else key: value for key, value in read.items()}
+
+
+def container(template: Template, name: str) -> dict[str, Any]:
+    """Return the container of that name of the template's task."""
+    containers = {one["Name"]: one for one in template["TaskDefinition"]["ContainerDefinitions"]}
+    found: dict[str, Any] = containers[name]
+    return found
+
+
+def environment(template: Template, name: str) -> dict[str, str]:
+    return {one["Name"]: one["Value"] for one in container(template, name)["Environment"]}
+
+
+def secrets(template: Template, name: str) -> dict[str, str]:
+    return {one["Name"]: one["ValueFrom"] for one in container(template, name)["Secrets"]}
+
+
+def statements(rendered: Rendered, policy: str) -> list[dict[str, Any]]:
+    """Return the statements of a policy of the addons."""
+    found: list[dict[str, Any]] = rendered.addons[policy]["PolicyDocument"]["Statement"]
+    return found
+
+
+def allowed_on(rendered: Rendered, policy: str, resource: str) -> set[str]:
+    return {
+        action
+        for one in statements(rendered, policy)
+        if one["Effect"] == "Allow" and one["Resource"] == resource
+        for action in one["Action"]
+    }
+
+
+def buildspec() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((COPILOT / "pipelines/facerec/buildspec.yml").read_text())
+    return found
+
+
+def commands() -> str:
+    phases = buildspec()["phases"].values()
+    return "\n".join(command for phase in phases for command in phase["commands"])
 
 
 class Workspace:

@@ -21,20 +21,23 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        failed: list[str] = []
-        for command in ("apply_retention", "audit_index"):
-            try:
-                call_command(command, stdout=self.stdout, stderr=self.stderr)
-            except CommandError as error:
-                failed.append(f"{command}: {error}")
-            if command == "apply_retention":
-                self._sweep()
+        failed = self._run("apply_retention")
+        self._sweep()
+        failed += self._run("audit_index")
         while outbox.prune():
             pass
         if given_up := outbox.dead_letters().count():
             failed.append(f"{given_up} pieces of work were given up: see “Work given up” in the admin.")
         if failed:
             raise CommandError("\n".join(failed))
+
+    def _run(self, command: str) -> list[str]:
+        """Return what failed."""
+        try:
+            call_command(command, stdout=self.stdout, stderr=self.stderr)
+        except CommandError as error:
+            return [f"{command}: {error}"]
+        return []
 
     def _sweep(self) -> None:
         """Do what is due now, each entry once: what fails is put off by the act itself."""

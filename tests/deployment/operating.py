@@ -1,0 +1,79 @@
+"""An operator at work: the command, in moto's account or in one that answers what a test says."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from facerec_deploy import cli
+from facerec_deploy.account import Account
+
+
+class Operator:
+    """Runs the command; called with its words, returns its exit code and what it said."""
+
+    def __init__(
+        self, parameters: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.parameters = parameters
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str, stdin: str = "") -> tuple[int, str]:
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        self._capsys.readouterr()
+        code = cli.main(["--parameters", str(self.parameters), *words])
+        said = self._capsys.readouterr()
+        return code, said.out + said.err
+
+
+class Stubbed(Account):
+    """An account whose clients answer what a test says, to the calls that it expects."""
+
+    def __init__(self) -> None:
+        super().__init__(None, "eu-central-1", lambda line: self.said.append(line))
+        self.said: list[str] = []
+        self.stubs: dict[str, Stubber] = {}
+
+    def client(self, service: str) -> Any:
+        return self.stub(service).client
+
+    def stub(self, service: str) -> Stubber:
+        if service not in self.stubs:
+            client = boto3.client(
+                service,
+                region_name="eu-central-1",
+                aws_access_key_id="nobody",
+                aws_secret_access_key="nothing",
+            )
+            self.stubs[service] = Stubber(client)
+            self.stubs[service].activate()
+        return self.stubs[service]
+
+
+def push(tag: str) -> str:
+    """Put an image into the repository, as `latest` too; return its digest."""
+    layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 1}
+    digest = "sha256:" + hashlib.sha256(tag.encode()).hexdigest()
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {
+                **layer,
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "digest": digest,
+            },
+            "layers": [{**layer, "digest": digest}],
+        }
+    )
+    client = boto3.client("ecr")
+    for name in (tag, "latest"):
+        made = client.put_image(repositoryName="facerec-api", imageManifest=manifest, imageTag=name)
+    return str(made["image"]["imageId"]["imageDigest"])
