@@ -91,7 +91,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
 
 
 def _write_back() -> None:
-    """Have SQLite's log emptied into its file, where what is deleted is overwritten: no copy is left there."""
+    """Have SQLite's log emptied into its file, where what is deleted is overwritten: no copy stays."""
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")

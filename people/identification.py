@@ -25,7 +25,8 @@ from people.engines.base import FaceEngine, Vectors
 from people.errors import NoFaceFound, NotEnrolled
 from people.extraction import ExtractedFace
 from people.indexes import get_index
-from people.models import Collection, MeanTemplate, Person, Template
+from people.models import Collection, Person, Template
+from people.models.findable import findable_means
 from people.models.template import unpack
 from people.population import enrolled
 from people.quality import Reason
@@ -105,7 +106,7 @@ class Comparison:
 def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
     """Return every face of the photo, with nothing skipped. Raises PhotoRejected."""
     found = _faces(data, active_engine(), "none", max_faces)
-    audit.record("photo.detected", actor=actor, details={"faces": len(found.faces)})
+    audit.record_search("photo.detected", actor=actor, details={"faces": len(found.faces)})
     return found
 
 
@@ -151,7 +152,7 @@ def identify(
         ]
         faces.append(IdentifiedFace(face, decision, margin, candidates))
     matched = [str(one.candidates[0].person.pk) for one in faces if one.decision == "match"]
-    audit.record(
+    audit.record_search(
         "photo.identified", actor=actor, collection_id=collection.pk,
         details={"faces": len(faces), "matches": matched},
     )  # fmt: skip
@@ -182,17 +183,16 @@ def verify(
     found = _faces(data, engine, "none", MAX_FACES)
     chosen = extraction.choose(found.faces, face)
     probe = extraction.probes([chosen], engine)
-    own = MeanTemplate.objects.filter(person=person, engine=engine_name)
-    mean = own.filter(Person.findable(person.collection, "person__")).values_list("vector", flat=True).first()
+    mean = findable_means([person.pk], person.collection, engine_name).get(person.pk)
     if mean is None:
         raise NotEnrolled
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
-    score = _score(float(unpack(mean) @ probe[0]), threshold, calibration)
+    score = _score(float(mean @ probe[0]), threshold, calibration)
     nearest = _nearest_photos(probe, [[(score.cosine, person.pk)]], engine_name)
     if not nearest:  # erased while the probe was compared
         raise NotEnrolled
-    audit.record(
+    audit.record_search(
         "person.verified", actor=actor, collection_id=person.collection_id, object_id=person.pk,
         details={"match": score.match},
     )  # fmt: skip
@@ -215,7 +215,8 @@ def compare(
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
     scores = [_score(float(probe @ reference), threshold, calibration) for probe in probes]
-    audit.record("photos.compared", actor=actor, details={"matches": sum(score.match for score in scores)})
+    matches = sum(score.match for score in scores)
+    audit.record_search("photos.compared", actor=actor, details={"matches": matches})
     return Comparison(ours, ours.faces[0], theirs, threshold, scores)
 
 
@@ -263,7 +264,7 @@ def _rank(
     while True:
         proposals = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
         proposed = proposals.persons
-        means = _findable_means({pk for row in proposed for pk in row}, collection, engine)
+        means = findable_means({pk for row in proposed for pk in row}, collection, engine)
         ranked = []
         for probe, row in zip(probes, proposed, strict=True):
             scored = [(float(means[pk] @ probe), pk) for pk in row if pk in means]
@@ -276,16 +277,6 @@ def _rank(
         wanted *= 4
 
 
-def _findable_means(ids: set[UUID], collection: Collection, engine: str) -> dict[UUID, Vectors]:
-    """Return the mean templates of those people whom a search of their collection may return."""
-    # by ids alone: told the collection too, SQLite goes through all of its people
-    found = MeanTemplate.objects.filter(person__in=ids, engine=engine)
-    rows = found.filter(Person.findable(collection, "person__")).values_list(
-        "person_id", "collection_id", "vector"
-    )
-    return {person_id: unpack(vector) for person_id, home, vector in rows if home == collection.pk}
-
-
 def _nearest_photos(
     probes: Vectors, ranked: list[list[tuple[float, UUID]]], engine: str
 ) -> dict[tuple[int, UUID], tuple[Person, UUID]]:
@@ -294,7 +285,8 @@ def _nearest_photos(
     if not ids:
         return {}
     own: dict[UUID, list[Template]] = {}
-    for template in Template.objects.filter(person__in=ids, engine=engine).select_related("person"):
+    rows = Template.objects.filter(person__in=ids, engine=engine).select_related("person")
+    for template in rows.defer("box", "landmarks", "quality", "person__metadata"):  # JSON takes its time
         own.setdefault(template.person_id, []).append(template)
     found = {}
     for number, row in enumerate(ranked):

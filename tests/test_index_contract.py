@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from people import indexing, outbox, tasks
+from people import identification, indexing, outbox, tasks
 from people.decision import unit
 from people.indexes import forget_index, get_index
 from people.indexes.base import TemplateIndex
@@ -63,13 +63,18 @@ def _nearest(
     return index.nearest(probes, collection_id=collection.pk, engine=ENGINE, limit=limit).persons
 
 
-def test_it_proposes_the_nearest_first_as_a_brute_force_search_does(
+def test_it_proposes_whom_a_brute_force_search_finds_and_a_few_more(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     vectors, probes = _vectors(200), _vectors(20, seed=1)
     people = [put(vector).pk for vector in vectors]
-    expected = [[people[i] for i in row[:5]] for row in np.argsort(-(probes @ vectors.T), axis=1)]
-    assert _nearest(index, probes, collection) == expected
+    cosines = probes @ vectors.T
+    proposed = _nearest(index, probes, collection, limit=5 + identification.SPARE)
+    for row, own in zip(proposed, cosines, strict=True):
+        assert set(row) >= {people[i] for i in np.argsort(-own)[:5]}
+        # nearest first, but for neighbours
+        scores = [float(own[people.index(pk)]) for pk in row]
+        assert scores == pytest.approx(sorted(scores, reverse=True), abs=0.02)
 
 
 def test_it_proposes_all_when_there_are_fewer_than_asked_for(

@@ -96,23 +96,6 @@ class Person(GuardedModel):
         if self.consent_expires_at and not self.consent_given_at:
             raise ValidationError({"consent_given_at": "Say when the consent was given, too."})
 
-    @staticmethod
-    def findable(collection: Collection, path: str = "") -> models.Q:
-        """Return the condition of whom a search of this collection may return.
-
-        Active, and with consent where the collection requires it. `path` leads to the person, as person__.
-        """
-        active = models.Q((f"{path}status", Person.Status.ACTIVE))
-        if not collection.requires_consent:
-            return active
-        now = timezone.now()
-        given, expires = f"{path}consent_given_at", f"{path}consent_expires_at"
-        return (
-            active
-            & models.Q((f"{given}__lte", now))
-            & (models.Q((expires, None)) | models.Q((f"{expires}__gt", now)))
-        )
-
     def kept(self) -> Person:
         """Return the record that stands for this human now: this one, unless it was merged."""
         person = self

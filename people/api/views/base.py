@@ -40,8 +40,11 @@ class ApiView(APIView):
     def collection(self, name: str) -> Collection:
         """Return the collection of this name. Raises Http404, also when the key is for another."""
         only = self.may_be_in()
-        found = Collection.objects.filter(name=name).first()
-        if found is None or (only is not None and only.pk != found.pk):
+        try:
+            found = Collection.objects.get(name=name)
+        except Collection.DoesNotExist as error:
+            raise Http404 from error
+        if only is not None and only.pk != found.pk:
             raise Http404
         return found
 
