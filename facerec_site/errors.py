@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views import defaults
 
 from people.api import problems
+from people.errors import RETRY_AFTER_SECONDS
 from people.outages import is_outage
 
 _AWAY = (
@@ -28,7 +29,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(error, Exception) and is_outage(error):
         if request.path.startswith("/api/"):
             return problems.outage(request, error)
-        return HttpResponse(_AWAY, status=503, headers={"Retry-After": str(problems.RETRY_AFTER_SECONDS)})
+        return HttpResponse(_AWAY, status=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     if request.path.startswith("/api/"):
         return problems.server_error(request)
     return defaults.server_error(request)

@@ -15,9 +15,10 @@ if os.environ.get("ENVIRONMENT") == "production" and (_missing := problems(os.en
 
 bind = f"{os.environ.get('BIND_ADDRESS', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-# Threads let a request that waits for an enrolment stand beside others that compute.
+# Photos are worked on one at a time (people.turns); threads let requests that wait for a turn, an
+# enrolment or a slow client stand beside others, and those for whom there is no room be told so.
 worker_class = "facerec_site.draining.DrainingWorker"
-threads = 4
+threads = 12
 preload_app = True
 timeout = 60
 graceful_timeout = 30

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+RETRY_AFTER_SECONDS = 5
+
 
 class FacerecError(Exception):
     """Base of every error this product raises on purpose.
@@ -16,6 +18,8 @@ class FacerecError(Exception):
     code = "error"
     status = 500
     message = "Something went wrong."
+    retry_after = RETRY_AFTER_SECONDS
+    """Seconds, told with a status of 503."""
 
     def __init__(self, message: str | None = None, *, extra: Mapping[str, Any] | None = None) -> None:
         self.message = message or type(self).message
@@ -135,6 +139,14 @@ class IndexUnavailable(FacerecError):
 
     code, status = "index_unavailable", 503
     message = "The face index is not available now. Try again in a few seconds."
+
+
+class Overloaded(FacerecError):
+    """Nothing was done. The same request succeeds as soon as others are answered."""
+
+    code, status = "overloaded", 503
+    message = "Too many photos are waiting. Send it again in a second, more slowly, or run more workers."
+    retry_after = 1
 
 
 class DatabaseUnavailable(FacerecError):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from people import audit, extraction, metrics, photos, quality
+from people import audit, extraction, metrics, photos, quality, turns
 from people.active_engine import active_engine
 from people.actors import Actor
 from people.decision import (
@@ -105,7 +105,8 @@ class Comparison:
 
 def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
     """Return every face of the photo, with nothing skipped. Raises PhotoRejected."""
-    found = _faces(data, active_engine(), "none", max_faces)
+    with turns.probing.taken():
+        found = _faces(data, active_engine(), "none", max_faces)
     audit.record_search("photo.detected", actor=actor, details={"faces": len(found.faces)})
     return found
 
@@ -128,8 +129,9 @@ def identify(
     """
     engine = active_engine()
     engine_name = engine_id(engine)
-    found = _faces(data, engine, quality_level, max_faces)
-    probes = extraction.probes(found.faces, engine)
+    with turns.probing.taken():
+        found = _faces(data, engine, quality_level, max_faces)
+        probes = extraction.probes(found.faces, engine)
     calibration = engine.calibration
     size = enrolled(collection.pk, engine_name)
     threshold = search_threshold(calibration, size, choice or collection_choice(collection))
@@ -180,9 +182,10 @@ def verify(
     person.check_not_merged()
     engine = active_engine()
     engine_name = engine_id(engine)
-    found = _faces(data, engine, "none", MAX_FACES)
-    chosen = extraction.choose(found.faces, face)
-    probe = extraction.probes([chosen], engine)
+    with turns.probing.taken():
+        found = _faces(data, engine, "none", MAX_FACES)
+        chosen = extraction.choose(found.faces, face)
+        probe = extraction.probes([chosen], engine)
     mean = findable_means([person.pk], person.collection, engine_name).get(person.pk)
     if mean is None:
         raise NotEnrolled
@@ -206,12 +209,13 @@ def compare(
 ) -> Comparison:
     """Compare the largest face of `source` with every face of `target`. Raises PhotoRejected."""
     engine = active_engine()
-    ours = _faces(source, engine, "none", MAX_FACES)
-    theirs = _faces(target, engine, "none", MAX_FACES)
-    if not ours.faces:
-        raise NoFaceFound("No face was found in the source photo. Send a photo that shows one face.")
-    (reference,) = extraction.references(ours.faces[:1], engine)
-    probes = extraction.probes(theirs.faces, engine)
+    with turns.probing.taken():
+        ours = _faces(source, engine, "none", MAX_FACES)
+        theirs = _faces(target, engine, "none", MAX_FACES)
+        if not ours.faces:
+            raise NoFaceFound("No face was found in the source photo. Send a photo that shows one face.")
+        (reference,) = extraction.references(ours.faces[:1], engine)
+        probes = extraction.probes(theirs.faces, engine)
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
     scores = [_score(float(probe @ reference), threshold, calibration) for probe in probes]

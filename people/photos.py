@@ -141,7 +141,9 @@ def thumbnail(image: RGBImage, box: Box, side_px: int) -> bytes:
 
 def _jpeg(data: bytes) -> tuple[Image.Image | RGBImage, bytes]:
     """Return the JPEG, decoded at reduced scale or to be, and its EXIF. What follows its end is left out."""
-    kept, kept_to, at = [], 0, 2
+    view = memoryview(data)  # its slices are no copies
+    kept: list[memoryview] = []
+    kept_to, at = 0, 2
     exif, frames, scans, parts = b"", [], [], 0
     while found := _JPEG_MARKER.search(data, at):
         marker, at = found[1][0], found.end()
@@ -153,7 +155,7 @@ def _jpeg(data: bytes) -> tuple[Image.Image | RGBImage, bytes]:
         at += max(int.from_bytes(data[at : at + 2], "big"), 2)
         content = data[found.end() + 2 : at]
         if marker in _JPEG_METADATA:
-            kept.append(data[kept_to : found.start()])
+            kept.append(view[kept_to : found.start()])
             kept_to = at
             if marker == 0xE1 and content.startswith(b"Exif\0\0"):
                 exif = exif or content
@@ -169,7 +171,7 @@ def _jpeg(data: bytes) -> tuple[Image.Image | RGBImage, bytes]:
     # Unless all components come in the first scan, all of the photo is held in memory, whatever the scale.
     scalable = marker in (0xC0, 0xC1) and scans[0] == components
     _check_size(width, height, MAX_SCALED_PIXELS if scalable else MAX_PIXELS)
-    bare = b"".join((*kept, data[kept_to:at]))
+    bare = b"".join((*kept, view[kept_to:at])) if kept or at < len(data) else data
     factor = next((one for one in (8, 4, 2) if max(width, height) >= one * LONG_SIDE), 1)
     least = -(-width // factor), -(-height // factor)
     try:

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopFutureHandlers, TemporaryFileUploadHandler
 from django.http import HttpRequest
 
@@ -39,6 +39,11 @@ class BoundedMemoryUploadHandler(FileUploadHandler):
             charset=self.charset,
             content_type_extra=self.content_type_extra,
         )
+
+
+def content(file: UploadedFile[Any]) -> bytes:
+    """Return all of an uploaded file. One that is in memory is not copied."""
+    return file.file.getvalue() if isinstance(file.file, BytesIO) else bytes(file.read())
 
 
 FORM_BYTES = 1_000_000

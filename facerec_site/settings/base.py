@@ -89,7 +89,7 @@ if env("DATABASE_URL", default=""):
             "OPTIONS": {
                 **_url.get("OPTIONS", {}),  # such as ?sslmode=verify-full
                 # one pool a process; its threads share it
-                "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 5},
+                "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=12), "timeout": 5},
                 "connect_timeout": 5,
                 # the kernel tells of a server that vanished without a word
                 "keepalives_idle": 10,

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rest_framework import serializers
@@ -17,6 +18,7 @@ from people.errors import PhotoMissing, PhotoTooLarge
 from people.identification import MAX_CANDIDATES, MAX_FACES
 from people.photos import MAX_BYTES
 from people.quality import LEVELS
+from people.uploads import content
 
 DEFAULT_WAIT_SECONDS = 10
 MAX_WAIT_SECONDS = 30
@@ -33,7 +35,7 @@ def photo_bytes(request: Request, field: str = "photo") -> bytes:
     if len(request.FILES.getlist(field)) > 1:
         raise serializers.ValidationError({field: "Send one photo only."})
     if file := request.FILES.get(field):
-        return bytes(file.read())
+        return content(file)
     sent = request.data.get(field)
     if sent is None:
         raise PhotoMissing(
@@ -58,8 +60,10 @@ def _from_base64(text: str, field: str) -> bytes:
     if len(text) > (MAX_BYTES + 2) // 3 * 4 + 4 + len(text) // 60:  # room for line breaks
         raise PhotoTooLarge
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+        with suppress(binascii.Error):
+            return base64.b64decode(text, validate=True)
+        return base64.b64decode("".join(text.split()), validate=True)  # of several lines
+    except ValueError as error:
         raise serializers.ValidationError({field: "This is not valid base64."}) from error
 
 

@@ -14,13 +14,19 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from people.errors import Conflict, DatabaseUnavailable, FacerecError, PhotoTooLarge, StorageUnavailable
+from people.errors import (
+    Conflict,
+    DatabaseUnavailable,
+    FacerecError,
+    Overloaded,
+    PhotoTooLarge,
+    StorageUnavailable,
+)
 from people.models import Person
 from people.outages import is_outage
 
 logger = logging.getLogger(__name__)
 CONTENT_TYPE = "application/problem+json"
-RETRY_AFTER_SECONDS = 5
 TITLES = {
     400: "Malformed request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found",
     405: "Method not allowed", 406: "Not acceptable", 409: "Conflict", 413: "Too large",
@@ -69,15 +75,20 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
             headers["WWW-Authenticate"] = header
     else:
         return None
-    if status == 503:
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status == 503 and isinstance(translated, FacerecError):
+        headers["Retry-After"] = str(translated.retry_after)
     set_rollback()
-    return Response(
+    response = Response(
         problem(status, code, detail, request_id, extra),
         status=status,
         headers=headers,
         content_type=CONTENT_TYPE,
     )
+    if isinstance(translated, Overloaded):
+        # Django would log an error for each, when there is least time for it; the access line tells
+        holder: Any = response
+        holder._has_been_logged = True
+    return response
 
 
 def _translated(error: Exception) -> Exception:
@@ -152,7 +163,7 @@ def outage(request: HttpRequest, error: Exception) -> JsonResponse:
     """Answer 503 for what was away before any view could be asked."""
     away = _away(error)
     response = _json(request, 503, away.code, away.message)
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response["Retry-After"] = str(away.retry_after)
     return response
 
 

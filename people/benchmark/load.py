@@ -47,7 +47,8 @@ class Client:
     def send(self, connections: int, seconds: float, rate: float | None = None) -> Answers:
         """Send requests for so long over so many connections, and return what came of them.
 
-        Without `rate` each connection sends its next one when it was answered. With it, `rate` a second
+        Without `rate` each connection sends its next one when it was answered, and after a Retry-After only
+        when that is over. With it, `rate` a second
         are due, evenly, whatever became of those before; a request's time counts from when it was due,
         so that what it waits for others shows.
         """
@@ -67,6 +68,8 @@ class Client:
                 connection.request("POST", self._path, self._body, self._headers)
                 answer = connection.getresponse()
                 answer.read()
+                if rate is None and (pause := answer.headers["Retry-After"]):
+                    time.sleep(float(pause))
                 with lock:
                     answers.statuses[answer.status] += 1
                     if answer.status == http.client.OK:

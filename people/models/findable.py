@@ -17,8 +17,9 @@ from people.models.collection import Collection
 from people.models.person import Person
 from people.models.template import MeanTemplate, unpack
 
-_MEANS = (
-    f"SELECT mean.person_id, person.collection_id, mean.vector FROM {MeanTemplate._meta.db_table} mean "
+_MEANS = (  # names of our own tables, and no input
+    f"SELECT mean.person_id, person.collection_id, mean.vector "  # noqa: S608
+    f"FROM {MeanTemplate._meta.db_table} mean "
     f"JOIN {Person._meta.db_table} person ON person.id = mean.person_id "
     "WHERE mean.engine = %s AND person.status = %s"
 )
@@ -38,10 +39,12 @@ def findable_means(
     """
     if not person_ids:
         return {}
-    statement, values = _MEANS, [engine, Person.Status.ACTIVE]
+    statement = _MEANS
+    values: list[object] = [engine, Person.Status.ACTIVE]
     if collection.requires_consent:
         now = connection.ops.adapt_datetimefield_value(timezone.now())
-        statement, values = statement + _CONSENTED, [*values, now, now]
+        statement += _CONSENTED
+        values += [now, now]
     # by ids alone: told the collection too, SQLite goes through all of its people
     statement += f" AND mean.person_id IN ({', '.join(['%s'] * len(person_ids))})"
     values += [_UUID.get_db_prep_value(pk, connection) for pk in person_ids]

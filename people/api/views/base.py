@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.http import Http404
+from django.conf import settings
+from django.http import Http404, HttpRequest
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from people import turns
 from people.api.problems import request_id_of
 from people.models import ApiKey, Collection, Person
+
+READ_AWAY_BYTES = 65_536
 
 
 class ApiView(APIView):
     """A view names the scopes that each of its methods needs in `scopes`."""
 
     scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
+    looks_at_photos: ClassVar[bool] = False
+    """Whether each answer takes a turn of `people.turns`: refused before anything else when all are taken."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if self.looks_at_photos:
+            turns.probing.check()
+        super().initial(request, *args, **kwargs)
+
+    def perform_authentication(self, request: Request) -> None:
+        super().perform_authentication(request)
+        if isinstance(request.auth, ApiKey):
+            holder: Any = request._request
+            holder.key_prefix = request.auth.prefix  # for the access log
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
+        _read_away(request._request)
         if window := getattr(request._request, "rate_window", None):
             for name, value in window.headers().items():
                 response[name] = value
-        if isinstance(key := getattr(request, "auth", None), ApiKey):
-            holder: Any = request._request
-            holder.key_prefix = key.prefix  # for the access log
         # answers hold personal data: no cache on the way may keep them
         response["Cache-Control"] = "no-store"
         return response
@@ -59,3 +75,14 @@ class ApiView(APIView):
 
     def answer(self, content: Mapping[str, Any]) -> Response:
         return Response({"request_id": request_id_of(self.request._request), **content})
+
+
+def _read_away(request: HttpRequest) -> None:
+    """Take in what the client still sends, and keep nothing of it.
+
+    Whoever is refused before their photo was read would find the connection broken, and no answer.
+    """
+    left = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    with suppress(OSError):  # gone, or too slow: then there is nobody to answer
+        while left > 0 and (chunk := request.read(READ_AWAY_BYTES)):
+            left -= len(chunk)

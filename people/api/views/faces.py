@@ -29,6 +29,7 @@ SHOWN_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 class IdentifyView(ApiView):
     scopes = {"POST": ["identify"]}
+    looks_at_photos = True
 
     @extend_schema(
         operation_id="identify",
@@ -54,6 +55,7 @@ class IdentifyView(ApiView):
 
 class VerifyView(ApiView):
     scopes = {"POST": ["identify"]}
+    looks_at_photos = True
 
     @extend_schema(
         operation_id="verify",
@@ -76,6 +78,7 @@ class VerifyView(ApiView):
 
 class CompareView(ApiView):
     scopes = {"POST": ["detect"]}
+    looks_at_photos = True
 
     @extend_schema(
         operation_id="compare",
@@ -97,6 +100,7 @@ class CompareView(ApiView):
 
 class DetectView(ApiView):
     scopes = {"POST": ["detect"]}
+    looks_at_photos = True
 
     @extend_schema(
         operation_id="detect",

@@ -1,0 +1,83 @@
+"""Who would wait long is refused at once, told when to come again, and costs next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from people import identification, turns
+from people.errors import Overloaded
+from people.models import AuditEvent, Collection, Person
+from tests import fakes
+from tests.api.conftest import Program
+from tests.conftest import STAFF
+
+Enrol = Callable[..., Person]
+PATHS = ["/api/v1/collections/default/identify/", "/api/v1/detect/"]
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every place be taken by requests that are being worked on."""
+    probing = turns.Turns(1)
+    monkeypatch.setattr(turns, "probing", probing)
+    with ExitStack() as working:
+        working.enter_context(probing.taken())
+        yield
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_photo_too_many_is_refused_with_the_time_to_come_again(
+    full: None, api: Program, collection: Collection, path: str
+) -> None:
+    answer = api.sends_photo(path, fakes.photo(1))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "overloaded"
+    assert not AuditEvent.objects.filter(action__startswith="photo").exists()
+
+
+def test_the_refusal_asks_the_database_nothing(
+    full: None, api: Program, django_assert_num_queries: Callable[..., ExitStack]
+) -> None:
+    with django_assert_num_queries(0):
+        api.sends_photo(PATHS[0], fakes.photo(1))
+
+
+def test_what_needs_no_turn_is_answered(full: None, api: Program, collection: Collection) -> None:
+    assert api.get("/api/v1/collections/").status_code == 200
+    assert Client().get("/health").status_code == 200
+
+
+def test_photos_are_enrolled_all_the_same(full: None, enrolled: Enrol) -> None:
+    assert enrolled(1).photos.get().status == "accepted"
+
+
+def test_places_are_free_again_when_the_photo_could_not_be_used(
+    monkeypatch: pytest.MonkeyPatch, api: Program, collection: Collection
+) -> None:
+    monkeypatch.setattr(turns, "probing", turns.Turns(1))
+    for _ in range(3):
+        assert api.sends_photo(PATHS[0], b"no photo").status_code == 415
+    assert api.sends_photo(PATHS[0], fakes.photo(1)).status_code == 200
+
+
+def test_whoever_came_between_the_check_and_the_turn_is_refused_too(
+    full: None, collection: Collection
+) -> None:
+    with pytest.raises(Overloaded):
+        identification.identify(fakes.photo(1), collection=collection, actor=STAFF)
+
+
+@pytest.mark.parametrize("key", ["", "frk_00000000_nothing"])
+def test_a_refused_client_s_photo_is_read_away_so_that_the_answer_reaches_them(
+    collection: Collection, key: str
+) -> None:
+    client = Client(headers={"Authorization": f"Bearer {key}"} if key else {})
+    answer = client.post(PATHS[0], {"photo": SimpleUploadedFile("photo.jpg", fakes.photo(1))})
+    assert answer.status_code == 401
+    assert answer.wsgi_request.read() == b""

@@ -1,0 +1,42 @@
+"""A search asks the database a few things, whoever searches for however many faces among however many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from people.models import Person
+from tests import fakes
+from tests.api.conftest import Program
+
+Enrol = Callable[..., Person]
+Queries = Callable[[int], Any]
+IDENTIFY = "/api/v1/collections/default/identify/"
+STRANGER = 10
+"""Key, collection, engine, number of people, change log, their templates; and the audit's four: the last
+event, the new one, and the savepoint round them."""
+
+
+@pytest.mark.parametrize("people", [1, 12])
+@pytest.mark.parametrize("faces", [(9,), (9, 10, 11, 12)])
+def test_a_search_takes_as_many_queries_for_many_people_and_faces_as_for_one(
+    people: int, faces: tuple[int, ...], api: Program, enrolled: Enrol, django_assert_num_queries: Queries
+) -> None:
+    for seed in range(20, 20 + people):
+        enrolled(seed)
+    api.sends_photo(IDENTIFY, fakes.photo(9))  # the first reads the templates
+    with django_assert_num_queries(STRANGER):
+        answer = api.sends_photo(IDENTIFY, fakes.photo(*faces))
+    assert [face["decision"] for face in answer.json()["faces"]] == ["no_match"] * len(faces)
+
+
+def test_whoever_is_found_takes_one_query_more(
+    api: Program, enrolled: Enrol, django_assert_num_queries: Queries
+) -> None:
+    enrolled(1)
+    api.sends_photo(IDENTIFY, fakes.photo(9))
+    with django_assert_num_queries(STRANGER + 1):
+        answer = api.sends_photo(IDENTIFY, fakes.photo(1))
+    assert answer.json()["faces"][0]["decision"] == "match"

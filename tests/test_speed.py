@@ -1,0 +1,168 @@
+"""What keeps the service fast, shown without a clock: few queries, no second copy, nothing read twice."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.core.files.uploadedfile import InMemoryUploadedFile
+from django.db import OperationalError, connection
+
+from facerec_site.settings import in_memory
+from people import population, serving, uploads
+from people.decision import unit
+from people.indexes import embedded, get_index
+from people.indexes.embedded import EmbeddedIndex, Matrix
+from people.models import Collection, MeanTemplate, Person
+from people.models.durability import without_waiting_for_the_disk
+
+Enrol = Callable[..., Person]
+Queries = Callable[[int], Any]
+
+
+def test_a_large_collection_is_counted_once_in_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+    collection: Collection,
+    enrolled: Enrol,
+    django_assert_num_queries: Queries,
+) -> None:
+    monkeypatch.setattr(population, "COUNTED_ANEW", 1)
+    enrolled(1)
+    enrolled(2)
+    assert population.enrolled(collection.pk, "fake/1") == 2
+    enrolled(3)
+    with django_assert_num_queries(0):
+        assert population.enrolled(collection.pk, "fake/1") == 2
+    monkeypatch.setattr(population, "KEPT_SECONDS", -1.0)
+    assert population.enrolled(collection.pk, "fake/1") == 3
+
+
+def test_a_small_collection_is_counted_each_time(collection: Collection, enrolled: Enrol) -> None:
+    for people in range(3):
+        assert population.enrolled(collection.pk, "fake/1") == people
+        enrolled(people)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_templates_are_read_before_the_first_search_asks_for_them(
+    collection: Collection, enrolled: Enrol, django_assert_num_queries: Queries
+) -> None:
+    person = enrolled(1)
+    serving.prepare()
+    probe = np.frombuffer(MeanTemplate.objects.get().vector, "<f4")[None]
+    with django_assert_num_queries(1):  # how far the change log has come
+        found = get_index().nearest(probe, collection_id=collection.pk, engine="fake/1", limit=1)
+    assert found.persons == [[person.pk]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_starts_although_the_templates_can_t_be_read_yet(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(self: EmbeddedIndex, engine: str) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(EmbeddedIndex, "load", away)
+    serving.prepare()
+    assert "can't be read yet: OperationalError" in caplog.text
+
+
+def test_processes_that_are_forked_share_the_templates(collection: Collection) -> None:
+    matrix, ids = Matrix(64), [uuid4() for _ in range(100)]
+    vectors = unit(np.random.default_rng(1).standard_normal((100, 64)).astype(np.float32))
+    matrix.extend(ids, vectors)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:  # pragma: no cover: it ends here, whatever happens
+        try:
+            ((found,),) = matrix.nearest(vectors[7:8], 1, threads=1)
+            os.write(writing, found.bytes)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 16) == ids[7].bytes
+    os.close(reading)
+    os.close(writing)
+
+
+def test_an_index_in_memory_that_grew_large_says_that_it_is_time_for_another(
+    monkeypatch: pytest.MonkeyPatch, collection: Collection, enrolled: Enrol, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(embedded, "COMFORTABLE", 2)
+    for seed in range(4):
+        enrolled(seed)
+        get_index().load("fake/1")
+    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(told) == 1
+    assert str(collection.pk) in told[0]
+    assert "Pinecone" in told[0]
+
+
+def test_whoever_is_removed_leaves_no_copy_in_memory() -> None:
+    matrix, ids = Matrix(8), [uuid4() for _ in range(5)]
+    vectors = unit(np.random.default_rng(2).standard_normal((5, 8)).astype(np.float32))
+    matrix.extend(ids, vectors)
+    matrix.remove([ids[1], ids[4], uuid4()])
+    assert len(matrix) == 3
+    (order,) = matrix.nearest(vectors[3:4], 5, threads=1)
+    assert order[0] == ids[3]
+    assert set(order) == {ids[0], ids[2], ids[3]}
+    matrix.remove([ids[0], ids[2], ids[3]])
+    assert matrix.nearest(vectors[:1], 5, threads=1) == [[]]
+
+
+def test_an_uploaded_photo_is_not_copied() -> None:
+    sent = BytesIO(b"photo" * 1000)
+    file = InMemoryUploadedFile(sent, "photo", "a.jpg", "image/jpeg", 5000, None)
+    assert uploads.content(file) is sent.getvalue()
+    assert uploads.content(file) == b"photo" * 1000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_search_s_event_does_not_wait_for_the_disk_and_an_enrolment_does(db: None) -> None:
+    setting = "PRAGMA synchronous" if connection.vendor == "sqlite" else "SHOW synchronous_commit"
+
+    def waits() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(setting)
+            return cursor.fetchone()[0] in (2, "on")
+
+    assert waits()
+    with without_waiting_for_the_disk():
+        assert not waits()
+    assert waits()
+
+
+class TestInMemory:
+    def test_a_folder_is_the_user_s_alone_and_the_installation_s_own(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path)
+        one = in_memory.folder_for(tmp_path / "one", otherwise=tmp_path / "disk")
+        other = in_memory.folder_for(tmp_path / "other", otherwise=tmp_path / "disk")
+        assert one == in_memory.folder_for(tmp_path / "one", otherwise=tmp_path / "disk") != other
+        assert one.stat().st_mode & 0o777 == 0o700
+
+    def test_somebody_else_s_folder_of_that_name_is_not_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path)
+        folder = in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk")
+        folder.chmod(0o777)
+        assert in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk") == tmp_path / "disk"
+        folder.rmdir()
+        folder.symlink_to(tmp_path)
+        assert in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk") == tmp_path / "disk"
+
+    def test_where_there_is_no_shared_memory_the_disk_is_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path / "none")
+        assert in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk") == tmp_path / "disk"
