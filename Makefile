@@ -33,11 +33,12 @@ test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite 
 	@echo "On PostgreSQL:"
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "not once" $(ARGS) || test $$? -eq 5 # nothing to run
 
-bench: $(VENV)/.dev ## how fast engine and searches are on one core, beside face_recognition and OpenCV's own classes
+bench: $(VENV)/.dev ## how fast it is on one core, beside face_recognition and OpenCV's own classes, and over HTTP (20 minutes)
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
-	$(BIN)/python manage.py benchmark --core 0 --against face_recognition --against plain \
-	  --rounds 20 --search 1000,10000,100000,1000000 --json var/benchmark.json
+	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
+	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
+	  --json var/benchmark.json --chart people/benchmark/chart.svg
 
 image: $(VENV)/.dev ## build the image without Docker, run it read-only and try it (root; Debian's buildah, mmdebstrap, bubblewrap)
 	@$(BIN)/python manage.py fetch_samples

@@ -6,6 +6,7 @@ After a network has run, the ORM takes longer to write the statement than the da
 from __future__ import annotations
 
 from collections.abc import Collection as Several
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, models
@@ -40,7 +41,7 @@ def findable_means(
     if not person_ids:
         return {}
     statement = _MEANS
-    values: list[object] = [engine, Person.Status.ACTIVE]
+    values: list[Any] = [engine, Person.Status.ACTIVE]
     if collection.requires_consent:
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         statement += _CONSENTED
