@@ -3,29 +3,116 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from people import identification
+from people.benchmark import chart, service, synthetic
+from people.models import ApiKey, Collection, Person
+from tests.conftest import STAFF
 
-def test_the_figures_of_stages_others_and_searches_are_written(real_engine: None, tmp_path: Path) -> None:
-    said, file = StringIO(), tmp_path / "figures.json"
+NOTHING = {"photos": "", "faces": "", "search": "", "rounds": 1}
+TIMES = {"p50_ms": 20.0, "p95_ms": 21.0, "p99_ms": 30.0}
+FIGURES: dict[str, Any] = {
+    "engine": "yunet-sface/1",
+    "cores": [0],
+    "photos": {"480x720": {"engine": TIMES, "against": {"plain": {**TIMES, "ratio": 2.0}}}},
+    "faces": {"1": TIMES, "2": TIMES},
+    "search": {"1000": TIMES, "10000": TIMES},
+    "http": {
+        **TIMES, "people": 1000, "workers": 1, "rate": 20.0, "requests_per_second": 30.0, "engine_ms": 16.0,
+        "overhead_ms": 7.0, "worker": {"private_mb": 100.0},
+    },
+}  # fmt: skip
+
+
+def test_the_figures_of_stages_others_faces_and_searches_are_written(
+    real_engine: None, tmp_path: Path
+) -> None:
+    said, file = StringIO(), tmp_path / "new" / "figures.json"
     call_command(
-        "benchmark", photos="240x320", search="1000", rounds=1, json=file,
+        "benchmark", photos="240x320", faces="2", search="1000", rounds=1, json=file,
         against=["face_recognition", "plain"], stdout=said,
     )  # fmt: skip
     figures = json.loads(file.read_text())
     photo = figures["photos"]["240x320"]
     assert photo["faces"] == 1
-    assert set(photo["stages"]) == {"decode", "detect", "align", "quality", "embed"}
-    for times in [*photo["stages"].values(), photo["engine"], figures["search"]["1000"]]:
+    assert list(photo["stages"]) == [
+        "decode", "detect", "align", "quality", "embed", "search", "decide", "serialise",
+    ]  # fmt: skip
+    measured = [*photo["stages"].values(), photo["engine"], figures["faces"]["2"], figures["search"]["1000"]]
+    for times in measured:
         assert 0 < times["p50_ms"] <= times["p95_ms"] <= times["p99_ms"]
     for other in photo["against"].values():
         assert other["ratio"] == pytest.approx(other["p50_ms"] / photo["engine"]["p50_ms"])
+    assert figures["faces"]["2"]["faces"] == 2
     assert figures["search"]["1000"]["right"] == 1.0
     assert "times ours" in said.getvalue()
+
+
+@pytest.mark.once  # it brings its own
+def test_the_service_is_measured_in_an_installation_of_its_own_which_is_gone_afterwards(
+    real_engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "WARM_UP_SECONDS", 0.5)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    file = tmp_path / "figures.json"
+    call_command("benchmark", **NOTHING, http=20, seconds=1, json=file, stdout=StringIO())
+    figures = json.loads(file.read_text())["http"]
+    assert figures["people"] == 20
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+    assert figures["requests_per_second"] > 0
+    assert figures["alone"]["p50_ms"] == pytest.approx(figures["engine_ms"] + figures["overhead_ms"])
+    assert 0 < figures["worker"]["private_mb"] <= figures["worker"]["rss_mb"]
+    assert set(figures["overload"]["statuses"]) <= {"200", "503"}
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_an_empty_installation_is_filled_with_people_of_whom_one_is_found(
+    db: None, real_engine: None
+) -> None:
+    said = StringIO()
+    call_command("benchmark", fill=30, stdout=said)
+    assert Person.objects.count() == 30
+    (key,) = re.findall("^api key: (.*)$", said.getvalue(), re.M)
+    assert ApiKey.matching(key) is not None
+    found = identification.identify(
+        (Path(settings.FACEREC_SAMPLES_DIR) / synthetic.PROBE).read_bytes(),
+        collection=Collection.objects.get(name=synthetic.COLLECTION),
+        actor=STAFF,
+    )
+    assert [face.decision for face in found.faces] == ["match"]
+
+
+def test_an_installation_that_holds_people_is_not_filled(enrolled: Any) -> None:
+    enrolled(1)
+    with pytest.raises(CommandError, match="holds people already"):
+        call_command("benchmark", fill=5)
+    assert Person.objects.count() == 1
+
+
+@pytest.mark.parametrize("suffix", chart.SUFFIXES)
+def test_the_same_figures_give_the_same_chart(tmp_path: Path, suffix: str) -> None:
+    first, second = tmp_path / f"a{suffix}", tmp_path / "new" / f"b{suffix}"
+    chart.draw(FIGURES, first)
+    chart.draw(FIGURES, second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.svg", tmp_path / "part.svg"
+    chart.draw(FIGURES, whole)
+    chart.draw({**FIGURES, "http": {}, "faces": {}, "photos": {}}, part)
+    assert whole.read_text().count('id="axes_') == 4
+    assert part.read_text().count('id="axes_') == 1
 
 
 @pytest.mark.parametrize(
@@ -34,10 +121,17 @@ def test_the_figures_of_stages_others_and_searches_are_written(real_engine: None
         ({"photos": "480"}, "is no size"),
         ({"photos": "0x5"}, "is no size"),
         ({"search": "many"}, "is no number"),
+        ({"faces": "0"}, "is no number from 1 to 40"),
+        ({"faces": "41"}, "is no number from 1 to 40"),
         ({"rounds": 0}, "must be 1 or more"),
-        ({"core": 9999}, "can't be bound"),
+        ({"workers": 0}, "must be 1 or more"),
+        ({"cores": "x"}, "is no number"),
+        ({"cores": "9999"}, "can't be bound"),
+        ({"chart": Path("chart.pdf")}, r"ends in \.svg or \.png"),
     ],
 )
-def test_what_can_t_be_meant_is_refused(options: dict[str, object], problem: str) -> None:
+def test_what_can_t_be_meant_is_refused_before_anything_is_measured(
+    options: dict[str, object], problem: str
+) -> None:
     with pytest.raises(CommandError, match=problem):
         call_command("benchmark", **options)

@@ -141,28 +141,30 @@ def test_a_search_s_event_does_not_wait_for_the_disk_and_an_enrolment_does(db: N
 
 
 class TestInMemory:
-    def test_a_folder_is_the_user_s_alone_and_the_installation_s_own(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path)
-        one = in_memory.folder_for(tmp_path / "one", otherwise=tmp_path / "disk")
-        other = in_memory.folder_for(tmp_path / "other", otherwise=tmp_path / "disk")
-        assert one == in_memory.folder_for(tmp_path / "one", otherwise=tmp_path / "disk") != other
-        assert one.stat().st_mode & 0o777 == 0o700
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path / "memory")
+        (tmp_path / "memory").mkdir()
+        return lambda name: in_memory.folder_for(tmp_path / name, otherwise=tmp_path / "disk")
 
-    def test_somebody_else_s_folder_of_that_name_is_not_used(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_an_installation_has_its_own_within_one_that_is_the_user_s_alone(
+        self, folder: Callable[[str], Path]
     ) -> None:
-        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path)
-        folder = in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk")
-        folder.chmod(0o777)
-        assert in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk") == tmp_path / "disk"
-        folder.rmdir()
-        folder.symlink_to(tmp_path)
-        assert in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk") == tmp_path / "disk"
+        assert folder("one") == folder("one") != folder("other")
+        assert folder("one").parent.stat().st_mode & 0o777 == 0o700
+
+    def test_one_that_others_may_write_to_is_not_used(
+        self, folder: Callable[[str], Path], tmp_path: Path
+    ) -> None:
+        ours = folder("one").parent
+        ours.chmod(0o777)
+        assert folder("one") == tmp_path / "disk"
+        ours.rmdir()
+        ours.symlink_to(tmp_path)
+        assert folder("one") == tmp_path / "disk"
 
     def test_where_there_is_no_shared_memory_the_disk_is_used(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, folder: Callable[[str], Path], tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path / "none")
-        assert in_memory.folder_for(tmp_path, otherwise=tmp_path / "disk") == tmp_path / "disk"
+        (tmp_path / "memory").rmdir()
+        assert folder("one") == tmp_path / "disk"

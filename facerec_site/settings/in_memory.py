@@ -11,14 +11,17 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 what is found there is used only 
 
 
 def folder_for(installation: Path, *, otherwise: Path) -> Path:
-    """Return a folder in memory for this installation, this user's alone; `otherwise` where there is none."""
-    name = hashlib.sha256(str(installation.resolve()).encode()).hexdigest()[:12]
-    folder = SHARED_MEMORY / f"facerec-{os.geteuid()}-{name}"
+    """Return a folder's name for this installation, in memory, in one that is this user's alone.
+
+    `otherwise` where there is none.
+    """
+    ours = SHARED_MEMORY / f"facerec-{os.geteuid()}"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        ours.mkdir(mode=0o700, exist_ok=True)
+        found = ours.lstat()
     except OSError:
         return otherwise
     # somebody else's could hold what we would run: the cache reads pickles
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
-    return folder if ours else otherwise
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        return otherwise
+    return ours / hashlib.sha256(str(installation.resolve()).encode()).hexdigest()[:12]

@@ -89,7 +89,7 @@ class ApiKey(models.Model):
         prefix, _, secret = rest.partition("_")
         if start != "frk" or not secret:
             return None
-        key = cls.objects.select_related("collection").filter(prefix=prefix).first()
+        key = cls.objects.filter(prefix=prefix).first()
         if key is None or not secrets.compare_digest(key.secret_hash, _hash(secret)):
             return None
         return key if key.is_valid() else None

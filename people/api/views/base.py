@@ -48,10 +48,10 @@ class ApiView(APIView):
         response["Cache-Control"] = "no-store"
         return response
 
-    def may_be_in(self) -> Collection | None:
-        """Return the only collection that the key is for, or None when it is for all."""
+    def may_be_in(self) -> UUID | None:
+        """Return the id of the only collection that the key is for, or None when it is for all."""
         key = self.request.auth
-        return key.collection if isinstance(key, ApiKey) else None
+        return key.collection_id if isinstance(key, ApiKey) else None
 
     def collection(self, name: str) -> Collection:
         """Return the collection of this name. Raises Http404, also when the key is for another."""
@@ -60,7 +60,7 @@ class ApiView(APIView):
             found = Collection.objects.get(name=name)
         except Collection.DoesNotExist as error:
             raise Http404 from error
-        if only is not None and only.pk != found.pk:
+        if only is not None and only != found.pk:
             raise Http404
         return found
 

@@ -76,7 +76,7 @@ class CollectionsView(ApiView):
         PageQuery.read(request)
         rows = _counted()
         if (only := self.may_be_in()) is not None:
-            rows = rows.filter(pk=only.pk)
+            rows = rows.filter(pk=only)
         pages = NewestFirst()
         return pages.get_paginated_response(
             CollectionSerializer(pages.paginate_queryset(rows, request, self), many=True).data

@@ -22,7 +22,7 @@ class _MergeView(ApiView):
         """Return the merge of this id. Raises Http404, also when the key is for another collection."""
         rows = Merge.objects.all()
         if (only := self.may_be_in()) is not None:
-            rows = rows.filter(collection_id=only.pk)
+            rows = rows.filter(collection_id=only)
         return get_object_or_404(rows, pk=merge)
 
 

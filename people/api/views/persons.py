@@ -182,5 +182,5 @@ class ErasureView(ApiView):
     def get(self, request: Request, erasure: UUID) -> Response:
         rows = Erasure.objects.filter(pk=erasure)
         if (only := self.may_be_in()) is not None:
-            rows = rows.filter(collection_id=only.pk)
+            rows = rows.filter(collection_id=only)
         return Response(representations.erasure(get_object_or_404(rows)))

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from people.benchmark import searches, service, stages, synthetic
+from people.benchmark import chart, searches, service, stages, synthetic
 from people.engines import engine_id, get_engine
 from people.engines.base import FaceEngine
 
@@ -68,6 +68,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _measure(self, options: dict[str, Any]) -> None:
+        if options["chart"]:
+            chart.check_path(options["chart"])
         sizes = [_size(one) for one in _listed(options["photos"])]
         faces = [_count(one, synthetic.MOST_FACES) for one in _listed(options["faces"])]
         collections = [_count(one) for one in _listed(options["search"])]
@@ -132,17 +134,17 @@ class Command(BaseCommand):
         figures = service.measure(setting, data, self.stdout.write)
         alone, engine_ms = figures["alone"]["p50_ms"], stages.alone(data, engine, options["rounds"])["p50_ms"]
         figures["engine_ms"], figures["overhead_ms"] = engine_ms, alone - engine_ms
-        full = figures["overload"]
+        full, times = figures["overload"], figures["p99_ms"] / figures["p50_ms"]
         for line in (
             f"over HTTP, {setting.people:,} people, {setting.workers} worker(s), ready after "
             f"{figures['ready_s']:.1f} s:",
             f"    alone              {alone:8.1f}   of which not the engine {figures['overhead_ms']:.1f}",
             f"    at its limit       {figures['requests_per_second']:8.1f} requests a second",
-            f"    at {figures['rate']:.0f} a second   {figures['p50_ms']:8.1f}   p99 {figures['p99_ms']:.1f}, "
-            f"{figures['p99_ms'] / figures['p50_ms']:.1f} times the median; {figures['refused']} refused",
-            f"    memory             {figures['worker']['private_mb']:8.0f} MB of a worker's own, "
+            f"    {figures['rate']:4.1f} a second      {figures['p50_ms']:8.1f}   p99 {figures['p99_ms']:.1f}"
+            f", {times:.1f} times as long; {figures['refused']} refused",
+            f"    memory             {figures['worker']['private_mb']:8.0f} MB of a worker's own; all of it "
             f"{figures['worker']['growth']:+.1%} while that lasted",
-            f"    {full['clients']} clients at once  {full['p50_ms']:8.1f}   p99 {full['p99_ms']:.1f}; "
+            f"    {full['clients']} clients at once {full['p50_ms']:8.1f}   p99 {full['p99_ms']:.1f}; "
             f"{full['requests_per_second']:.1f} a second, answers {full['statuses']}",
         ):
             self.stdout.write(line)
