@@ -144,7 +144,7 @@ def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
     url = COMPLETE["DATABASE_URL"] + "?sslmode=require"
     database = production_setting({"DATABASE_URL": url}, "DATABASES")["default"]
     assert database["CONN_HEALTH_CHECKS"]
-    assert database["OPTIONS"]["pool"]["max_size"] == 8
+    assert database["OPTIONS"]["pool"]["max_size"] == 12
     assert "statement_timeout=20000" in database["OPTIONS"]["options"]
     assert database["OPTIONS"]["sslmode"] == "require"
 
