@@ -32,7 +32,7 @@ def record(
 
     `details` must hold counts, decisions and ids only.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # what can't be told must not be done either
         serialise(AUDIT)
         last = AuditEvent.objects.order_by("-id").values_list("hash", flat=True).first()
         event = AuditEvent(
