@@ -31,7 +31,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
         (_photos, figures.get("photos")),
         (_faces, figures.get("faces")),
         (_searches, figures.get("search")),
-        (_service, figures.get("http")),
+        (_service, {**figures["http"], "worker": figures["worker"]} if figures.get("http") else None),
     ]
     drawn = [(panel, part) for panel, part in panels if part]
     figure = Figure(

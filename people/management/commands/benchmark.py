@@ -90,7 +90,7 @@ class Command(BaseCommand):
                     f"   right {one['right']:.1%}"
                 )
             if options["http"]:
-                figures["http"] = self._served(options, engine, own)
+                figures |= self._served(options, engine, own)
         if path := options["json"]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(figures, indent=1) + "\n")
@@ -131,7 +131,8 @@ class Command(BaseCommand):
             people=options["http"], workers=options["workers"], cores=cores, seconds=options["seconds"],
             database=options["database"],
         )  # fmt: skip
-        figures = service.measure(setting, data, self.stdout.write)
+        measured = service.measure(setting, data, self.stdout.write)
+        figures, worker = measured["http"], measured["worker"]
         alone, engine_ms = figures["alone"]["p50_ms"], stages.alone(data, engine, options["rounds"])["p50_ms"]
         figures["engine_ms"], figures["overhead_ms"] = engine_ms, alone - engine_ms
         full, times = figures["overload"], figures["p99_ms"] / figures["p50_ms"]
@@ -142,13 +143,13 @@ class Command(BaseCommand):
             f"    at its limit       {figures['requests_per_second']:8.1f} requests a second",
             f"    {figures['rate']:4.1f} a second      {figures['p50_ms']:8.1f}   p99 {figures['p99_ms']:.1f}"
             f", {times:.1f} times as long; {figures['refused']} refused",
-            f"    memory             {figures['worker']['private_mb']:8.0f} MB of a worker's own; all of it "
-            f"{figures['worker']['growth']:+.1%} while that lasted",
+            f"    memory             {worker['private_mb']:8.0f} MB of a worker's own; all of it "
+            f"{worker['growth']:+.1%} while that lasted",
             f"    {full['clients']} clients at once {full['p50_ms']:8.1f}   p99 {full['p99_ms']:.1f}; "
             f"{full['requests_per_second']:.1f} a second, answers {full['statuses']}",
         ):
             self.stdout.write(line)
-        return figures
+        return measured
 
 
 @contextmanager
