@@ -1,6 +1,7 @@
 """How gunicorn serves facerec_site.wsgi."""
 
 import gc
+import logging
 import os
 import shutil
 import tempfile
@@ -52,6 +53,13 @@ def child_exit(server: object, worker: Any) -> None:
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def worker_exit(server: object, worker: Any) -> None:
+    """End here: the models' library would wait for threads that it started before the fork, and crash."""
+    if worker.booted:  # one that wasn't tells so by its exit code
+        logging.shutdown()
+        os._exit(0)
 
 
 def on_exit(server: object) -> None:

@@ -30,5 +30,6 @@ def test_a_stop_under_load_breaks_no_request_off(tmp_path: Path) -> None:
         assert web.wait(45) == 0
         load.join()
     assert load.broken == []
+    assert "was sent SIG" not in (tmp_path / "web.log").read_text()
     # a worker that is alone for a moment may have no room for all twelve, and says so
     assert {200} <= set(load.answered) <= {200, 503}

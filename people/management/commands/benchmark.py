@@ -89,8 +89,8 @@ class Command(BaseCommand):
                     f"search among {count:>9,}: {one['p50_ms']:7.2f}   p99 {one['p99_ms']:7.2f}"
                     f"   right {one['right']:.1%}"
                 )
-            if options["http"]:
-                figures |= self._served(options, engine, own)
+        if options["http"]:
+            figures |= self._served(options, engine, own)
         if path := options["json"]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(figures, indent=1) + "\n")
@@ -133,7 +133,9 @@ class Command(BaseCommand):
         )  # fmt: skip
         measured = service.measure(setting, data, self.stdout.write)
         figures, worker = measured["http"], measured["worker"]
-        alone, engine_ms = figures["alone"]["p50_ms"], stages.alone(data, engine, options["rounds"])["p50_ms"]
+        with _on(cores):
+            engine_ms = stages.alone(data, engine, options["rounds"])["p50_ms"]
+        alone = figures["alone"]["p50_ms"]
         figures["engine_ms"], figures["overhead_ms"] = engine_ms, alone - engine_ms
         full, times = figures["overload"], figures["p99_ms"] / figures["p50_ms"]
         for line in (
