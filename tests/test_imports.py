@@ -70,7 +70,8 @@ def test_a_person_erased_after_the_import_leaves_no_name_in_it(collection: Colle
     erasure.erase(Person.objects.get(external_id="ada"), actor=STAFF)
     known = [(item.path, item.person_key, item.photo_id) for item in job.items.all()[:3]]
     assert known == [("", "", None)] * 3
-    assert "ada" not in str(list(job.items.values()))
+    # in words only: an id may happen to have these letters
+    assert "ada" not in str(list(job.items.values_list("path", "person_key", "problem")))
 
 
 def test_an_erasure_between_two_steps_of_one_file_wins(
