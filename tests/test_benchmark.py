@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tempfile
@@ -20,6 +21,7 @@ from tests.conftest import STAFF
 
 NOTHING = {"photos": "", "faces": "", "search": "", "rounds": 1}
 TIMES = {"p50_ms": 20.0, "p95_ms": 21.0, "p99_ms": 30.0}
+STARTS = {".svg": b"<?xml", ".png": b"\x89PNG"}
 FIGURES: dict[str, Any] = {
     "engine": "yunet-sface/1",
     "cores": [0],
@@ -34,14 +36,25 @@ FIGURES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_the_figures_of_stages_others_faces_and_searches_are_written(
+def _processes_of(folder: Path) -> list[str]:
+    """Return the commands of all processes whose environment names `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
+            if str(folder).encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+    return found
+
+
+def test_the_figures_of_stages_others_faces_and_searches_are_written_and_drawn(
     real_engine: None, tmp_path: Path
 ) -> None:
-    said, file = StringIO(), tmp_path / "new" / "figures.json"
+    said, file, picture = StringIO(), tmp_path / "new" / "figures.json", tmp_path / "other" / "chart.png"
     call_command(
-        "benchmark", photos="240x320", faces="2", search="1000", rounds=1, json=file,
+        "benchmark", photos="240x320", faces="2", search="1000", rounds=1, json=file, chart=picture,
         against=["face_recognition", "plain"], stdout=said,
     )  # fmt: skip
+    assert picture.read_bytes().startswith(STARTS[".png"])
     figures = json.loads(file.read_text())
     photo = figures["photos"]["240x320"]
     assert photo["faces"] == 1
@@ -65,8 +78,8 @@ def test_the_service_is_measured_in_an_installation_of_its_own_which_is_gone_aft
     monkeypatch.setattr(service, "WARM_UP_SECONDS", 0.5)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    file = tmp_path / "figures.json"
-    call_command("benchmark", **NOTHING, http=20, seconds=1, json=file, stdout=StringIO())
+    file, picture = tmp_path / "figures.json", tmp_path / "chart.svg"
+    call_command("benchmark", **NOTHING, http=20, seconds=1, json=file, chart=picture, stdout=StringIO())
     whole = json.loads(file.read_text())
     figures, worker = whole["http"], whole["worker"]
     assert figures["people"] == 20
@@ -75,7 +88,10 @@ def test_the_service_is_measured_in_an_installation_of_its_own_which_is_gone_aft
     assert figures["alone"]["p50_ms"] == pytest.approx(figures["engine_ms"] + figures["overhead_ms"])
     assert 0 < worker["private_mb"] <= worker["rss_mb"]
     assert set(figures["overload"]["statuses"]) <= {"200", "503"}
+    assert sum(figures["overload"]["statuses"].values()) > 0
+    assert picture.read_bytes().startswith(STARTS[".svg"])
     assert list((tmp_path / "scratch").iterdir()) == []
+    assert _processes_of(tmp_path / "scratch") == []
 
 
 def test_an_empty_installation_is_filled_with_people_of_whom_one_is_found(
@@ -107,6 +123,14 @@ def test_the_same_figures_give_the_same_chart(tmp_path: Path, suffix: str) -> No
     chart.draw(FIGURES, first)
     chart.draw(FIGURES, second)
     assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes().startswith(STARTS[suffix])
+
+
+def test_other_figures_give_another_chart(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.svg", tmp_path / "b.svg"
+    chart.draw(FIGURES, first)
+    chart.draw({**FIGURES, "faces": {"1": TIMES, "2": {**TIMES, "p50_ms": 25.0}}}, second)
+    assert first.read_bytes() != second.read_bytes()
 
 
 def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
@@ -127,6 +151,10 @@ def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
         ({"faces": "41"}, "is no number from 1 to 40"),
         ({"rounds": 0}, "must be 1 or more"),
         ({"workers": 0}, "must be 1 or more"),
+        ({"seconds": -1.0}, "must be 1 or more"),
+        ({"http": 0}, "must be 1 or more"),
+        ({"http": -1}, "must be 1 or more"),
+        ({"fill": 0}, "must be 1 or more"),
         ({"cores": "x"}, "is no number"),
         ({"cores": "9999"}, "can't be bound"),
         ({"chart": Path("chart.pdf")}, r"ends in \.svg or \.png"),
@@ -135,5 +163,7 @@ def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
 def test_what_can_t_be_meant_is_refused_before_anything_is_measured(
     options: dict[str, object], problem: str
 ) -> None:
+    said = StringIO()
     with pytest.raises(CommandError, match=problem):
-        call_command("benchmark", **options)
+        call_command("benchmark", **options, stdout=said)
+    assert said.getvalue() == ""

@@ -56,8 +56,8 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for name in ("rounds", "workers"):
-            if options[name] < 1:
+        for name in ("rounds", "workers", "seconds", "http", "fill"):
+            if options[name] is not None and options[name] < 1:
                 raise CommandError(f"--{name} must be 1 or more.")
         try:
             if options["fill"] is not None:
