@@ -50,13 +50,8 @@ def record(
     return event
 
 
-def record_search(
-    action: str, *, actor: Actor, collection_id: UUID | None = None, object_id: object = "",
-    details: Mapping[str, Any] | None = None,
-) -> AuditEvent:  # fmt: skip
-    """Append the event of an act that changed nothing: its answer doesn't wait for the disk."""
-    with without_waiting_for_the_disk():
-        return record(action, actor=actor, collection_id=collection_id, object_id=object_id, details=details)
+record_search = without_waiting_for_the_disk()(record)
+"""The same for an act that changed nothing: its answer doesn't wait for the disk."""
 
 
 def first_broken() -> AuditEvent | None:

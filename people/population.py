@@ -16,9 +16,10 @@ _counts: dict[tuple[UUID, str], tuple[int, float]] = {}
 
 def enrolled(collection_id: UUID, engine: str) -> int:
     """Return how many people of the collection have a template of this engine."""
-    count, counted_at = _counts.get((collection_id, engine), (0, 0.0))
-    now = time.monotonic()
-    if count <= COUNTED_ANEW or now > counted_at + KEPT_SECONDS:
-        count = MeanTemplate.objects.filter(collection=collection_id, engine=engine).count()
-        _counts[collection_id, engine] = count, now
+    key, now = (collection_id, engine), time.monotonic()
+    if key in _counts and now <= _counts[key][1] + KEPT_SECONDS:
+        return _counts[key][0]
+    count = MeanTemplate.objects.filter(collection=collection_id, engine=engine).count()
+    if count > COUNTED_ANEW:
+        _counts[key] = count, now
     return count

@@ -6,6 +6,9 @@ import contextlib
 import json
 import re
 import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from django.core.management import CommandError, call_command
 
 from people import identification
 from people.benchmark import chart, service, synthetic
+from people.benchmark.load import Client
 from people.models import ApiKey, Collection, Person
 from tests.conftest import STAFF
 
@@ -84,6 +88,7 @@ def test_the_service_is_measured_in_an_installation_of_its_own_which_is_gone_aft
     figures, worker = whole["http"], whole["worker"]
     assert figures["people"] == 20
     assert 0 < figures["p50_ms"] <= figures["p99_ms"]
+    assert 0 < figures["load_s"] < figures["ready_s"]
     assert figures["requests_per_second"] > 0
     assert figures["alone"]["p50_ms"] == pytest.approx(figures["engine_ms"] + figures["overhead_ms"])
     assert 0 < worker["private_mb"] <= worker["rss_mb"]
@@ -92,6 +97,31 @@ def test_the_service_is_measured_in_an_installation_of_its_own_which_is_gone_aft
     assert picture.read_bytes().startswith(STARTS[".svg"])
     assert list((tmp_path / "scratch").iterdir()) == []
     assert _processes_of(tmp_path / "scratch") == []
+
+
+@pytest.fixture
+def unwilling() -> Iterator[str]:
+    """The address of a server that answers 404, whatever is asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_error(404)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_a_load_that_nobody_answers_says_so(unwilling: str) -> None:
+    with pytest.raises(RuntimeError, match=r"No request was answered with 200 but with \{404: \d+\}"):
+        Client(unwilling, "key", b"photo").send(2, 0.1)
+    with pytest.raises(RuntimeError, match="stopped answering: ConnectionRefusedError"):
+        Client("http://127.0.0.1:1/", "key", b"photo").send(2, 600)
 
 
 def test_an_empty_installation_is_filled_with_people_of_whom_one_is_found(

@@ -114,6 +114,15 @@ class TestContract:
 
 
 class TestOnnx:
+    def test_references_are_made_of_the_face_and_of_its_mirror_image_and_probes_of_the_face(
+        self, onnx: OnnxEngine, images: dict[str, RGBImage]
+    ) -> None:
+        image = images["obama.jpg"]
+        chip = onnx.align(image, onnx.detect(image)[0])
+        (probe, mirrored), reference = onnx.embed([chip, chip[:, ::-1]]), onnx.embed([chip], thoroughly=True)
+        assert not np.allclose(probe, mirrored)
+        np.testing.assert_allclose(reference[0], probe + mirrored, rtol=1e-6)
+
     def test_small_faces_of_a_large_photo_are_found(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:

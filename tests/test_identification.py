@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from people import enrolment, erasure, identification
 from people.decision import ThresholdChoice
+from people.engines.base import Chip, Vectors
 from people.errors import NoFaceFound, NotEnrolled, SeveralFacesFound
 from people.indexes import get_index
 from people.models import AuditEvent, Collection, Person, Template
@@ -32,6 +33,24 @@ def test_every_face_of_a_photo_is_found_under_its_own_name(collection: Collectio
     for seed in range(1, 8):
         enrolled(seed)
     assert _found(collection, 5, 2) == [["Person 5"], ["Person 2"]]
+
+
+def test_whoever_is_enrolled_is_looked_at_thoroughly_and_whoever_is_searched_for_quickly(
+    collection: Collection, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    embed = fakes.FakeEngine.embed
+
+    def noted(engine: fakes.FakeEngine, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
+        asked.append(thoroughly)
+        return embed(engine, chips)
+
+    monkeypatch.setattr(fakes.FakeEngine, "embed", noted)
+    person = enrolled(1)
+    assert asked == [True]
+    identification.identify(fakes.photo(1), collection=collection, actor=STAFF)
+    identification.verify(fakes.photo(1), person=person, actor=STAFF)
+    assert asked == [True, False, False]
 
 
 def test_a_stranger_finds_nobody(collection: Collection, enrolled: Enrol) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from facerec_site.settings import required
+from people import turns
 
 pytestmark = pytest.mark.once
 
@@ -184,6 +185,12 @@ def _gunicorn(variables: dict[str, str], name: str) -> Any:
     start = _start({**COMPLETE, **variables}, "-c", code)
     assert start.returncode == 0, start.stderr
     return ast.literal_eval(start.stdout)
+
+
+def test_a_process_has_threads_to_spare_for_refusals_and_a_connection_for_each() -> None:
+    threads = _gunicorn({}, "threads")
+    assert threads > turns.AT_MOST
+    assert production_setting({}, "DATABASES")["default"]["OPTIONS"]["pool"]["max_size"] == threads
 
 
 def test_bucket_and_queue_are_in_the_one_region_that_is_set() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from facerec_site.settings import in_memory
 from people import population, serving, uploads
 from people.decision import unit
 from people.indexes import embedded, get_index
-from people.indexes.embedded import EmbeddedIndex, Matrix
+from people.indexes.embedded import Matrix
 from people.models import Collection, MeanTemplate, Person
 from people.models.durability import without_waiting_for_the_disk
 
@@ -62,34 +63,50 @@ def test_templates_are_read_before_the_first_search_asks_for_them(
     assert found.persons == [[person.pk]]
 
 
+@pytest.mark.parametrize(
+    ("table", "problem"), [("engineversion", "OperationalError"), ("outboxentry", "IndexUnavailable")]
+)
 @pytest.mark.django_db(transaction=True)
 def test_a_process_starts_although_the_templates_can_t_be_read_yet(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    table: str, problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def away(self: EmbeddedIndex, engine: str) -> None:
-        raise OperationalError
+    def away(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if table in sql:
+            raise OperationalError
+        return execute(sql, *rest)
 
-    monkeypatch.setattr(EmbeddedIndex, "load", away)
-    serving.prepare()
-    assert "can't be read yet: OperationalError" in caplog.text
+    with connection.execute_wrapper(away):
+        serving.prepare()
+    assert f"can't be read yet: {problem}" in caplog.text
 
 
-def test_processes_that_are_forked_share_the_templates(collection: Collection) -> None:
-    matrix, ids = Matrix(64), [uuid4() for _ in range(100)]
-    vectors = unit(np.random.default_rng(1).standard_normal((100, 64)).astype(np.float32))
+def _own_bytes() -> int:
+    """Return how much memory this process shares with no other."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def test_processes_that_are_forked_share_the_templates() -> None:
+    people, dimension = 100_000, 128
+    matrix, ids = Matrix(dimension), [uuid4() for _ in range(people)]
+    vectors = unit(np.random.default_rng(1).standard_normal((people, dimension), dtype=np.float32))
     matrix.extend(ids, vectors)
     reading, writing = os.pipe()
     child = os.fork()
     if not child:  # pragma: no cover: it ends here, whatever happens
         try:
+            gc.disable()  # it would write to all that the tests left behind
+            before = _own_bytes()
             ((found,),) = matrix.nearest(vectors[7:8], 1, threads=1)
-            os.write(writing, found.bytes)
+            os.write(writing, found.bytes + (_own_bytes() - before).to_bytes(8, signed=True))
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    assert os.read(reading, 16) == ids[7].bytes
+    told = os.read(reading, 24)
     os.close(reading)
     os.close(writing)
+    assert told[:16] == ids[7].bytes
+    assert int.from_bytes(told[16:], signed=True) < people * dimension / 4
 
 
 def test_an_index_in_memory_that_grew_large_says_that_it_is_time_for_another(

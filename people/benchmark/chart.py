@@ -50,7 +50,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
         axes.title.set_fontsize(11)
         axes.tick_params(labelsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({"svg.hashsalt": SALT}):
+    with matplotlib.rc_context({"svg.hashsalt": SALT, "svg.fonttype": "none"}):
         figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 

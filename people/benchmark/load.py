@@ -7,6 +7,8 @@ import threading
 import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import urlsplit
@@ -48,37 +50,45 @@ class Client:
         """Send requests for so long over so many connections, and return what came of them.
 
         Without `rate` each connection sends its next one when it was answered, and after a Retry-After only
-        when that is over. With it, `rate` a second
-        are due, evenly, whatever became of those before; a request's time counts from when it was due,
-        so that what it waits for others shows.
+        when that is over. With it, `rate` a second are due, evenly, whatever became of those before; a
+        request's time counts from when it was due, so that what it waits for others shows.
+        Raises RuntimeError when the service stops answering.
         """
-        answers, numbers, lock = Answers(), count(), threading.Lock()
+        answers, numbers, lock, failed = Answers(), count(), threading.Lock(), threading.Event()
         began = time.perf_counter()
 
         def work() -> None:
             connection = http.client.HTTPConnection(self._host, timeout=TIMEOUT_SECONDS)
-            while True:
-                with lock:
-                    number = next(numbers)
-                due = time.perf_counter() if rate is None else began + number / rate
-                if due > began + seconds:
-                    connection.close()
-                    return
-                time.sleep(max(due - time.perf_counter(), 0))
-                connection.request("POST", self._path, self._body, self._headers)
-                answer = connection.getresponse()
-                answer.read()
-                if rate is None and (pause := answer.headers["Retry-After"]):
-                    time.sleep(float(pause))
-                with lock:
-                    answers.statuses[answer.status] += 1
-                    if answer.status == http.client.OK:
-                        answers.seconds.append(time.perf_counter() - due)
+            with closing(connection):
+                while not failed.is_set():
+                    with lock:
+                        number = next(numbers)
+                    due = time.perf_counter() if rate is None else began + number / rate
+                    if due > began + seconds:
+                        return
+                    time.sleep(max(due - time.perf_counter(), 0))
+                    connection.request("POST", self._path, self._body, self._headers)
+                    answer = connection.getresponse()
+                    answer.read()
+                    if rate is None and (pause := answer.headers["Retry-After"]):
+                        time.sleep(float(pause))
+                    with lock:
+                        answers.statuses[answer.status] += 1
+                        if answer.status == http.client.OK:
+                            answers.seconds.append(time.perf_counter() - due)
 
-        threads = [threading.Thread(target=work) for _ in range(connections)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        def watched() -> None:
+            try:
+                work()
+            except (OSError, http.client.HTTPException) as error:
+                failed.set()  # the others would go on for as long as was asked
+                raise RuntimeError(f"The service stopped answering: {error!r}") from error
+
+        with ThreadPoolExecutor(connections) as pool:
+            working = [pool.submit(watched) for _ in range(connections)]
+        for one in working:
+            one.result()
         answers.lasted = time.perf_counter() - began
+        if not answers.seconds:
+            raise RuntimeError(f"No request was answered with 200 but with {dict(answers.statuses)}.")
         return answers

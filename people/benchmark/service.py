@@ -32,6 +32,7 @@ SHARE_OF_CAPACITY = 0.7
 CROWD = 64
 """Connections: more than all threads of a worker, and more than it lets wait."""
 KEY_LINE = "api key: "
+LOADED_LINE = "seconds to read the templates: "
 
 Tell = Callable[[str], object]
 
@@ -58,13 +59,15 @@ def measure(setting: Setting, photo: bytes, tell: Tell) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="facerec-benchmark-") as folder:
         environment = _environment(Path(folder), setting)
         tell(f"Enrolling {setting.people:,} people who don't exist …")
-        key = _filled(setting.people, environment)
+        key, loaded = _filled(setting, environment)
         with _serving(setting, environment) as (url, process, ready):
             client = Client(f"{url}/api/v1/collections/{COLLECTION}/identify/", key, photo)
-            return _figures(client, setting, process.pid, ready, tell)
+            figures = _figures(client, setting, process.pid, tell)
+        figures["http"] |= {"ready_s": ready, "load_s": loaded}
+        return figures
 
 
-def _figures(client: Client, setting: Setting, master: int, ready: float, tell: Tell) -> dict[str, Any]:
+def _figures(client: Client, setting: Setting, master: int, tell: Tell) -> dict[str, Any]:
     clients = CLIENTS_A_WORKER * setting.workers
     client.send(clients, WARM_UP_SECONDS)
     alone = client.send(1, WARM_UP_SECONDS)
@@ -80,7 +83,6 @@ def _figures(client: Client, setting: Setting, master: int, ready: float, tell: 
         "people": setting.people,
         "workers": setting.workers,
         "cores": list(setting.cores),
-        "ready_s": ready,
         "requests_per_second": full.per_second,
         "alone": milliseconds(alone.seconds),
         **milliseconds(steady.seconds),
@@ -116,12 +118,17 @@ def _environment(folder: Path, setting: Setting) -> dict[str, str]:
     }
 
 
-def _filled(people: int, environment: Mapping[str, str]) -> str:
-    """Make the database, fill it with people, and return an API key."""
+def _filled(setting: Setting, environment: Mapping[str, str]) -> tuple[str, float]:
+    """Fill a new database with people; return an API key, and the seconds that reading templates takes."""
     _manage(environment, "migrate", "--verbosity", "0")
     _manage(environment, "collectstatic", "--no-input", "--verbosity", "0")
-    said = _manage(environment, "benchmark", "--fill", str(people))
-    return next(line.removeprefix(KEY_LINE) for line in said.splitlines() if line.startswith(KEY_LINE))
+    cores = ",".join(map(str, setting.cores))
+    lines = _manage(environment, "benchmark", "--fill", str(setting.people), "--cores", cores).splitlines()
+    key, loaded = (
+        next(line.removeprefix(start) for line in lines if line.startswith(start))
+        for start in (KEY_LINE, LOADED_LINE)
+    )
+    return key, float(loaded)
 
 
 def _manage(environment: Mapping[str, str], *words: str) -> str:

@@ -18,14 +18,14 @@ from people.decision import ThresholdChoice, decide, search_threshold
 from people.engines import engine_id
 from people.engines.base import Chip, DetectedFace, FaceEngine, RGBImage, Vectors
 from people.extraction import ExtractedFace
-from people.identification import Candidate, Identification, IdentifiedFace, PhotoFaces, Score
+from people.identification import SPARE, Candidate, Identification, IdentifiedFace, PhotoFaces, Score
 from people.indexes.embedded import Matrix
 from people.models import Person
 from people.quality import measure, visible_share
 
 SEARCHED = 100_000
-PROPOSED = 13
-"""What a search of an identification asks for: five candidates, and the index's spare ones."""
+PROPOSED = 5 + SPARE
+"""What an identification asks of the index: five candidates, and some to spare."""
 
 
 class Stages:

@@ -24,6 +24,7 @@ from people.models import MeanTemplate, OutboxEntry, Person
 from people.models.template import unpack
 
 STEPS = 127
+"""What the number 1 becomes: a signed byte goes from -128 to 127."""
 COMFORTABLE = 1_000_000
 """People of one collection; beyond, a log line says that it is time for Pinecone."""
 _CHUNK = 500

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from threading import Event
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -71,6 +74,31 @@ def test_whoever_came_between_the_check_and_the_turn_is_refused_too(
 ) -> None:
     with pytest.raises(Overloaded):
         identification.identify(fakes.photo(1), collection=collection, actor=STAFF)
+
+
+def test_photos_are_looked_at_one_at_a_time() -> None:
+    probing, began = turns.Turns(2), Event()
+
+    def come() -> None:
+        with probing.taken():
+            began.set()
+
+    with ThreadPoolExecutor(1) as second:
+        with probing.taken():
+            work = second.submit(come)
+            while not _all_taken(probing):
+                time.sleep(0.001)
+            assert not began.wait(0.05)
+        work.result()
+    assert began.is_set()
+
+
+def _all_taken(probing: turns.Turns) -> bool:
+    try:
+        probing.check()
+    except Overloaded:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("key", ["", "frk_00000000_nothing"])

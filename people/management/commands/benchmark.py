@@ -13,8 +13,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from people.benchmark import chart, searches, service, stages, synthetic
+from people.benchmark.timing import Times
 from people.engines import engine_id, get_engine
 from people.engines.base import FaceEngine
+from people.indexes import get_index
 
 PHOTOS = "480x720,1080x1620,3024x4032"
 SEARCHES = "1000,10000,100000"
@@ -52,7 +54,7 @@ class Command(BaseCommand):
         parser.add_argument("--chart", type=Path, metavar="FILE", help="draw the figures as FILE.svg or .png")
         parser.add_argument(
             "--fill", type=int, metavar="N",
-            help="only enrol N people who don't exist in this installation, which must be empty",
+            help="only enrol N people who don't exist in this empty installation, and read them",
         )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,26 +62,33 @@ class Command(BaseCommand):
             if options[name] is not None and options[name] < 1:
                 raise CommandError(f"--{name} must be 1 or more.")
         try:
+            cores = sorted({_count(one, least=0) for one in _listed(options["cores"])})
             if options["fill"] is not None:
-                self.stdout.write(f"{service.KEY_LINE}{synthetic.enrol(options['fill'])}")
+                with _on(cores):
+                    self._fill(options["fill"])
             else:
-                self._measure(options)
+                self._measure(options, cores)
         except (FileNotFoundError, RuntimeError, ValueError) as error:
             raise CommandError(str(error)) from error
 
-    def _measure(self, options: dict[str, Any]) -> None:
+    def _fill(self, people: int) -> None:
+        self.stdout.write(f"{service.KEY_LINE}{synthetic.enrol(people)}")
+        times = Times()
+        times.of(get_index().load, engine_id(get_engine()))
+        self.stdout.write(f"{service.LOADED_LINE}{times.seconds[0]:.3f}")
+
+    def _measure(self, options: dict[str, Any], cores: Sequence[int]) -> None:
         if options["chart"]:
             chart.check_path(options["chart"])
         sizes = [_size(one) for one in _listed(options["photos"])]
         faces = [_count(one, synthetic.MOST_FACES) for one in _listed(options["faces"])]
         collections = [_count(one) for one in _listed(options["search"])]
-        cores = sorted({_count(one, least=0) for one in _listed(options["cores"])})
         rounds = options["rounds"]
         with _on(cores) as own:
             engine, threads = get_engine(), settings.FACEREC_THREADS
             figures: dict[str, Any] = {"engine": engine_id(engine), "cores": own, "rounds": rounds}
             self.stdout.write(f"Engine {figures['engine']} on cores {own}; milliseconds, medians")
-            figures["photos"] = self._photos(sizes, stages.Stages(engine), options["against"], rounds)
+            figures["photos"] = self._photos(sizes, engine, options["against"], rounds)
             figures["faces"] = self._faces(faces, engine, rounds)
             figures["search"] = {}
             for count in collections:
@@ -100,9 +109,12 @@ class Command(BaseCommand):
             self.stdout.write(f"Chart: {path}")
 
     def _photos(
-        self, sizes: Sequence[tuple[int, int]], measured: stages.Stages, against: Sequence[str], rounds: int
+        self, sizes: Sequence[tuple[int, int]], engine: FaceEngine, against: Sequence[str], rounds: int
     ) -> dict[str, Any]:
-        figures = {}
+        figures: dict[str, Any] = {}
+        if not sizes:
+            return figures
+        measured = stages.Stages(engine)
         for width, height in sizes:
             data = synthetic.portrait(width, height)
             figures[f"{width}x{height}"] = one = stages.photo(data, measured, against, rounds)
@@ -140,7 +152,7 @@ class Command(BaseCommand):
         full, times = figures["overload"], figures["p99_ms"] / figures["p50_ms"]
         for line in (
             f"over HTTP, {setting.people:,} people, {setting.workers} worker(s), ready after "
-            f"{figures['ready_s']:.1f} s:",
+            f"{figures['ready_s']:.1f} s, of which reading templates {figures['load_s']:.2f}:",
             f"    alone              {alone:8.1f}   of which not the engine {figures['overhead_ms']:.1f}",
             f"    at its limit       {figures['requests_per_second']:8.1f} requests a second",
             f"    {figures['rate']:4.1f} a second      {figures['p50_ms']:8.1f}   p99 {figures['p99_ms']:.1f}"
