@@ -29,7 +29,9 @@ class Times:
         return result
 
     def milliseconds(self) -> dict[str, float]:
-        return milliseconds(self.seconds[WARM_UP:])
+        """Return median, 95th and 99th percentile, and how many of them a second has room for."""
+        counted = self.seconds[WARM_UP:]
+        return {**milliseconds(counted), "per_second": len(counted) / sum(counted)}
 
 
 def milliseconds(seconds: Sequence[float]) -> dict[str, float]:

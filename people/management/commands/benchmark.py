@@ -87,17 +87,15 @@ class Command(BaseCommand):
         with _on(cores) as own:
             engine, threads = get_engine(), settings.FACEREC_THREADS
             figures: dict[str, Any] = {"engine": engine_id(engine), "cores": own, "rounds": rounds}
-            self.stdout.write(f"Engine {figures['engine']} on cores {own}; milliseconds, medians")
+            self.stdout.write(f"Engine {figures['engine']} on cores {own}; milliseconds")
+            self.stdout.write(f"{'':32}{'p50':>10}{'p95':>10}{'p99':>10}{'a second':>10}")
             figures["photos"] = self._photos(sizes, engine, options["against"], rounds)
             figures["faces"] = self._faces(faces, engine, rounds)
             figures["search"] = {}
             for count in collections:
                 one = searches.search(count, engine.dimension, rounds, threads=threads)
                 figures["search"][str(count)] = one
-                self.stdout.write(
-                    f"search among {count:>9,}: {one['p50_ms']:7.2f}   p99 {one['p99_ms']:7.2f}"
-                    f"   right {one['right']:.1%}"
-                )
+                self._row(f"search among {count:,}", one, f"right {one['right']:.1%}")
         if options["http"]:
             figures |= self._served(options, engine, own)
         if path := options["json"]:
@@ -118,23 +116,18 @@ class Command(BaseCommand):
         for width, height in sizes:
             data = synthetic.portrait(width, height)
             figures[f"{width}x{height}"] = one = stages.photo(data, measured, against, rounds)
-            self.stdout.write(
-                f"photo {width}x{height}, {one['faces']} face(s): {one['engine']['p50_ms']:.1f}"
-            )
+            self._row(f"photo {width}x{height}, {one['faces']} face(s)", one["engine"])
             for stage, times in one["stages"].items():
-                self.stdout.write(f"    {stage:18} {times['p50_ms']:8.2f}   p99 {times['p99_ms']:8.2f}")
+                self._row(f"    {stage}", times)
             for other, times in one["against"].items():
-                self.stdout.write(f"    {other:18} {times['p50_ms']:8.1f}   {times['ratio']:.1f} times ours")
+                self._row(f"    {other}", times, f"{times['ratio']:.1f} times ours")
         return figures
 
     def _faces(self, counts: Sequence[int], engine: FaceEngine, rounds: int) -> dict[str, Any]:
         figures = {}
         for count in counts:
             figures[str(count)] = one = stages.group(count, engine, rounds)
-            self.stdout.write(
-                f"{count:>2} face(s), {one['faces']} found: {one['p50_ms']:.1f}, "
-                f"{one['p50_ms'] / count:.1f} a face"
-            )
+            self._row(f"{count} face(s), {one['faces']} found", one, f"{one['p50_ms'] / count:.1f} a face")
         return figures
 
     def _served(self, options: dict[str, Any], engine: FaceEngine, cores: Sequence[int]) -> dict[str, Any]:
@@ -149,21 +142,29 @@ class Command(BaseCommand):
             engine_ms = stages.alone(data, engine, options["rounds"])["p50_ms"]
         alone = figures["alone"]["p50_ms"]
         figures["engine_ms"], figures["overhead_ms"] = engine_ms, alone - engine_ms
-        full, times = figures["overload"], figures["p99_ms"] / figures["p50_ms"]
-        for line in (
+        full = figures["overload"]
+        self.stdout.write(
             f"over HTTP, {setting.people:,} people, {setting.workers} worker(s), ready after "
-            f"{figures['ready_s']:.1f} s, of which reading templates {figures['load_s']:.2f}:",
-            f"    alone              {alone:8.1f}   of which not the engine {figures['overhead_ms']:.1f}",
-            f"    at its limit       {figures['requests_per_second']:8.1f} requests a second",
-            f"    {figures['rate']:4.1f} a second      {figures['p50_ms']:8.1f}   p99 {figures['p99_ms']:.1f}"
-            f", {times:.1f} times as long; {figures['refused']} refused",
-            f"    memory             {worker['private_mb']:8.0f} MB of a worker's own; all of it "
-            f"{worker['growth']:+.1%} while that lasted",
-            f"    {full['clients']} clients at once {full['p50_ms']:8.1f}   p99 {full['p99_ms']:.1f}; "
-            f"{full['requests_per_second']:.1f} a second, answers {full['statuses']}",
+            f"{figures['ready_s']:.1f} s, of which reading templates {figures['load_s']:.2f}"
+        )
+        for name, times, rate, note in (
+            ("alone", figures["alone"], None, f"{figures['overhead_ms']:.1f} not the engine"),
+            ("at its limit", figures["full"], figures["requests_per_second"], ""),
+            (f"{setting.seconds:.0f} s at 70 %", figures, figures["rate"], f"{figures['refused']} refused"),
+            (f"{full['clients']} clients at once", full, full["requests_per_second"], full["statuses"]),
         ):
-            self.stdout.write(line)
+            self._row(f"    {name}", times, note, rate)
+        self.stdout.write(
+            f"memory: {worker['private_mb']:.0f} MB of a worker's own, {worker['rss_mb']:.0f} with what it "
+            f"shares; {worker['growth']:+.1%} in the {setting.seconds:.0f} s"
+        )
         return measured
+
+    def _row(self, name: str, times: dict[str, Any], note: object = "", rate: float | None = None) -> None:
+        """Print a row of the table; without `rate`, what was done one after another tells it itself."""
+        columns = [times[key] for key in ("p50_ms", "p95_ms", "p99_ms")]
+        columns.append(times["per_second"] if rate is None else rate)
+        self.stdout.write(f"{name:32}" + "".join(f"{one:10.2f}" for one in columns) + f"   {note}".rstrip())
 
 
 @contextmanager
