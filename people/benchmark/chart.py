@@ -95,15 +95,10 @@ def _searches(axes: Axes, searches: dict[str, Any]) -> None:
 
 def _curve(axes: Axes, across: list[int], up: list[float], name: str) -> None:
     axes.plot(across, up, "o-", color=OURS)
-    for x, y in zip(across, up, strict=True):
-        axes.annotate(
-            f"{y:.0f}" if y >= 10 else f"{y:.2g}",
-            (x, y),
-            textcoords="offset points",
-            xytext=(-3, 6),
-            ha="right",
-            fontsize=8,
-        )
+    for number, (x, y) in enumerate(zip(across, up, strict=True)):
+        offset, side = ((-3, 6), "right") if number else ((3, -12), "left")
+        text = f"{y:.0f}" if y >= 10 else f"{y:.2g}"
+        axes.annotate(text, (x, y), textcoords="offset points", xytext=offset, ha=side, fontsize=8)
     axes.set_xlabel(name, fontsize=9)
     axes.set_ylabel("ms", fontsize=9)
     axes.margins(x=0.12, y=0.18)
