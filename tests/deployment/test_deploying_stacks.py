@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -95,9 +97,17 @@ def test_a_rollback_leaves_what_parameters_toml_says_by_now_alone(deployed: Oper
     assert parameter("service", "MaxTasks") == "9"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Hear Ctrl-C, also when the tests were started in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("part", ["network", "data", "edge", "service"])
 def test_an_apply_that_is_interrupted_goes_on_when_it_is_run_again(
-    run: Operator, monkeypatch: pytest.MonkeyPatch, part: str
+    interruptible: None, run: Operator, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
     apply = ChangeSet.apply
@@ -115,7 +125,7 @@ def test_an_apply_that_is_interrupted_goes_on_when_it_is_run_again(
             assert run("apply")[0] == 1  # no image yet
             push("sha-1")
         code, said = run("apply")
-        assert code == 130
+        assert code == 130, said
         assert "the same command waits for it" in said
     if part != "service":
         assert run("apply")[0] == 1
