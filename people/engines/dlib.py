@@ -17,11 +17,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from people.decision import Calibration
 from people.engines import conversion
-from people.engines.base import Box, Chip, DetectedFace, RGBImage, Vectors
 from people.engines.calibrations import measured_calibration
 from people.engines.dlib_resnet import CHIP_SIDE, onnx_model
 from people.engines.registry import Progress
 from people.engines.runtime import Network
+from people.faces import Box, Chip, DetectedFace, RGBImage, Vectors
 
 try:
     import dlib

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from people.decision import Calibration
 from people.engines import registry
-from people.engines.base import Box, Chip, DetectedFace, Point, RGBImage, Vectors
 from people.engines.calibrations import measured_calibration
 from people.engines.runtime import Array, Network
 from people.engines.yunet import YuNet
 from people.errors import ModelMissing
+from people.faces import Box, Chip, DetectedFace, Point, RGBImage, Vectors
 
 CHIP_SIDE = 112
 TEMPLATE: NDArray[np.float64] = np.array(
