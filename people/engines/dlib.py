@@ -18,7 +18,7 @@ from people.decision import Calibration
 from people.engines.base import Box, Chip, DetectedFace, Point, RGBImage, Vectors
 from people.engines.calibrations import measured_calibration
 from people.engines.dlib_resnet import CHIP_SIDE, DIMENSION, build_network
-from people.engines.registry import sha256_of
+from people.engines.fetching import sha256_of
 from people.engines.runtime import Network
 
 try:
