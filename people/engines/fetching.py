@@ -15,6 +15,7 @@ import tempfile
 import tomllib
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ URL_TIMEOUT_SECONDS = 5
 """If a server doesn't answer within this time, the next source is tried."""
 PIP_TIMEOUT_SECONDS = 900
 CHUNK_BYTES = 1 << 20
+DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+"""What reading a damaged or incomplete archive raises."""
 
 Progress = Callable[[str], None]
 """Called with one line of text at a time."""
@@ -162,7 +165,7 @@ def _copy(stream: IO[bytes], file: IO[bytes], entry: Entry) -> None:
 def _read(stream: IO[bytes]) -> bytes:
     try:
         return stream.read(CHUNK_BYTES)
-    except (OSError, http.client.HTTPException, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except (http.client.HTTPException, *DAMAGED) as error:
         raise SourceFailed(f"broke off: {error}") from error
 
 
@@ -193,7 +196,7 @@ class Archives:
                 return zipfile.ZipFile(archive).open(source.member)
             # The member reads from the archive, which closes with it.
             member = tarfile.open(archive).extractfile(source.member)  # noqa: SIM115
-        except (KeyError, OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        except (KeyError, *DAMAGED) as error:
             raise SourceFailed(f"{archive.name} can't be read: {error}") from error
         if member is None:
             raise SourceFailed(f"{source.member} in {archive.name} is not a file")
