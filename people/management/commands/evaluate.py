@@ -172,7 +172,7 @@ def _outcome(data: bytes, engine: FaceEngine) -> _Outcome:
     if not found:
         return _Outcome(0, True, b"", b"")
     height, width = image.shape[:2]
-    meant = found[evaluation.subject([one.face.box for one in found], width, height)]
+    meant = found[evaluation.subject([one.detected.box for one in found], width, height)]
     refused = bool(quality.judge(meant.measures, "auto"))
     (reference,) = extraction.vectors([meant], engine, extraction.Purpose.REFERENCE)
     (probe,) = extraction.vectors([meant], engine, extraction.Purpose.PROBE)

@@ -1,71 +1,35 @@
-"""What a request brings: a photo, a choice of face or threshold, a wait. Every mistake is told by field."""
+"""The query string and headers of requests."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from people.decision import ThresholdChoice
-from people.errors import PhotoMissing, PhotoTooLarge
 from people.extraction import MAX_FACES
 from people.identification import MAX_CANDIDATES
-from people.photos import MAX_BYTES
+from people.models import ImportItem, Person, Photo
 from people.quality import LEVELS
-from people.s3 import input_buckets
-from people.uploads import content
 
 DEFAULT_WAIT_SECONDS = 10
 MAX_WAIT_SECONDS = 30
-
-
-def photo_bytes(request: Request, field: str = "photo") -> bytes:
-    """Return the bytes of the photo in `field`: a multipart file, or JSON that holds or names it.
-
-    Raises PhotoMissing, PhotoTooLarge, BucketNotAllowed, ObjectNotFound, StorageUnavailable or
-    ValidationError.
-    """
-    if not isinstance(request.data, Mapping):
-        raise serializers.ValidationError({"request": 'Send a JSON object, as {"photo": {"base64": "…"}}.'})
-    if len(request.FILES.getlist(field)) > 1:
-        raise serializers.ValidationError({field: "Send one photo only."})
-    if file := request.FILES.get(field):
-        return content(file)
-    sent = request.data.get(field)
-    if sent is None:
-        raise PhotoMissing(
-            f"No photo was sent. Send one as multipart file `{field}`, or as JSON {field}.base64."
-        )
-    match sent:
-        case {"base64": str(text)} if len(sent) == 1:
-            return _from_base64(text, field)
-        case {"s3": {"bucket": str(bucket), "key": str(key)} as named} if len(sent) == 1 and len(named) == 2:
-            return input_buckets.read(bucket, key)
-    raise serializers.ValidationError(
-        {
-            field: 'Send a multipart file, {"base64": "…"}, or {"s3": {"bucket": "…", "key": "…"}} of an '
-            "allowed bucket. Addresses are never fetched."
-        }
-    )
-
-
-def _from_base64(text: str, field: str) -> bytes:
-    if text.startswith("data:"):
-        raise serializers.ValidationError({field: "Send the base64 alone, without the data: prefix."})
-    if len(text) > (MAX_BYTES + 2) // 3 * 4 + 4 + len(text) // 60:  # room for line breaks
-        raise PhotoTooLarge
-    try:
-        with suppress(binascii.Error):
-            return base64.b64decode(text, validate=True)
-        return base64.b64decode("".join(text.split()), validate=True)  # of several lines
-    except ValueError as error:
-        raise serializers.ValidationError({field: "This is not valid base64."}) from error
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="For 24 h, the same key and body return the stored response.",
+)
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`wait=10`: seconds to wait for the verdict, 0–30.",
+)
 
 
 class StrictBooleanField(serializers.BooleanField):
@@ -89,18 +53,22 @@ class FaceField(serializers.CharField):
 
 
 class QuerySerializer(serializers.Serializer[Any]):
-    """Base of query strings. An unknown parameter is refused: no typo changes an answer in silence."""
+    """Base of query strings. An unknown parameter is refused, so that no typo goes unnoticed."""
 
     @classmethod
     def read(cls, request: Request) -> dict[str, Any]:
         query = request.query_params
         serializer = cls(data=query.dict())
         unknown = {name: ["There is no such parameter."] for name in query if name not in serializer.fields}
-        twice = {name: ["Give it once."] for name in query if len(query.getlist(name)) > 1}
-        if unknown or twice:
-            raise serializers.ValidationError(unknown | twice)
+        repeated = {name: ["Give it once."] for name in query if len(query.getlist(name)) > 1}
+        if unknown or repeated:
+            raise serializers.ValidationError(unknown | repeated)
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
+
+
+class NoQuery(QuerySerializer):
+    pass
 
 
 class PairThresholdQuery(QuerySerializer):
@@ -135,11 +103,11 @@ class IdentifyQuery(PairThresholdQuery):
         required=False,
         min_value=1e-6,
         max_value=0.5,
-        help_text="Share of strangers' searches that may find somebody; 0.01 by default.",
+        help_text="Share of searches for strangers that may return a match; 0.01 by default.",
     )
     quality = serializers.ChoiceField(LEVELS, required=False, default="auto")
     include_below = StrictBooleanField(
-        required=False, default=False, help_text="List those below the threshold."
+        required=False, default=False, help_text="List candidates below the threshold too."
     )
 
 
@@ -150,6 +118,44 @@ class DetectQuery(QuerySerializer):
 class EnrolQuery(QuerySerializer):
     face = FaceField(required=False, default="only", help_text="`only`, `largest`, or left,top,width,height.")
     quality = serializers.ChoiceField(LEVELS, required=False, default="auto")
+
+
+class PageQuery(QuerySerializer):
+    cursor = serializers.CharField(required=False, help_text="From `next` or `previous`.")
+    page_size = serializers.IntegerField(
+        required=False, min_value=1, max_value=200, help_text="50 by default."
+    )
+
+
+class PersonQuery(PageQuery):
+    status = serializers.ChoiceField(
+        Person.Status.choices,
+        required=False,
+        help_text="By default merged people are listed only if asked for by external_id.",
+    )
+    external_id = serializers.CharField(required=False)
+    created_after = serializers.DateTimeField(required=False)
+    created_before = serializers.DateTimeField(required=False)
+    search = serializers.CharField(required=False, help_text="In name and external_id.")
+    ordering = serializers.ChoiceField(
+        ["created_at", "-created_at", "name", "-name", "external_id", "-external_id"],
+        required=False,
+        help_text="`-created_at` by default. People without an external_id come last.",
+    )
+
+
+class PhotoQuery(PageQuery):
+    status = serializers.ChoiceField(Photo.Status.choices, required=False)
+
+
+class ImportQuery(QuerySerializer):
+    dry_run = StrictBooleanField(
+        required=False, default=False, help_text="Judge every file, and enrol nothing."
+    )
+
+
+class ItemQuery(PageQuery):
+    state = serializers.ChoiceField(ImportItem.State.choices, required=False)
 
 
 def threshold_choice(query: Mapping[str, Any]) -> ThresholdChoice | None:
