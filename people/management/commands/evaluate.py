@@ -20,10 +20,12 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from people import evaluation, evaluation_report, extraction, photos, quality
+from people import extraction, photos, quality
 from people.engines import build_engine, engine_id, get_engine
 from people.engines.base import FaceEngine
 from people.errors import ModelMissing, PhotoRejected
+from people.evaluation import report as evaluation_report
+from people.evaluation import scores as evaluation
 
 CACHE_FORMAT = 2
 """To be raised when extraction or the quality limits change, so that nobody is shown old results."""

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from people.evaluation import Evaluation, Floats, PairScores, Searches
+from people.evaluation.scores import Evaluation, Floats, PairScores, Searches
 
 _MISSING = "–"
 _BLUE, _ORANGE, _GREY = "#0b62a4", "#c2570c", "#555555"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from people import evaluation
 from people.decision import mean_template, unit
 from people.engines.base import Box
-from people.evaluation import PairScores, Sample, Searches
+from people.evaluation import scores as evaluation
+from people.evaluation.scores import PairScores, Sample, Searches
 
 
 def pairs_of(genuine: list[float], impostor: list[float]) -> PairScores:

@@ -1,0 +1,1 @@
+"""How well an engine detects, verifies and identifies the people in a folder of photos."""
