@@ -151,18 +151,19 @@ def _identification(parts: Split, searches: Searches, enrol: int) -> Identificat
 
 def _verification_notes(figures: VerificationFigures) -> list[str]:
     if not figures.genuine_pairs or not figures.impostor_pairs:
-        return ["Verification needs two people with a face, one of them with two photos."]
+        return ["Verification needs two people whose faces are found, and two photos of one of them."]
     if any(rate.value is None for rate in figures.tar_at_fmr.values()):
-        return [f"–: fewer than {LEAST_ABOVE} pairs of different people score above that threshold."]
+        return [f"– means that fewer than {LEAST_ABOVE} pairs of different people score above the threshold."]
     return []
 
 
 def _identification_notes(parts: Split, enrol: int) -> list[str]:
     if not parts.probes:
-        return [f"Identification needs people with {enrol + 1} photos or more."]
+        return [f"Identification needs people with {enrol + 1} or more photos."]
     if len(parts.strangers) * min(FPIRS) < LEAST_ABOVE - 1e-9:
         return [
-            f"TPIR at FPIR 1 % needs {round(LEAST_ABOVE / min(FPIRS))} strangers, people with exactly one "
-            f"photo, and at FPIR 10 % {round(LEAST_ABOVE / max(FPIRS))}; there are {len(parts.strangers)}."
+            f"Strangers are people with exactly one photo. TPIR at FPIR 1 % needs "
+            f"{round(LEAST_ABOVE / min(FPIRS))} of them, and at FPIR 10 % {round(LEAST_ABOVE / max(FPIRS))}; "
+            f"there are {len(parts.strangers)}."
         ]
     return []

@@ -55,8 +55,8 @@ def evaluate_folder(
         extraction = _extract(persons, engine, cache, fresh=fresh)
     if not extraction.outcomes:
         raise EvaluationFailed(
-            f"No photo in {folder} could be read. Give a folder that contains one folder a person, with "
-            "JPEG, PNG, WebP or HEIC photos in it." + _listed(extraction.unreadable)
+            f"No photo in {folder} could be read. Give a folder that contains one folder for each person, "
+            "with JPEG, PNG, WebP or HEIC photos in it." + _listed(extraction.unreadable)
         )
     outcomes = Outcomes.of(extraction.outcomes, extraction.persons, engine.dimension)
     return FolderEvaluation(
@@ -72,7 +72,9 @@ def evaluate_folder(
 def _persons(folder: Path) -> list[list[Path]]:
     """Return each person's photos by file name, persons in the order of their names."""
     if not folder.is_dir():
-        raise EvaluationFailed(f"There is no folder {folder}. Give one that contains one folder a person.")
+        raise EvaluationFailed(
+            f"There is no folder {folder}. Give one that contains a folder for each person."
+        )
     persons = [
         sorted(path for path in person.iterdir() if path.is_file() and not path.name.startswith("."))
         for person in sorted(folder.iterdir())

@@ -26,7 +26,7 @@ def error_curves(evaluation: Evaluation) -> bytes:
     else:
         labels = (
             "Identification",
-            "FPIR: strangers who find somebody",
+            "FPIR: strangers who are matched with someone",
             "FNIR: known probes not found at rank 1",
         )
         _curve(right, *evaluation.searches.det(), labels)

@@ -98,7 +98,7 @@ def _context(evaluated: FolderEvaluation) -> dict[str, Any]:
 def _rows(figures: Figures) -> Iterator[Row]:
     yield Row.of("Photos with a face", figures.detection_rate)
     yield Row.of("Photos refused (FTE, quality auto)", figures.fte)
-    yield Row.of("  if told which of several faces is meant", figures.fte_with_face_chosen)
+    yield Row.of("  if one of several faces is chosen", figures.fte_with_face_chosen)
     for fmr, rate in figures.verification.tar_at_fmr.items():
         yield Row.of(f"TAR at FMR {rate_text(fmr)}", rate)
     for identification in (figures.identification, figures.comparison):

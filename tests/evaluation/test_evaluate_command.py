@@ -32,7 +32,7 @@ def test_the_figures_are_printed_and_written(folder: Path, tmp_path: Path) -> No
     assert figures["verification"]["tar_at_fmr"]["0.01"] == 1
     assert figures["verification"]["tar_at_fmr"]["0.00001"] is None
     assert figures["identification"]["rank1"] == 1
-    # 20 strangers say nothing of 1 in 10
+    # 20 strangers are too few to measure 1 in 10
     assert figures["identification"]["tpir_at_fpir"] == {"0.1": None, "0.01": None}
     assert figures["intervals"]["identification"]["rank1"] == [1, 1]
     assert str(tmp_path) not in file.read_text()
@@ -102,7 +102,7 @@ def test_a_single_person_is_evaluated_as_far_as_it_goes(tmp_path: Path) -> None:
     (tmp_path / "few" / "one").mkdir(parents=True)
     (tmp_path / "few" / "one" / "1.png").write_bytes(fakes.photo(1))
     printed = evaluate(tmp_path / "few", "--plots", tmp_path / "plots")
-    assert "Note: Identification needs people with 2 photos or more." in printed
+    assert "Note: Identification needs people with 2 or more photos." in printed
 
 
 def test_a_missing_folder_is_explained(tmp_path: Path) -> None:

@@ -20,18 +20,23 @@ from people.evaluation.folder import evaluate_folder
 class Command(BaseCommand):
     help = (
         "Measure detection, verification and open-set identification on FOLDER/person/photo.jpg. "
-        "Photos that were extracted before are not extracted again, so an interrupted run resumes."
+        "Results are kept for each photo, so an interrupted run resumes."
     )
-    # The check for missing calibrations must not stop the command that makes them.
+    # The check for missing calibrations must not stop the command that measures them.
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path, metavar="FOLDER", help="one folder a person, photos in it")
+        parser.add_argument(
+            "folder",
+            type=Path,
+            metavar="FOLDER",
+            help="contains one folder for each person, with photos in it",
+        )
         parser.add_argument(
             "--engine", metavar="NAME", help="onnx, dlib or a dotted path (default: the settings' engine)"
         )
         parser.add_argument(
-            "--enrol", type=_positive, default=1, metavar="N", help="photos enrolled for each person (1)"
+            "--enrol", type=_positive, default=1, metavar="N", help="enrol N photos of each person (1)"
         )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
         parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots and index.html into DIR")
@@ -39,7 +44,9 @@ class Command(BaseCommand):
             "--calibration", type=Path, metavar="FILE", help="write the engine's calibration to FILE"
         )
         parser.add_argument(
-            "--fresh", action="store_true", help="extract every photo again, whatever earlier runs kept"
+            "--fresh",
+            action="store_true",
+            help="ignore the results of earlier runs and process every photo again",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -81,7 +88,7 @@ def _engine(name: str | None) -> FaceEngine:
 
 
 def _command(options: dict[str, Any]) -> str:
-    """Return the command that makes these figures, without the paths of this machine."""
+    """Return the command that repeats this evaluation, without the paths of this machine."""
     words = ["manage.py evaluate", Path(options["folder"]).resolve().name]
     if options["engine"]:
         words.append(f"--engine {options['engine']}")
@@ -91,5 +98,5 @@ def _command(options: dict[str, Any]) -> str:
 
 def _positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text} is not a number of photos: use 1 or more")
+        raise ArgumentTypeError(f"{text} is not a number of photos. Use 1 or more.")
     return int(text)
