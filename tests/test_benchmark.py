@@ -17,10 +17,10 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from people import identification
+from people import api_keys, identification
 from people.benchmark import chart, service, synthetic
 from people.benchmark.load import Client
-from people.models import ApiKey, Collection, Person
+from people.models import Collection, Person
 from tests.conftest import STAFF
 
 NOTHING = {"photos": "", "faces": "", "search": "", "rounds": 1}
@@ -131,7 +131,7 @@ def test_an_empty_installation_is_filled_with_people_of_whom_one_is_found(
     call_command("benchmark", fill=30, stdout=said)
     assert Person.objects.count() == 30
     (key,) = re.findall("^api key: (.*)$", said.getvalue(), re.M)
-    assert ApiKey.matching(key) is not None
+    assert api_keys.matching(key) is not None
     found = identification.identify(
         (Path(settings.FACEREC_SAMPLES_DIR) / synthetic.PROBE).read_bytes(),
         collection=Collection.objects.get(name=synthetic.COLLECTION),

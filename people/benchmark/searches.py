@@ -10,7 +10,7 @@ import numpy as np
 from people.benchmark import synthetic
 from people.benchmark.timing import WARM_UP, Times
 from people.decision import unit
-from people.engines.base import Vectors
+from people.faces import Vectors
 from people.indexes.embedded import Matrix
 
 ASIDE = 0.35

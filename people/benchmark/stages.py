@@ -16,9 +16,10 @@ from people.benchmark import synthetic
 from people.benchmark.timing import WARM_UP, Times
 from people.decision import ThresholdChoice, decide, search_threshold
 from people.engines import engine_id
-from people.engines.base import Chip, DetectedFace, FaceEngine, RGBImage, Vectors
-from people.extraction import ExtractedFace
-from people.identification import SPARE, Candidate, Identification, IdentifiedFace, PhotoFaces, Score
+from people.engines.base import FaceEngine
+from people.extraction import ExtractedFace, PhotoFaces
+from people.faces import Chip, DetectedFace, RGBImage, Vectors
+from people.identification import SPARE, Candidate, Identification, IdentifiedFace, Score
 from people.indexes.embedded import Matrix
 from people.models import Person
 from people.quality import measure, visible_share
@@ -45,9 +46,9 @@ class Stages:
         found = times["detect"].of(engine.detect, image)
         chips = times["align"].of(_aligned, engine, image, found)
         faces = times["quality"].of(_measured, image, found, chips)
-        probes = times["embed"].of(extraction.probes, faces, engine)
+        probes = times["embed"].of(extraction.vectors, faces, engine, extraction.Purpose.PROBE)
         times["search"].of(self._matrix.nearest, probes, PROPOSED, threads=settings.FACEREC_THREADS)
-        photo = PhotoFaces(engine_id(engine), image.shape[1], image.shape[0], faces, [])
+        photo = PhotoFaces(engine_id(engine), image.shape[1], image.shape[0], faces, [], probes)
         answer = times["decide"].of(self._decided, photo, probes)
         times["serialise"].of(_serialised, answer)
         return len(found)
@@ -125,7 +126,7 @@ def alone(data: bytes, engine: FaceEngine, rounds: int) -> dict[str, float]:
 
 
 def _probes(data: bytes, engine: FaceEngine) -> Vectors:
-    return extraction.probes(extraction.extract(photos.decode(data), engine), engine)
+    return extraction.from_photo(data, engine, purpose=extraction.Purpose.PROBE).vectors
 
 
 def _face_recognition() -> Callable[[bytes], Any]:

@@ -16,11 +16,13 @@ from django.db import transaction
 from django.utils import timezone
 from PIL import Image
 
-from people import extraction, photos
+from people import api_keys, extraction, photos
+from people.actors import COMMAND
 from people.decision import unit
 from people.engines import engine_id, get_engine
-from people.engines.base import FaceEngine, Vectors
-from people.models import ApiKey, Collection, MeanTemplate, OutboxEntry, Person, Photo, Template
+from people.engines.base import FaceEngine
+from people.faces import Vectors
+from people.models import Collection, MeanTemplate, OutboxEntry, Person, Photo, Template
 from people.models.template import pack
 
 COLLECTION = "benchmark"
@@ -90,12 +92,12 @@ def enrol(count: int) -> str:
             vectors[0] = _of_the_real_person(engine)
         with transaction.atomic():
             _store(collection, engine_id(engine), vectors)
-    return ApiKey.issue(label="benchmark", scopes=["identify"], rate=RATE)[1]
+    return api_keys.issue(label="benchmark", scopes=["identify"], rate=RATE, actor=COMMAND)[1]
 
 
 def _of_the_real_person(engine: FaceEngine) -> Vectors:
     found = extraction.extract(photos.decode(_sample(ENROLLED).read_bytes()), engine)
-    vector: Vectors = extraction.references(found[:1], engine)[0]
+    vector: Vectors = extraction.vectors(found[:1], engine, extraction.Purpose.REFERENCE)[0]
     return vector
 
 

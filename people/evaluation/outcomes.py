@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from people import extraction, photos, quality
-from people.engines.base import Box, FaceEngine, Vectors
+from people.engines.base import FaceEngine
+from people.faces import Box, Vectors
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -47,8 +48,8 @@ def from_photo(data: bytes, engine: FaceEngine) -> Outcome:
     height, width = image.shape[:2]
     face = faces[main_face([face.face.box for face in faces], width, height)]
     refused = bool(quality.judge(face.measures, QUALITY_LEVEL))
-    (reference,) = extraction.references([face], engine)
-    (probe,) = extraction.probes([face], engine)
+    (reference,) = extraction.vectors([face], engine, extraction.Purpose.REFERENCE)
+    (probe,) = extraction.vectors([face], engine, extraction.Purpose.PROBE)
     return Outcome(len(faces), refused, reference, probe)
 
 

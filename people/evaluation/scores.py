@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from people.engines.base import Vectors
 from people.evaluation.outcomes import Floats, Labels
+from people.faces import Vectors
 
 CALIBRATION_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 3e-6)
 LEAST_ABOVE = 10

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from people.engines.base import Box, Chip, Vectors
 from people.errors import NotAnImage
 from people.evaluation.outcomes import Outcomes, from_photo, main_face
+from people.faces import Box, Chip, Vectors
 from tests import fakes
 
 ENGINE = fakes.FakeEngine(threads=1)
