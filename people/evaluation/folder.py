@@ -16,7 +16,7 @@ from people.engines.base import FaceEngine
 from people.errors import EvaluationFailed, EvaluationInterrupted, PhotoRejected
 from people.evaluation.figures import Evaluation, evaluate
 from people.evaluation.outcome_cache import OutcomeCache
-from people.evaluation.outcomes import Outcome, Outcomes, from_photo
+from people.evaluation.outcomes import Outcome, Outcomes, outcome_of
 
 LINE_EVERY_SECONDS = 15
 """Between two lines of progress in a log."""
@@ -112,7 +112,7 @@ def _extract(
                 if outcome is not None:
                     extraction.reused += 1
                 else:
-                    outcome = from_photo(data, engine)
+                    outcome = outcome_of(data, engine)
                     cache.put(sha256, outcome)
             except (PhotoRejected, OSError) as error:
                 extraction.unreadable.append(f"{path.parent.name}/{path.name}: {error}")

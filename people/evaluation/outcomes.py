@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from people import extraction, photos, quality
+from people import extraction
 from people.engines.base import FaceEngine
+from people.extraction import Purpose
 from people.faces import Box, Vectors
 
 Floats = NDArray[np.float64]
@@ -36,21 +38,26 @@ class Outcome:
     """The same as a search uses it."""
 
 
-def from_photo(data: bytes, engine: FaceEngine) -> Outcome:
+def outcome_of(data: bytes, engine: FaceEngine) -> Outcome:
     """Return what `engine` makes of the photo in `data`, a file's bytes.
 
-    Raises PhotoRejected if they can't be decoded.
+    Raises PhotoRejected if they are no usable photo.
     """
-    image = photos.decode(data)
-    faces = extraction.extract(image, engine)
+    photo = extraction.from_photo(
+        data,
+        engine,
+        purpose=Purpose.DETECTION,
+        quality_level=QUALITY_LEVEL,
+        max_faces=sys.maxsize,  # the main face need not be among the largest
+    )
+    faces = [*photo.faces, *(face for face, _ in photo.skipped)]
     if not faces:
         return Outcome(0, True, np.empty(0, dtype=np.float32), np.empty(0, dtype=np.float32))
-    height, width = image.shape[:2]
-    face = faces[main_face([face.face.box for face in faces], width, height)]
-    refused = bool(quality.judge(face.measures, QUALITY_LEVEL))
-    (reference,) = extraction.vectors([face], engine, extraction.Purpose.REFERENCE)
-    (probe,) = extraction.vectors([face], engine, extraction.Purpose.PROBE)
-    return Outcome(len(faces), refused, reference, probe)
+    main = main_face([face.face.box for face in faces], photo.width, photo.height)
+    # Both vectors of the main face only: from_photo would make one kind, of every good face.
+    (reference,) = extraction.vectors([faces[main]], engine, Purpose.REFERENCE)
+    (probe,) = extraction.vectors([faces[main]], engine, Purpose.PROBE)
+    return Outcome(len(faces), main >= len(photo.faces), reference, probe)
 
 
 def main_face(boxes: Sequence[Box], width: int, height: int) -> int:
