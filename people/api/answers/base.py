@@ -9,8 +9,9 @@ from rest_framework import serializers
 from people.actors import request_id
 
 
+# Base of shapes that the API only sends. A docstring would become the description of each in the document.
 class Answer(serializers.Serializer[Any]):
-    """Base of shapes that the API only ever sends."""
+    pass
 
 
 class Rounded(serializers.FloatField):

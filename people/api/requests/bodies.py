@@ -42,8 +42,9 @@ class StrictFields:
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
+# Base of bodies that belong to no model. A docstring would become the description of each in the document.
 class Body(StrictFields, serializers.Serializer[Any]):
-    """Base of request bodies that belong to no model."""
+    pass
 
 
 class Base64Photo(Body):
