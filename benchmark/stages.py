@@ -10,10 +10,10 @@ from uuid import uuid4
 from django.conf import settings
 from rest_framework.renderers import JSONRenderer
 
+from benchmark import synthetic
+from benchmark.timing import WARM_UP, Times
 from people import extraction, photos
 from people.api import representations
-from people.benchmark import synthetic
-from people.benchmark.timing import WARM_UP, Times
 from people.decision import ThresholdChoice, decide, search_threshold
 from people.engines import engine_id
 from people.engines.base import Chip, DetectedFace, FaceEngine, RGBImage, Vectors
@@ -137,7 +137,7 @@ def _face_recognition() -> Callable[[bytes], Any]:
 
 def _plain() -> Callable[[bytes], Any]:
     """The same two models the plain way: OpenCV's own classes, at full size."""
-    from people.engines.plain import Plain
+    from benchmark.opencv_baseline import Plain
 
     return Plain()
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from people.benchmark import synthetic
-from people.benchmark.timing import WARM_UP, Times
+from benchmark import synthetic
+from benchmark.timing import WARM_UP, Times
 from people.decision import unit
 from people.engines.base import Vectors
 from people.indexes.embedded import Matrix

@@ -12,8 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from people.benchmark import chart, searches, service, stages, synthetic
-from people.benchmark.timing import Times
+from benchmark import chart, searches, service, stages, synthetic
+from benchmark.timing import Times
 from people.engines import engine_id, get_engine
 from people.engines.base import FaceEngine
 from people.indexes import get_index

@@ -20,9 +20,9 @@ from typing import Any
 
 from django.conf import settings
 
-from people.benchmark.load import Client
-from people.benchmark.synthetic import COLLECTION
-from people.benchmark.timing import milliseconds
+from benchmark.load import Client
+from benchmark.synthetic import COLLECTION
+from benchmark.timing import milliseconds
 
 START_SECONDS = 120
 STOP_SECONDS = 40
@@ -124,7 +124,8 @@ def _filled(setting: Setting, environment: Mapping[str, str]) -> tuple[str, floa
     _manage(environment, "migrate", "--verbosity", "0")
     _manage(environment, "collectstatic", "--no-input", "--verbosity", "0")
     cores = ",".join(map(str, setting.cores))
-    lines = _manage(environment, "benchmark", "--fill", str(setting.people), "--cores", cores).splitlines()
+    development = {**environment, "ENVIRONMENT": "development"}  # production doesn't have this command
+    lines = _manage(development, "benchmark", "--fill", str(setting.people), "--cores", cores).splitlines()
     key, loaded = (
         next(line.removeprefix(start) for line in lines if line.startswith(start))
         for start in (KEY_LINE, LOADED_LINE)

@@ -17,9 +17,9 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from benchmark import chart, service, synthetic
+from benchmark.load import Client
 from people import identification
-from people.benchmark import chart, service, synthetic
-from people.benchmark.load import Client
 from people.models import ApiKey, Collection, Person
 from tests.conftest import STAFF
 
