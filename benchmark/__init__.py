@@ -1,5 +1,5 @@
-"""What `manage.py benchmark` measures: the engine's stages, searches, and the whole service over HTTP.
+"""How fast the product is: `manage.py benchmark`. It measures photos, searches, and the service over HTTP.
 
-What is compared runs turn by turn in one process on the same cores, so that the ratios hold also where
-a machine is shared and its milliseconds don't.
+Everything that is compared runs alternately in one process on the same cores. On a shared machine the
+milliseconds vary, but the ratios of one run remain meaningful.
 """

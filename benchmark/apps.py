@@ -1,4 +1,4 @@
-"""The benchmark as a Django app, so that manage.py finds its commands. Production settings leave it out."""
+"""The benchmark as a Django app, so that manage.py finds its commands. Production settings omit it."""
 
 from django.apps import AppConfig
 

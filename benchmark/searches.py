@@ -1,52 +1,62 @@
-"""Searches among synthetic templates, as the embedded index makes them."""
+"""How long the embedded index takes for a search, and whether its answer is right."""
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID, uuid4
+from collections.abc import Sequence
+from dataclasses import asdict
+from uuid import uuid4
 
 import numpy as np
 
-from benchmark import synthetic
-from benchmark.timing import WARM_UP, Times
+from benchmark import random_templates
+from benchmark.results import SearchResult
+from benchmark.timing import WARM_UP_ROUNDS, Stopwatch
 from people.decision import unit
 from people.engines.base import Vectors
 from people.indexes.embedded import Matrix
 
-ASIDE = 0.35
-"""Standard deviation of the noise, in lengths of the vector, that turns a template into a probe of the
-same person: cosines of about 0.94, as of one person's photos."""
+NOISE = 0.35
+"""Expected length of what is added to a template of length 1 to get a probe of the same person. The cosine of
+the two is then about 0.94, as between photos of one person."""
+LIMIT = 20
+"""How many people each search returns."""
 
 
-def search(size: int, dimension: int, rounds: int, *, threads: int) -> dict[str, Any]:
-    """Return the figures of searches among `size` synthetic templates, and the share of right answers.
+def time_searches(size: int, dimension: int, rounds: int, *, threads: int) -> SearchResult:
+    """Time searches among `size` random templates."""
+    chunks = list(random_templates.chunks(size, dimension))
+    people = [uuid4() for _ in range(size)]
+    matrix = Matrix(dimension)
+    for number, chunk in enumerate(chunks):
+        start = number * random_templates.CHUNK
+        matrix.extend(people[start : start + len(chunk)], chunk)
+    probes = _probes(chunks, size, rounds + WARM_UP_ROUNDS)
+    stopwatch = Stopwatch()
+    first_persons = [stopwatch.time(matrix.nearest, probe, LIMIT, threads=threads)[0][0] for probe in probes]
+    # after all searches: in between it would evict the matrix from the processor's caches
+    right = [
+        people[_nearest_by_brute_force(chunks, probe)] == person
+        for probe, person in zip(probes, first_persons, strict=True)
+    ]
+    return SearchResult(right=sum(right) / len(right), **asdict(stopwatch.timing()))
 
-    Right is whom a search by force in double precision finds.
-    """
+
+def _probes(chunks: Sequence[Vectors], size: int, count: int) -> list[Vectors]:
+    """Return `count` probes of random people, each (1, d) float32 of unit length."""
     random = np.random.default_rng(2)
-    matrix, people = Matrix(dimension), [uuid4() for _ in range(size)]
-    chunks = list(synthetic.templates(size, dimension))
-    at = 0
-    for chunk in chunks:
-        matrix.extend(people[at : at + len(chunk)], chunk)
-        at += len(chunk)
-    times = Times()
-    found: list[tuple[Vectors, UUID]] = []
-    for _ in range(rounds + WARM_UP):
-        wanted = divmod(int(random.integers(size)), synthetic.AT_ONCE)
-        noise = random.standard_normal((1, dimension)).astype(np.float32) * (ASIDE / dimension**0.5)
-        probe: Vectors = unit(chunks[wanted[0]][wanted[1]] + noise)
-        ((nearest, *_),) = times.of(matrix.nearest, probe, 20, threads=threads)
-        found.append((probe, nearest))
-    # apart from the searches, whose caches it would empty
-    right = sum(people[_nearest_by_force(chunks, probe)] == nearest for probe, nearest in found)
-    return {**times.milliseconds(), "right": right / len(found)}
+    probes = []
+    for _ in range(count):
+        chunk, row = divmod(int(random.integers(size)), random_templates.CHUNK)
+        dimension = chunks[chunk].shape[1]
+        noise = random.standard_normal((1, dimension)).astype(np.float32) * (NOISE / dimension**0.5)
+        probes.append(unit(chunks[chunk][row] + noise))
+    return probes
 
 
-def _nearest_by_force(chunks: list[Vectors], probe: Vectors) -> int:
-    wide = probe[0].astype(np.float64)
+def _nearest_by_brute_force(chunks: Sequence[Vectors], probe: Vectors) -> int:
+    """Return the number of the template with the greatest cosine, computed in float64."""
     best = []
     for number, chunk in enumerate(chunks):
-        cosines = chunk.astype(np.float64) @ wide
-        best.append((float(cosines.max()), number * synthetic.AT_ONCE + int(cosines.argmax())))
+        cosines = chunk.astype(np.float64) @ probe[0].astype(np.float64)
+        best.append((float(cosines.max()), number * random_templates.CHUNK + int(cosines.argmax())))
     return max(best)[1]
