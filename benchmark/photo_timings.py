@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 from benchmark import sample_photos
 from benchmark.baselines import BASELINES
-from benchmark.photo_pipeline import probes
 from benchmark.results import BaselineTiming, GroupResult, PhotoResult, Timing
 from benchmark.stages import Gallery, StagedIdentification
 from benchmark.timing import WARM_UP_ROUNDS, Stopwatch
 from people.engines.base import FaceEngine
+from people.extraction import Purpose, from_photo
 
 
 def time_photo(data: bytes, gallery: Gallery, against: Sequence[str], rounds: int) -> PhotoResult:
@@ -34,7 +34,7 @@ def time_photo(data: bytes, gallery: Gallery, against: Sequence[str], rounds: in
 def time_group(people: int, engine: FaceEngine, rounds: int) -> GroupResult:
     """Time the engine with a photo of several people."""
     data = sample_photos.group(people)
-    photo, _ = probes(data, engine)
+    photo = from_photo(data, engine, purpose=Purpose.PROBE)
     return GroupResult(faces=len(photo.faces), **asdict(time_engine(data, engine, rounds)))
 
 
@@ -42,7 +42,7 @@ def time_engine(data: bytes, engine: FaceEngine, rounds: int) -> Timing:
     """Time the engine with one photo, from its bytes to the probes of all faces."""
     stopwatch = Stopwatch()
     for _ in range(rounds + WARM_UP_ROUNDS):
-        stopwatch.time(probes, data, engine)
+        stopwatch.time(from_photo, data, engine, purpose=Purpose.PROBE)
     return stopwatch.timing()
 
 

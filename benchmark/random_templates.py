@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from people.decision import unit
-from people.engines.base import Vectors
+from people.faces import Vectors
 
 CHUNK = 5_000
 

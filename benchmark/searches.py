@@ -12,7 +12,7 @@ from benchmark import random_templates
 from benchmark.results import SearchResult
 from benchmark.timing import WARM_UP_ROUNDS, Stopwatch
 from people.decision import unit
-from people.engines.base import Vectors
+from people.faces import Vectors
 from people.indexes.embedded import Matrix
 
 NOISE = 0.35

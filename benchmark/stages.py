@@ -8,15 +8,15 @@ from django.conf import settings
 from rest_framework.renderers import JSONRenderer
 
 from benchmark import random_templates
-from benchmark.photo_pipeline import probes
 from benchmark.results import Timing
 from benchmark.timed_engine import STEPS, TimedEngine
 from benchmark.timing import Stopwatch
 from people import photos
 from people.api import representations
 from people.decision import ThresholdChoice, decide, search_threshold
-from people.engines.base import FaceEngine, Vectors
-from people.identification import SPARE, Candidate, Identification, IdentifiedFace, PhotoFaces, Score
+from people.engines.base import FaceEngine
+from people.extraction import PhotoFaces, Purpose, from_photo
+from people.identification import SPARE, Candidate, Identification, IdentifiedFace, Score
 from people.indexes.embedded import Matrix
 from people.models import Person
 from people.quality import Measures, measure, visible_share
@@ -37,15 +37,15 @@ class Gallery:
         for vectors in random_templates.chunks(SEARCHED, engine.dimension):
             self._matrix.extend([uuid4() for _ in vectors], vectors)
 
-    def search(self, vectors: Vectors) -> None:
-        self._matrix.nearest(vectors, PROPOSED, threads=settings.FACEREC_THREADS)
+    def search(self, photo: PhotoFaces) -> None:
+        self._matrix.nearest(photo.vectors, PROPOSED, threads=settings.FACEREC_THREADS)
 
-    def decide(self, photo: PhotoFaces, vectors: Vectors) -> Identification:
+    def decide(self, photo: PhotoFaces) -> Identification:
         """Return an answer in which every face has one candidate, who matches perfectly."""
         calibration = self.engine.calibration
         threshold = search_threshold(calibration, SEARCHED, ThresholdChoice())
         faces = []
-        for face, vector in zip(photo.faces, vectors, strict=True):
+        for face, vector in zip(photo.faces, photo.vectors, strict=True):
             cosine = float(vector @ vector)
             decision, margin = decide([cosine], threshold.cosine)
             score = Score(calibration.similarity(cosine), cosine, match=True)
@@ -67,12 +67,12 @@ class StagedIdentification:
         """Do one round."""
         stages, engine = self._stages, TimedEngine(self._gallery.engine)
         stages["decode"].time(photos.decode, self._data)
-        photo, vectors = self._whole.time(probes, self._data, engine)
+        photo = self._whole.time(from_photo, self._data, engine, purpose=Purpose.PROBE)
         for step in STEPS:
             stages[step].seconds.append(engine.seconds[step])
         stages["quality"].time(_measure, photo)
-        stages["search"].time(self._gallery.search, vectors)
-        answer = stages["decide"].time(self._gallery.decide, photo, vectors)
+        stages["search"].time(self._gallery.search, photo)
+        answer = stages["decide"].time(self._gallery.decide, photo)
         stages["serialise"].time(_serialise, answer)
         self.faces = len(photo.faces)
 

@@ -10,12 +10,15 @@ from django.utils import timezone
 
 from benchmark import random_templates, sample_photos
 from benchmark.errors import BenchmarkError
-from benchmark.photo_pipeline import references
 from benchmark.timing import Stopwatch
+from people import api_keys
+from people.actors import COMMAND
 from people.engines import engine_id, get_engine
-from people.engines.base import FaceEngine, Vectors
+from people.engines.base import FaceEngine
+from people.extraction import Purpose, from_photo
+from people.faces import Vectors
 from people.indexes import get_index
-from people.models import ApiKey, Collection, MeanTemplate, OutboxEntry, Person, Photo, Template
+from people.models import Collection, MeanTemplate, OutboxEntry, Person, Photo, Template
 from people.models.template import pack
 
 COLLECTION = "benchmark"
@@ -46,12 +49,14 @@ def enrol(count: int) -> Enrolled:
             _store(collection, engine_id(engine), vectors)
     loading = Stopwatch()
     loading.time(get_index().load, engine_id(engine))
-    _, api_key = ApiKey.issue(label="benchmark", scopes=["identify"], rate=RATE)
+    _, api_key = api_keys.issue(label="benchmark", scopes=["identify"], rate=RATE, actor=COMMAND)
     return Enrolled(api_key, loading.seconds[0])
 
 
 def _of_the_real_person(engine: FaceEngine) -> Vectors:
-    vector: Vectors = references(sample_photos.read(sample_photos.REFERENCE), engine)[0]
+    data = sample_photos.read(sample_photos.REFERENCE)
+    photo = from_photo(data, engine, purpose=Purpose.REFERENCE, face="largest")
+    vector: Vectors = photo.vectors[0]
     return vector
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from people.decision import Calibration
-from people.engines.base import Chip, DetectedFace, FaceEngine, RGBImage, Vectors
+from people.engines.base import FaceEngine
+from people.faces import Chip, DetectedFace, RGBImage, Vectors
 
 STEPS = ("detect", "align", "embed")
 

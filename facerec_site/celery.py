@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService
+from celery.schedules import crontab
 from celery.signals import worker_process_init
 from django.conf import settings
+from django.core import checks
 
 from facerec_site import choose_settings
+from people.broker import Task
 
 choose_settings()
 app = Celery("facerec")
 app.set_default()  # for every thread, so that web requests send through it too
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["people"])
+app.conf.beat_schedule = {
+    "sweep-the-outbox": {"task": Task.SWEEP, "schedule": 5.0},
+    # at fixed times: a worker that restarts often must not start its day again each time
+    "forget-old-answers": {"task": Task.FORGET_OLD_ANSWERS, "schedule": crontab(minute="17")},
+    "compare-the-index": {"task": Task.AUDIT_INDEX, "schedule": crontab(hour="3", minute="40")},
+    "apply-retention": {"task": Task.APPLY_RETENTION, "schedule": crontab(minute="20")},
+    "prune-the-outbox": {"task": Task.PRUNE_OUTBOX, "schedule": crontab(minute="50")},
+}
+
+
+def check_tasks(**kwargs: object) -> list[checks.CheckMessage]:
+    """System check: every task that can be sent or scheduled exists, and every task has a name to send."""
+    import_module("people.tasks")
+    registered = {name for name in app.tasks if name.startswith("people.")}
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    return [
+        checks.Error(
+            f"The task {name} is not both listed in people.broker.Task and registered in people.tasks.",
+            id="facerec.E001",
+        )
+        for name in sorted(registered ^ set(Task) | (scheduled - registered))
+    ]
 
 
 class Clock(bootsteps.StartStopStep):

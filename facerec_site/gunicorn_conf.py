@@ -16,7 +16,7 @@ if os.environ.get("ENVIRONMENT") == "production" and (_missing := problems(os.en
 
 bind = f"{os.environ.get('BIND_ADDRESS', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-# Photos are worked on one at a time (people.turns); threads let requests that wait for a turn, an
+# Photos are worked on one at a time (people.capacity); threads let requests that wait for a turn, an
 # enrolment or a slow client stand beside others, and those for whom there is no room be told so.
 worker_class = "facerec_site.draining.DrainingWorker"
 threads = 12
@@ -71,7 +71,7 @@ def when_ready(server: object) -> None:
 
     Nothing that runs threads or holds a connection may be left open here.
     """
-    from people.serving import prepare
+    from facerec_site.preloading import prepare
 
     prepare()
     gc.collect()

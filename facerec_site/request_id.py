@@ -10,7 +10,7 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from people.request_id import current
+from people.actors import request_id as current
 
 _SANE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 

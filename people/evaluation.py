@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from people.decision import mean_template
-from people.engines.base import Box, Vectors
+from people.faces import Box, Vectors
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -6,7 +6,6 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from people import outbox
-from people.import_sources import kept_in_storage
 from people.models import ImportItem, ImportJob, Person
 
 ERASED = {"code": "person_erased", "detail": "The person was erased while or after this was imported."}
@@ -51,5 +50,10 @@ def stop(jobs: QuerySet[ImportJob]) -> None:
 def drop_uploads(jobs: QuerySet[ImportJob]) -> None:
     """Have the archives that these imports read removed from the storage. In the caller's transaction."""
     for job in jobs.filter(source=ImportJob.Source.ZIP, state__in=UNFINISHED):
-        if kept_in_storage(job):
+        if _kept_in_storage(job):
             outbox.wake(outbox.purge_file(job.location))
+
+
+def _kept_in_storage(job: ImportJob) -> bool:
+    """Return whether the job reads an upload, which is to be removed when it ends."""
+    return job.source == ImportJob.Source.ZIP and not job.location.startswith("/")

@@ -17,7 +17,6 @@ import pillow_heif
 import simplejpeg
 from PIL import Image, ImageFile
 
-from people.engines.base import Box, RGBImage
 from people.errors import (
     NotAnImage,
     PhotoEmpty,
@@ -26,6 +25,7 @@ from people.errors import (
     TooManyPixels,
     UnreadablePhoto,
 )
+from people.faces import Box, RGBImage
 
 MAX_BYTES = 10_000_000
 MAX_PIXELS = 16_000_000

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from people.engines.base import Box, Chip, DetectedFace, Point
+from people.faces import Box, Chip, DetectedFace, Point
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from people import evaluation
 from people.decision import mean_template, unit
-from people.engines.base import Box
 from people.evaluation import PairScores, Sample, Searches
+from people.faces import Box
 
 
 def pairs_of(genuine: list[float], impostor: list[float]) -> PairScores:

@@ -7,16 +7,16 @@ import pytest
 
 from people import photos
 from people.engines import get_engine
-from people.engines.base import Box, RGBImage
-from people.extraction import choose, extract, probes
+from people.extraction import Purpose, choose, extract, vectors
+from people.faces import Box, RGBImage
 
 pytestmark = pytest.mark.usefixtures("real_engine")
 
 
 def _cosine(one: RGBImage, other: RGBImage) -> float:
     engine = get_engine()
-    vectors = [probes(extract(image, engine)[:1], engine)[0] for image in (one, other)]
-    return float(vectors[0] @ vectors[1])
+    first, second = (vectors(extract(image, engine)[:1], engine, Purpose.PROBE)[0] for image in (one, other))
+    return float(first @ second)
 
 
 @pytest.fixture

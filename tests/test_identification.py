@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from people import enrolment, erasure, identification
 from people.decision import ThresholdChoice
-from people.engines.base import Chip, Vectors
 from people.errors import NoFaceFound, NotEnrolled, SeveralFacesFound
+from people.extraction import Purpose
+from people.faces import Chip, Vectors
 from people.indexes import get_index
 from people.models import AuditEvent, Collection, Person, Template
 from tests import fakes
@@ -101,11 +102,11 @@ def test_an_erased_person_is_never_returned_even_while_still_indexed(
 
 
 def fakes_vector(seed: int) -> object:
-    from people import extraction, photos
+    from people import extraction
     from people.engines import get_engine
 
     engine = get_engine()
-    return extraction.probes(extraction.extract(photos.decode(fakes.photo(seed)), engine), engine)
+    return extraction.from_photo(fakes.photo(seed), engine, purpose=Purpose.PROBE).vectors
 
 
 def test_a_suspended_person_is_not_found_and_is_again_when_active(

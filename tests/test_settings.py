@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from facerec_site.settings import required
-from people import turns
+from people import capacity
 
 pytestmark = pytest.mark.once
 
@@ -189,7 +189,7 @@ def _gunicorn(variables: dict[str, str], name: str) -> Any:
 
 def test_a_process_has_threads_to_spare_for_refusals_and_a_connection_for_each() -> None:
     threads = _gunicorn({}, "threads")
-    assert threads > turns.AT_MOST
+    assert threads > capacity.MAX_REQUESTS
     assert production_setting({}, "DATABASES")["default"]["OPTIONS"]["pool"]["max_size"] == threads
 
 

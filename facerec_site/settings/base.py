@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import environ
-from celery.schedules import crontab
 
 from facerec_site.logs import chosen_format
 
@@ -155,7 +154,7 @@ AWS_REGION: str | None = env("AWS_REGION", default="") or None
 # holds keys: boto3 looks for them there first.
 if env("AWS_STORAGE_BUCKET_NAME", default=""):
     STORAGES["default"] = {
-        "BACKEND": "people.storage.S3PhotoStorage",
+        "BACKEND": "people.s3.photo_storage.S3PhotoStorage",
         "OPTIONS": {
             "bucket_name": env("AWS_STORAGE_BUCKET_NAME"),
             "kms_key": env("AWS_STORAGE_KMS_KEY", default=""),
@@ -302,14 +301,6 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = env.int("WORKER_MAX_MEMORY_MB", default=120
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {
-    "sweep-the-outbox": {"task": "people.tasks.sweep", "schedule": 5.0},
-    # by the clock: a worker that is often restarted must not begin its day anew each time
-    "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": crontab(minute="17")},
-    "compare-the-index": {"task": "people.tasks.audit_index", "schedule": crontab(hour="3", minute="40")},
-    "apply-retention": {"task": "people.tasks.apply_retention", "schedule": crontab(minute="20")},
-    "prune-the-outbox": {"task": "people.tasks.prune_outbox", "schedule": crontab(minute="50")},
-}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 LOG_FORMAT = chosen_format(os.environ)

@@ -12,12 +12,13 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from people import buckets
 from people.decision import ThresholdChoice
 from people.errors import PhotoMissing, PhotoTooLarge
-from people.identification import MAX_CANDIDATES, MAX_FACES
+from people.extraction import MAX_FACES
+from people.identification import MAX_CANDIDATES
 from people.photos import MAX_BYTES
 from people.quality import LEVELS
+from people.s3 import input_buckets
 from people.uploads import content
 
 DEFAULT_WAIT_SECONDS = 10
@@ -45,7 +46,7 @@ def photo_bytes(request: Request, field: str = "photo") -> bytes:
         case {"base64": str(text)} if len(sent) == 1:
             return _from_base64(text, field)
         case {"s3": {"bucket": str(bucket), "key": str(key)} as named} if len(sent) == 1 and len(named) == 2:
-            return buckets.read(bucket, key)
+            return input_buckets.read(bucket, key)
     raise serializers.ValidationError(
         {
             field: 'Send a multipart file, {"base64": "…"}, or {"s3": {"bucket": "…", "key": "…"}} of an '

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from people import merging
+from people import photo_warnings
 from people.decision import Threshold
-from people.engines.base import Box, Point
-from people.extraction import ExtractedFace, box_json
+from people.extraction import ExtractedFace, PhotoFaces, box_json
+from people.faces import Box, Point
 from people.identification import (
     Candidate,
     Comparison,
     Identification,
     IdentifiedFace,
-    PhotoFaces,
     Score,
     Verification,
 )
-from people.imports import Counts
+from people.imports.jobs import Counts
 from people.models import Erasure, ImportItem, ImportJob, Merge, Person, Photo
 from people.quality import Reason, verdict
 
@@ -108,7 +107,7 @@ def photo(row: Photo) -> dict[str, Any]:
 
 def photos(rows: Sequence[Photo]) -> list[dict[str, Any]]:
     """Return the same of several."""
-    warnings = merging.current_warnings(rows)
+    warnings = photo_warnings.current(rows)
     return [_photo(row, warnings[row.pk]) for row in rows]
 
 

@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 
 from benchmark import sample_photos
 from benchmark.synthetic_people import COLLECTION
-from people import identification
-from people.models import ApiKey, Collection, Person
+from people import api_keys, identification
+from people.models import Collection, Person
 from tests.conftest import STAFF
 
 
@@ -20,7 +20,7 @@ def test_an_empty_database_gets_people_of_whom_one_can_be_identified(db: None, r
     printed = json.loads(output.getvalue())
     assert Person.objects.count() == 30
     assert printed["load_seconds"] > 0
-    assert ApiKey.matching(printed["api_key"]) is not None
+    assert api_keys.matching(printed["api_key"]) is not None
     answer = identification.identify(
         sample_photos.read(sample_photos.PROBE),
         collection=Collection.objects.get(name=COLLECTION),

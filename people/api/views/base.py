@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from people import turns
+from people import capacity
 from people.api.problems import request_id_of
 from people.models import ApiKey, Collection, Person
 
@@ -25,11 +25,11 @@ class ApiView(APIView):
 
     scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
     looks_at_photos: ClassVar[bool] = False
-    """Whether each answer takes a turn of `people.turns`: refused before anything else when all are taken."""
+    """Whether each request takes a slot of `people.capacity`. It is refused first thing if there is none."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if self.looks_at_photos:
-            turns.probing.check()
+            capacity.probe_capacity.check()
         super().initial(request, *args, **kwargs)
 
     def perform_authentication(self, request: Request) -> None:

@@ -10,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from people import imports
 from people.api import representations, schemas
 from people.api.authentication import actor
 from people.api.idempotency import once
@@ -19,6 +18,7 @@ from people.api.parsing import QuerySerializer, StrictBooleanField
 from people.api.views.base import ApiView
 from people.api.views.collections import PageQuery
 from people.errors import Conflict
+from people.imports import jobs
 from people.models import ImportItem, ImportJob
 from people.uploads import expect_archive
 
@@ -49,7 +49,7 @@ class ImportBase(ApiView):
         return found
 
     def shown(self, job: ImportJob) -> dict[str, Any]:
-        return representations.import_job(job, imports.counts(job))
+        return representations.import_job(job, jobs.counts(job))
 
 
 class ImportsView(ImportBase):
@@ -87,10 +87,10 @@ class ImportsView(ImportBase):
         options: dict[str, Any] = {"collection": home, "actor": actor(request), **query}
         archives = request.FILES.getlist("archive")
         if len(archives) == 1 and archives[0].size:
-            job = imports.submit_archive(archives[0], **options)
+            job = jobs.submit_archive(archives[0], **options)
         else:
             bucket, prefix = _named_prefix(request.data)
-            job = imports.submit_prefix(bucket, prefix, **options)
+            job = jobs.submit_prefix(bucket, prefix, **options)
         location = reverse("import", kwargs={"collection": home.name, "job": job.pk}, request=request)
         return Response(self.shown(job), status=status.HTTP_202_ACCEPTED, headers={"Location": location})
 
@@ -135,7 +135,7 @@ class ImportCancelView(ImportBase):
     )
     def post(self, request: Request, collection: str, job: UUID) -> Response:
         found = self.job(collection, job)
-        ended_now = imports.cancel(found, actor=actor(request))
+        ended_now = jobs.cancel(found, actor=actor(request))
         found.refresh_from_db()
         if not ended_now and found.state != ImportJob.State.CANCELLED:
             raise Conflict("The import has ended already. Erase people or withdraw photos one by one.")

@@ -174,8 +174,8 @@ def _outcome(data: bytes, engine: FaceEngine) -> _Outcome:
     height, width = image.shape[:2]
     meant = found[evaluation.subject([one.face.box for one in found], width, height)]
     refused = bool(quality.judge(meant.measures, "auto"))
-    (reference,) = extraction.references([meant], engine)
-    (probe,) = extraction.probes([meant], engine)
+    (reference,) = extraction.vectors([meant], engine, extraction.Purpose.REFERENCE)
+    (probe,) = extraction.vectors([meant], engine, extraction.Purpose.PROBE)
     return _Outcome(len(found), refused, reference.tobytes(), probe.tobytes())
 
 

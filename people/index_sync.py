@@ -12,88 +12,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from people import outbox
-from people.engines.base import Vectors
 from people.errors import IndexUnavailable
 from people.indexes import remote_index
-from people.indexes.base import RemoteIndex, Space
-from people.models import Collection, MeanTemplate, OutboxEntry, Person
-from people.models.guarded import delete_rows
-from people.models.template import pack, unpack
-from people.waking import waking
+from people.indexes.base import LATE_WRITE, RemoteIndex, Space
+from people.models import Collection, MeanTemplate, OutboxEntry
+from people.models.template import unpack
 
 logger = logging.getLogger(__name__)
-FLIGHT = timedelta(seconds=35)
-"""A write that was given up may still be made so long after `sent_at`: opening the index may take ten
-seconds, and the library's own retries of one request twenty."""
 SETTLE = timedelta(seconds=10)
 """Before a vector counts as seen everywhere: the other side's copies are not equally fast."""
 RESEND = timedelta(seconds=15)
 """What is not seen by then is sent again."""
 BATCH = 500
 SEND_BATCH = 100
-"""Sent at a time: one request, whatever the vectors' length up to 700, so that FLIGHT covers it."""
+"""Sent at a time: one request, whatever the vectors' length up to 700, so that LATE_WRITE covers it."""
 
 
-def set_mean(person: Person, engine: str, vector: Vectors, templates: int) -> None:
-    """Store the person's mean template of one engine. In the caller's transaction.
-
-    The index learns of it by the change log, or by `send_waiting`.
-    """
-    known = MeanTemplate.objects.select_for_update().filter(person=person, engine=engine)
-    packed = pack(vector)
-    mean = known.first()
-    if mean is None:
-        MeanTemplate.objects.create(
-            person=person,
-            engine=engine,
-            collection_id=person.collection_id,
-            vector=packed,
-            templates=templates,
-        )
-    elif bytes(mean.vector) == packed:
-        known.update(templates=templates)
-        return
-    else:
-        _purge_vectors([mean])
-        known.update(
-            vector=packed,
-            templates=templates,
-            vector_id=uuid4(),
-            sent_at=None,
-            sent_position=None,
-            indexed_at=None,
-        )
-    if remote_index() is not None:
-        transaction.on_commit(waking("people.tasks.tend_index"), robust=True)
-
-
-def drop_means(means: QuerySet[MeanTemplate]) -> None:
-    """Delete mean templates, and have their vectors purged from a remote index."""
-    _purge_vectors(list(means.select_for_update()))
-    delete_rows(means)
-
-
-def _purge_vectors(means: Sequence[MeanTemplate]) -> None:
-    for mean in means:
-        if mean.sent_at is not None:  # else it was never sent, and the sender will find it gone
-            outbox.purge_vector(
-                mean.vector_id,
-                collection_id=mean.collection_id,
-                engine=mean.engine,
-                settled_at=mean.sent_at + FLIGHT,
-                person_id=mean.person_id,
-            )
-
-
-def tend() -> int:
-    """Send a batch of what the index lacks and see whether what was sent arrived; return how many were sent.
+def sync() -> int:
+    """Send a batch of what the index lacks, and check what arrived; return how many vectors were sent.
 
     Raises IndexUnavailable; what is not confirmed is tried again.
     """
@@ -147,11 +89,11 @@ def _confirm(index: RemoteIndex) -> None:
         MeanTemplate.objects.filter(vector_id__in=seen).update(indexed_at=now)
 
 
-def purge(entries: Sequence[OutboxEntry]) -> tuple[list[OutboxEntry], list[OutboxEntry]]:
-    """Delete the entries' vectors from the index; return those verified gone, and those to look at again.
+def purge(entries: Sequence[OutboxEntry]) -> set[int]:
+    """Delete the entries' vectors from the index; return the ids of the entries that are verified gone.
 
-    Verified is what a lookup no longer finds after the last moment at which a late write could
-    have brought it back. Raises IndexUnavailable.
+    Verified means that a lookup no longer finds the vector after the last moment at which a late write
+    could have restored it. Raises IndexUnavailable.
     """
     index = remote_index()
     if index is None:
@@ -163,8 +105,7 @@ def purge(entries: Sequence[OutboxEntry]) -> tuple[list[OutboxEntry], list[Outbo
     for entry in entries:
         if entry.collection_id is not None and entry.vector_id is not None:
             by_space[Space(entry.collection_id, entry.engine)].append(entry)
-    gone: list[OutboxEntry] = []
-    left: list[OutboxEntry] = []
+    gone: set[int] = set()
     for space, own in by_space.items():
         ids = [entry.vector_id for entry in own if entry.vector_id is not None]
         index.remove(space, ids)
@@ -172,8 +113,9 @@ def purge(entries: Sequence[OutboxEntry]) -> tuple[list[OutboxEntry], list[Outbo
         now = timezone.now()
         for entry in own:
             settled = entry.settled_at is None or entry.settled_at <= now
-            (gone if settled and entry.vector_id not in held else left).append(entry)
-    return gone, left
+            if settled and entry.vector_id not in held:
+                gone.add(entry.pk)
+    return gone
 
 
 @dataclass(slots=True)
@@ -191,6 +133,17 @@ class Comparison:
     @property
     def drift(self) -> int:
         return self.missing + self.extra
+
+
+def report_drift() -> None:
+    """Compare the remote index with the database, and log a difference as an error, for the alarm."""
+    comparison = compare()
+    if comparison.drift:
+        logger.error(
+            "The index has drifted: %s missing, %s extra. Run manage.py audit_index --repair.",
+            comparison.missing,
+            comparison.extra,
+        )
 
 
 def compare(*, repair: bool = False) -> Comparison:
@@ -245,7 +198,7 @@ def _compare_space(index: RemoteIndex, space: Space, total: Comparison, *, repai
             vector_id,
             collection_id=space.collection_id,
             engine=space.engine,
-            settled_at=timezone.now() + FLIGHT,
+            settled_at=timezone.now() + LATE_WRITE,
         )
 
 

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from people import audit, buckets, import_plan, import_records, import_run, import_sources, outbox
+from people import audit, import_records, outbox
 from people.actors import Actor
 from people.errors import (
     NoFaceFound,
@@ -28,8 +28,13 @@ from people.errors import (
     as_stored,
 )
 from people.import_records import UNFINISHED
+from people.imports import sources
+from people.imports.archive import check_directory
+from people.imports.plan import fingerprint, plan
+from people.imports.run import Run
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry
 from people.models.photo import photo_storage
+from people.s3 import input_buckets
 
 State = ImportItem.State
 UPLOAD_ABANDONED_AFTER = timedelta(hours=2)
@@ -59,7 +64,7 @@ def submit_archive(
     file: IO[bytes], *, collection: Collection, dry_run: bool = False, actor: Actor
 ) -> ImportJob:
     """Keep the ZIP and have a worker import it. Raises ArchiveUnreadable or TooManyFiles."""
-    import_sources.check_directory(file)
+    check_directory(file)
     job = _new(collection, ImportJob.Source.ZIP, "", dry_run, actor)
     name = f"imports/{job.pk}.zip"
     # Written first, so that an archive whose import never comes is removed all the same.
@@ -77,10 +82,10 @@ def submit_prefix(
     bucket: str, prefix: str, *, collection: Collection, dry_run: bool = False, actor: Actor
 ) -> ImportJob:
     """Have a worker import what lies under the prefix. Raises BucketNotAllowed or SourceGone."""
-    buckets.check(bucket)
-    if not buckets.can_be_key(prefix):
+    input_buckets.check(bucket)
+    if not input_buckets.can_be_key(prefix):
         raise SourceGone
-    location = import_sources.s3_location(bucket, prefix)
+    location = sources.s3_location(bucket, prefix)
     job = _new(collection, ImportJob.Source.S3, location, dry_run, actor)
     with transaction.atomic():
         _store(job, actor)
@@ -99,7 +104,7 @@ def begin(location: str, *, collection: Collection, dry_run: bool = False, actor
         collection=collection, source=source, location=location, dry_run=dry_run, state__in=UNFINISHED
     ).first()
     if old is not None:
-        if not old.fingerprint or old.fingerprint == import_plan.fingerprint(old):
+        if not old.fingerprint or old.fingerprint == fingerprint(old):
             return old
         cancel(old, actor=actor)
     job = _new(collection, source, location, dry_run, actor)
@@ -122,12 +127,12 @@ def run(
     if job is None:
         return True  # deleted, done or cancelled
     try:
-        with import_sources.opened(job) as source:
-            people = import_sources.people_of(source)
+        with sources.opened(job) as source:
+            people = sources.people_of(source)
             if not job.fingerprint:
-                import_plan.plan(job, source, people)
-            ended = import_run.Turn(job, source, people).go(until, watch)
-    except import_sources.REFUSALS as refusal:
+                plan(job, source, people)
+            ended = Run(job, source, people).go(until, watch)
+    except sources.REFUSALS as refusal:
         _end(job, ImportJob.State.FAILED, as_stored(refusal))
         return True
     if ended:
@@ -164,8 +169,8 @@ def counts(job: ImportJob) -> Counts:
 def _named(location: str) -> tuple[ImportJob.Source, str]:
     if location.startswith("s3://"):
         bucket, _, prefix = location.removeprefix("s3://").partition("/")
-        buckets.check(bucket)
-        return ImportJob.Source.S3, import_sources.s3_location(bucket, prefix)
+        input_buckets.check(bucket)
+        return ImportJob.Source.S3, sources.s3_location(bucket, prefix)
     path = Path(location).resolve()
     if not path.exists():
         raise SourceGone(f"There is nothing at {location}. Check the path.")

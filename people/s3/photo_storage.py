@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
-from people import s3
+from people.s3.client import CLIENT
 
 SIGNED_URL_SECONDS = 300
 PART_BYTES = 4_000_000
@@ -30,7 +30,7 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
             querystring_expire=SIGNED_URL_SECONDS,
             file_overwrite=True,  # every name holds a new UUID: no need to ask whether it is taken
             object_parameters={**encryption, "CacheControl": "no-store"},
-            client_config=s3.CLIENT,
+            client_config=CLIENT,
             **options,
         )
 

@@ -105,9 +105,9 @@ def _client() -> S3Client:
     # boto3 is there only where S3 is used
     import boto3
 
-    from people import s3
+    from people.s3.client import CLIENT
 
-    return boto3.session.Session().client("s3", region_name=settings.AWS_REGION, config=s3.CLIENT)
+    return boto3.session.Session().client("s3", region_name=settings.AWS_REGION, config=CLIENT)
 
 
 @contextmanager

@@ -18,11 +18,12 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from people import enrolment, outbox, people_csv, registration
+from people import enrolment, outbox, registration
 from people.actors import Actor
 from people.errors import ConsentMissing, FacerecError, ProcessingFailed, as_stored
 from people.import_records import UNFINISHED
-from people.import_sources import Source
+from people.imports import people_csv
+from people.imports.sources import Source
 from people.models import ImportItem, ImportJob, Person, Photo
 from people.outages import is_outage
 from people.photos import decode
@@ -40,7 +41,7 @@ class _Result:
     photo_id: uuid.UUID | None = None
 
 
-class Turn:
+class Run:
     """One process's turn at an import that is planned; `people` are the rows of its people.csv."""
 
     def __init__(self, job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
 
-from people import import_sources, people_csv
 from people.errors import FacerecError, SourceGone, TooManyFiles, as_stored
 from people.import_records import UNFINISHED
-from people.import_sources import MAX_ENTRIES, MAX_PATH, Source
+from people.imports import people_csv, sources
+from people.imports.entries import MAX_ENTRIES, MAX_PATH, folder_of
+from people.imports.sources import Source
 from people.models import ImportItem, ImportJob
 from people.models.collection import validate_key
 
@@ -46,9 +47,9 @@ def plan(job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -
 def fingerprint(job: ImportJob) -> str:
     """Return the digest of what the source lists now; nothing when it can't be listed."""
     try:
-        with import_sources.opened(job) as source:
-            return _digest(_listed(source, import_sources.people_of(source)))
-    except import_sources.REFUSALS:
+        with sources.opened(job) as source:
+            return _digest(_listed(source, sources.people_of(source)))
+    except sources.REFUSALS:
         return ""
 
 
@@ -71,7 +72,7 @@ def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Plann
             continue
         if len(found) >= MAX_ENTRIES:
             raise TooManyFiles
-        folder = import_sources.folder_of(entry.path)
+        folder = folder_of(entry.path)
         problem = entry.problem
         key = ""
         if len(entry.path) > MAX_PATH or not _storable(entry.path):
