@@ -38,8 +38,8 @@ DOCKERFILE = ROOT / "docker" / "api" / "Dockerfile"
 BASE = "docker.io/library/debian:bookworm-slim"
 IMAGE = "facerec-api:latest"
 TOOLS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "bwrap": "bubblewrap"}
-PRODUCT = {"facerec_site", "manage.py", "models", "people", "var"}
-"""All that the image's /app contains: no tests, no benchmark."""
+PRODUCT = {"__pycache__", "facerec_site", "manage.py", "models", "people", "var"}
+"""All that the image contains in /app: no tests, no benchmark."""
 STOP_SECONDS = 60
 """ECS's StopTimeout in copilot/ and deploy/: after it comes SIGKILL."""
 
