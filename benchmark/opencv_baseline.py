@@ -1,4 +1,4 @@
-"""The default engine's two models as OpenCV's samples use them: what the benchmark compares with."""
+"""The default engine's two models, used as in OpenCV's samples."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 from people.engines import registry
 
 
-class Plain:
-    """Every face of a JPEG: cv2.FaceDetectorYN at full size, cv2.FaceRecognizerSF."""
+class OpenCVBaseline:
+    """Detects faces with cv2.FaceDetectorYN at full size and embeds them with cv2.FaceRecognizerSF."""
 
     def __init__(self) -> None:
         self._detector = cv2.FaceDetectorYN.create(str(registry.model_path(registry.DETECTOR)), "", (0, 0))
         self._recogniser = cv2.FaceRecognizerSF.create(str(registry.model_path(registry.RECOGNISER)), "")
 
     def __call__(self, data: bytes) -> list[np.ndarray]:
+        """Return the vector of every face in a JPEG, each (1, 128) float32."""
         image = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
         self._detector.setInputSize((image.shape[1], image.shape[0]))
         _, faces = self._detector.detect(image)
