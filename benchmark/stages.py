@@ -12,7 +12,7 @@ from benchmark.results import Timing
 from benchmark.timed_engine import STEPS, TimedEngine
 from benchmark.timing import Stopwatch
 from people import photos
-from people.api import representations
+from people.api.answers.faces import IdentificationSerializer
 from people.decision import ThresholdChoice, decide, search_threshold
 from people.engines.base import FaceEngine
 from people.extraction import PhotoFaces, Purpose, from_photo
@@ -49,7 +49,10 @@ class Gallery:
             cosine = float(vector @ vector)
             decision, margin = decide([cosine], threshold.cosine)
             score = Score(calibration.similarity(cosine), cosine, match=True)
-            faces.append(IdentifiedFace(face, decision, margin, [Candidate(self._person, score, uuid4())]))
+            candidates = [Candidate(self._person, score, uuid4())]
+            faces.append(
+                face.extended_to(IdentifiedFace, decision=decision, margin=margin, candidates=candidates)
+            )
         return Identification(photo, SEARCHED, threshold, faces, degraded=False)
 
 
@@ -86,11 +89,11 @@ class StagedIdentification:
 
 def _measure(photo: PhotoFaces) -> list[Measures]:
     return [
-        measure(one.face, one.chip, visible_share(one.face.box, photo.width, photo.height))
-        for one in photo.faces
+        measure(face.detected, face.chip, visible_share(face.detected.box, photo.width, photo.height))
+        for face in photo.faces
     ]
 
 
 def _serialise(answer: Identification) -> bytes:
-    content: bytes = JSONRenderer().render(representations.identification(answer))
+    content: bytes = JSONRenderer().render(IdentificationSerializer(answer).data)
     return content

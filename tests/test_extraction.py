@@ -40,7 +40,7 @@ def test_box_and_landmarks_lie_where_the_face_lies_in_the_photo_as_sent(
     upright = extract(obama, engine)[0].detected.box
     height, width = obama.shape[:2]
     turned = np.ascontiguousarray(np.rot90(obama, quarter_turns))
-    face = extract(turned, engine)[0].face
+    face = extract(turned, engine)[0].detected
     left, top, right, bottom = (
         upright.left,
         upright.top,

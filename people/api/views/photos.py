@@ -55,7 +55,7 @@ class PhotosView(ListView):
 
     @extend_schema(
         operation_id="enrolPhoto",
-        description="Enrol a face from a photo. Returns 202 if the verdict takes longer than the client waits.",
+        description="Enrol a face from a photo. Returns 202 if the verdict takes longer than `Prefer: wait`.",
         request=PHOTO_REQUEST,
         parameters=[EnrolQuery, IDEMPOTENCY_KEY, PREFER],
         responses={200: PhotoSerializer, 201: PhotoSerializer, 202: PhotoSerializer, **PROBLEM},
