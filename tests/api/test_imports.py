@@ -124,7 +124,7 @@ def test_what_is_no_archive_is_refused_at_once(api: Program, data: bytes) -> Non
 def test_a_source_that_is_not_as_described_is_told(api: Program, sent: Any) -> None:
     answer = api.post(IMPORTS, sent)
     assert answer.status_code == 400
-    assert answer.json()["errors"].keys() & {"archive", "more", "request"}
+    assert answer.json()["errors"].keys() & {"archive", "more", "request", "url"}
 
 
 def test_unknown_parameters_and_states_are_refused(api: Program) -> None:
