@@ -93,6 +93,7 @@ def test_all_that_is_missing_is_told_at_once_and_no_value_is() -> None:
     [
         ({"DATABASE_URL": "mysql://somewhere"}, "DATABASE_URL must begin"),
         ({"CELERY_BROKER_URL": "http://somewhere"}, "CELERY_BROKER_URL must begin"),
+        ({"CACHE_URL": "memcached://somewhere"}, "CACHE_URL must begin"),
         ({"CELERY_BROKER_URL": "sqs://"}, "SQS_QUEUE_URL is missing"),
         ({"TEMPLATE_INDEX": "milvus"}, "TEMPLATE_INDEX must be"),
         ({"TEMPLATE_INDEX": "pinecone"}, "PINECONE_API_KEY is missing"),

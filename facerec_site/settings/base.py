@@ -11,8 +11,6 @@ from celery.schedules import crontab
 
 from facerec_site.logs import chosen_format
 
-from .in_memory import folder_for
-
 env = environ.Env()
 # A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
 env.escape_proxy = True
@@ -123,18 +121,15 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# For the rate limits: in Redis they hold over all machines, in files over all processes of one.
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": folder_for(FACEREC_VAR_DIR, otherwise=FACEREC_VAR_DIR / "cache"),
-    }
+# Rate limits hold over all processes of one machine, or with Redis over all machines.
+RATE_COUNTER: dict[str, Any] = {
+    "BACKEND": "people.api.counters.SqliteCounter",
+    "OPTIONS": {"path": FACEREC_VAR_DIR / "rate_limits.sqlite3"},
 }
 if env("CACHE_URL", default=""):
-    CACHES["default"] = {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": env("CACHE_URL"),
-        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    RATE_COUNTER = {
+        "BACKEND": "people.api.counters.RedisCounter",
+        "OPTIONS": {"url": env("CACHE_URL")},
     }
 
 STORAGES = {
