@@ -105,12 +105,14 @@ def _without_what_was_sent(logger: object, method: str, event: EventDict) -> Eve
         event["event"] = _CLIENT.sub("", event["event"])
     request: Any = getattr(record, "request", None)
     if hasattr(request, "resolver_match"):
-        event["event"] = event["event"].removesuffix(request.path) + route(request)
+        if event["event"].endswith(request.path):
+            event["event"] = event["event"].removesuffix(request.path) + route(request)
         if request_id := request.META.get("facerec.request_id"):
             event["request_id"] = request_id
     info: _Info = event.pop("exc_info", (None, None, None))
     # gunicorn quotes the error that it handles without passing it on
-    if error := info[1] or sys.exc_info()[1]:
+    error = info[1] or sys.exc_info()[1]
+    if isinstance(error, Exception):
         for text in filter(None, (repr(error), str(error))):
             event["event"] = event["event"].replace(text, type(error).__qualname__)
     if info[1]:

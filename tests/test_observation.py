@@ -120,6 +120,14 @@ def test_an_errors_text_is_not_told_but_its_kind_and_causes_are(lines: StringIO)
     assert "test_observation.py" in text
 
 
+def test_a_process_that_ends_is_told_by_its_whole_number(lines: StringIO) -> None:
+    try:
+        raise SystemExit(0)
+    except SystemExit:
+        logging.getLogger("x").warning("Worker exiting (pid: 20214)")
+    assert "Worker exiting (pid: 20214)" in lines.getvalue()
+
+
 def test_an_error_that_celery_or_django_log_by_its_text_is_told_by_its_kind(
     client: Client, lines: StringIO
 ) -> None:
