@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.core.cache import cache
 
 from people import broker, enrolment, tasks
 from people.actors import Actor
@@ -33,12 +34,19 @@ PINECONE_DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "
 
 @pytest.fixture(autouse=True)
 def _own_world() -> Iterator[None]:
-    """Give each test an empty storage, index and cache."""
+    """Give each test an empty storage and index, and no counted requests."""
     forget_index()
-    cache.clear()
+    _forget_counts()
     yield
     forget_index()
     shutil.rmtree(Path(django_settings.FACEREC_VAR_DIR) / "photos", ignore_errors=True)
+
+
+def _forget_counts() -> None:
+    path = Path(django_settings.RATE_COUNTER["OPTIONS"]["path"])
+    if path.exists():
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("DELETE FROM counts")
 
 
 @pytest.fixture
