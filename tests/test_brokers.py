@@ -13,6 +13,7 @@ import requests
 from celery import Celery
 from kombu.utils import functional
 
+from people import broker as people_broker
 from tests import fakes, servers
 from tests.service import Service, running
 from tests.test_settings import production_setting
