@@ -6,10 +6,11 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from people import outbox
+from people.errors import Cancelled, PersonErased, as_stored
 from people.models import ImportItem, ImportJob, Person
 
-ERASED = {"code": "person_erased", "detail": "The person was erased while or after this was imported."}
-CANCELLED = {"code": "cancelled", "detail": "The import was cancelled before this file."}
+ERASED = as_stored(PersonErased())
+CANCELLED = as_stored(Cancelled())
 UNFINISHED = (ImportJob.State.PENDING, ImportJob.State.RUNNING)
 
 

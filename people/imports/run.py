@@ -20,7 +20,15 @@ from django.db.models import Q
 
 from people import enrolment, outbox, registration
 from people.actors import Actor
-from people.errors import ConsentMissing, FacerecError, ProcessingFailed, as_stored
+from people.errors import (
+    Cancelled,
+    ConsentMissing,
+    Duplicate,
+    FacerecError,
+    PhotoWithdrawn,
+    ProcessingFailed,
+    as_stored,
+)
 from people.import_records import UNFINISHED
 from people.imports import people_csv
 from people.imports.sources import Source
@@ -85,7 +93,7 @@ class Run:
         if result is None:
             return
         # An erasure has the last word; a cancellation meanwhile has not.
-        row = ImportItem.objects.filter(Q(state=State.PENDING) | Q(problem__code="cancelled"), pk=item.pk)
+        row = ImportItem.objects.filter(Q(state=State.PENDING) | Q(problem__code=Cancelled.code), pk=item.pk)
         item.state, item.problem, item.photo_id = result.state, result.problem, result.photo_id
         row.update(state=result.state, problem=result.problem, photo_id=result.photo_id)
 
@@ -116,8 +124,7 @@ class Run:
         outbox.photo_enrolled(photo_id)
         photo = Photo.objects.filter(pk=photo_id).first()
         if photo is None:
-            gone = FacerecError("The photo was withdrawn while it was imported.")
-            return _Result(State.SKIPPED, as_stored(gone, "photo_withdrawn"))
+            return _Result(State.SKIPPED, as_stored(PhotoWithdrawn()))
         if photo.status == Photo.Status.REJECTED:
             result = _Result(State.REJECTED, photo.rejection)
             with transaction.atomic():
@@ -198,8 +205,7 @@ class Run:
         # stands for the photo that there would be
         photo_id = uuid.UUID(hashlib.sha256(f"{item.person_key}\0{sha256}".encode()).hexdigest()[:32])
         if photo_id in self._seen_before(item):
-            twice = FacerecError("The same file comes earlier in this import.")
-            return _Result(State.KNOWN, as_stored(twice, "duplicate"), photo_id)
+            return _Result(State.KNOWN, as_stored(Duplicate()), photo_id)
         enrolment.check(data)
         self._seen.add(photo_id)
         return _Result(State.ENROLLED, None, photo_id)
