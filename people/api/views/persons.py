@@ -20,6 +20,7 @@ from people.api.parsing import QuerySerializer
 from people.api.views.base import ApiView
 from people.models import Erasure, Person, Photo
 from people.models.collection import validate_key
+from people.strict_json import StrictDecoder
 
 _LOOKUPS = {
     "status": "status",
@@ -47,7 +48,10 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
             "id", "collection", "external_id", "name", "metadata", "status", "merged_into", "consent",
             "photos", "created_at", "updated_at",
         ]  # fmt: skip
-        extra_kwargs = {"external_id": {"validators": [validate_key]}}
+        extra_kwargs = {
+            "external_id": {"validators": [validate_key]},
+            "metadata": {"decoder": StrictDecoder},  # of a form's field
+        }
         validators: list[Any] = []
 
     def get_photos(self, row: Person) -> int:
