@@ -125,7 +125,7 @@ def enrol(photo_id: uuid.UUID) -> None:
         reject(photo_id, refusal)
         return
     warnings = photo_warnings.raised(photo.person, extracted.vectors[0], engine)
-    box = extracted.faces[0].face.box
+    box = extracted.faces[0].detected.box
     extractions = [extracted, *(_same_face(data, box, other) for other in engines_beside())]
     with transaction.atomic():
         # In this order everywhere: person, then photo.
@@ -198,9 +198,9 @@ def _store_template(photo_id: uuid.UUID, person: Person, extracted: PhotoFaces) 
         person=person,
         engine=extracted.engine,
         vector=pack(vector),
-        box=extraction.box_json(found.face.box),
-        landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in found.face.landmarks.items()},
-        confidence=found.face.confidence,
+        box=extraction.box_json(found.detected.box),
+        landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in found.detected.landmarks.items()},
+        confidence=found.detected.confidence,
         quality=found.measures.as_json(),
     )
 

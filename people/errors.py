@@ -470,6 +470,19 @@ class FetchFailed(FacerecError):
     reported_in = "command"
 
 
+class EvaluationFailed(FacerecError):
+    code = "evaluation_failed"
+    meaning = "The photos can't be evaluated."
+    remedy = "See the message for what to change."
+    reported_in = "command"
+
+
+class EvaluationInterrupted(EvaluationFailed):
+    code = "evaluation_interrupted"
+    meaning = "The evaluation was interrupted."
+    remedy = "Run the same command again to resume."
+
+
 def every_code() -> dict[str, type[FacerecError]]:
     """Return every kind of error by its code."""
     return {kind.code: kind for kind in (FacerecError, *_below(FacerecError)) if "code" in vars(kind)}

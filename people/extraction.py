@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,9 @@ SAME_FACE_OVERLAP = 0.3
 """Intersection over union from which a chosen box and a detected one mean the same face."""
 
 
+_Face = TypeVar("_Face", bound="ExtractedFace")
+
+
 class Purpose(Enum):
     """What a photo's faces are for, which decides how their vectors are made."""
 
@@ -39,11 +43,24 @@ class Purpose(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ExtractedFace:
-    """A face with box and landmarks in pixels of the photo, its aligned chip, and its measures."""
+    """One face of a photo."""
 
-    face: DetectedFace
+    detected: DetectedFace
+    """Box and landmarks in pixels of the photo."""
+    relative: Box
+    """The box as shares of the photo, 0–1."""
     chip: Chip
     measures: Measures
+    reasons: Sequence[Reason] = ()
+    """Why it is skipped; empty if it isn't."""
+
+    @property
+    def verdict(self) -> str:
+        return "poor" if self.reasons else "good"
+
+    def extended_to(self, kind: type[_Face], **more: Any) -> _Face:
+        """Return this face as a `kind` of ExtractedFace that has more fields."""
+        return kind(**{field.name: getattr(self, field.name) for field in fields(ExtractedFace)}, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +72,8 @@ class PhotoFaces:
     height: int
     faces: list[ExtractedFace]
     """Largest first."""
-    skipped: list[tuple[ExtractedFace, list[Reason]]]
-    """Faces that aren't good enough, or are too many, each with the reasons."""
+    skipped: list[ExtractedFace]
+    """Faces that aren't good enough, or are too many, each with its reasons."""
     vectors: Vectors
     """(len(faces), d) float32 of unit length; (0, d) for Purpose.DETECTION."""
 
@@ -90,16 +107,16 @@ def from_photo(
 
 def _good_enough(
     found: Sequence[ExtractedFace], quality_level: str, max_faces: int
-) -> tuple[list[ExtractedFace], list[tuple[ExtractedFace, list[Reason]]]]:
+) -> tuple[list[ExtractedFace], list[ExtractedFace]]:
     kept: list[ExtractedFace] = []
-    skipped: list[tuple[ExtractedFace, list[Reason]]] = []
+    skipped: list[ExtractedFace] = []
     for face in found:
         reasons = judge(face.measures, quality_level)
         if not reasons and len(kept) == max_faces:
             hint = "Raise max_faces to have smaller faces searched."
             reasons = [Reason("EXCEEDS_MAX_FACES", len(kept) + 1, max_faces, hint)]
         if reasons:
-            skipped.append((face, reasons))
+            skipped.append(replace(face, reasons=reasons))
         else:
             kept.append(face)
     return kept, skipped
@@ -110,7 +127,7 @@ def _chosen(found: Sequence[ExtractedFace], face: str | Sequence[float], quality
     if reasons := judge(chosen.measures, quality_level):
         raise PoorQuality(
             extra={
-                "face": box_json(chosen.face.box),
+                "face": box_json(chosen.detected.box),
                 "reasons": [reason.as_json() for reason in reasons],
             }
         )
@@ -135,12 +152,12 @@ def choose(faces: Sequence[ExtractedFace], choice: str | Sequence[float]) -> Ext
         return faces[0]
     if choice == "only":
         if len(faces) > 1:
-            raise SeveralFacesFound(extra={"faces": [box_json(face.face.box) for face in faces]})
+            raise SeveralFacesFound(extra={"faces": [box_json(face.detected.box) for face in faces]})
         return faces[0]
     wanted = Box(*(float(number) for number in choice))
-    nearest = max(faces, key=lambda face: face.face.box.overlap(wanted))
-    if nearest.face.box.overlap(wanted) < SAME_FACE_OVERLAP:
-        raise FaceNotThere(extra={"faces": [box_json(face.face.box) for face in faces]})
+    nearest = max(faces, key=lambda face: face.detected.box.overlap(wanted))
+    if nearest.detected.box.overlap(wanted) < SAME_FACE_OVERLAP:
+        raise FaceNotThere(extra={"faces": [box_json(face.detected.box) for face in faces]})
     return nearest
 
 
@@ -176,7 +193,7 @@ def extract(image: RGBImage, engine: FaceEngine) -> list[ExtractedFace]:
         in_photo = _moved(face, best.view.to_photo)
         # Measured as found: the pose is the head's, however the photo is rotated.
         measures = measure(face, chip, visible_share(in_photo.box, width, height))
-        faces.append(ExtractedFace(in_photo, chip, measures))
+        faces.append(ExtractedFace(in_photo, in_photo.box.relative_to(width, height), chip, measures))
     return faces
 
 

@@ -31,6 +31,10 @@ class Box:
     def area(self) -> float:
         return max(self.width, 0.0) * max(self.height, 0.0)
 
+    def relative_to(self, width: int, height: int) -> Box:
+        """Return the box as shares, 0–1, of an image of this size in pixels."""
+        return Box(self.left / width, self.top / height, self.width / width, self.height / height)
+
     def overlap(self, other: Box) -> float:
         """Return intersection over union, 0–1."""
         across = min(self.left + self.width, other.left + other.width) - max(self.left, other.left)

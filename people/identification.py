@@ -55,12 +55,11 @@ class Candidate:
     """The person's photo that is nearest to the probe."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdentifiedFace:
-    face: ExtractedFace
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifiedFace(ExtractedFace):
     decision: str
     margin: float | None
-    """Cosine between the best two people; None when there is but one."""
+    """Cosine between the best two people; None when there is only one."""
     candidates: list[Candidate]
 
 
@@ -83,14 +82,18 @@ class Verification:
     photo_id: UUID
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedFace(ExtractedFace):
+    score: Score
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    source_photo: PhotoFaces
-    source: ExtractedFace
-    target: PhotoFaces
+    engine: str
     threshold: Threshold
-    scores: list[Score]
-    """One for each of `target.faces`."""
+    source: ExtractedFace
+    faces: list[ComparedFace]
+    """Of the target photo, largest first."""
 
 
 def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
@@ -143,7 +146,9 @@ def identify(
             if pk not in gone
             for person, photo_id in [nearest[number, pk]]
         ]
-        faces.append(IdentifiedFace(face, decision, margin, candidates))
+        faces.append(
+            face.extended_to(IdentifiedFace, decision=decision, margin=margin, candidates=candidates)
+        )
     matched = [str(one.candidates[0].person.pk) for one in faces if one.decision == "match"]
     audit.record_search(
         "photo.identified", actor=actor, collection_id=collection.pk,
@@ -209,10 +214,13 @@ def compare(
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
     (reference,) = source_photo.vectors
-    scores = [_score(float(probe @ reference), threshold, calibration) for probe in target_photo.vectors]
-    matches = sum(score.match for score in scores)
+    compared_faces = [
+        face.extended_to(ComparedFace, score=_score(float(probe @ reference), threshold, calibration))
+        for face, probe in zip(target_photo.faces, target_photo.vectors, strict=True)
+    ]
+    matches = sum(face.score.match for face in compared_faces)
     audit.record_search("photos.compared", actor=actor, details={"matches": matches})
-    return Comparison(source_photo, source_photo.faces[0], target_photo, threshold, scores)
+    return Comparison(target_photo.engine, threshold, source_photo.faces[0], compared_faces)
 
 
 def collection_choice(collection: Collection) -> ThresholdChoice:

@@ -159,7 +159,3 @@ def judge(measures: Measures, level: str) -> list[Reason]:
         for refused, code, measured, required, hint in found
         if refused
     ]
-
-
-def verdict(reasons: list[Reason]) -> str:
-    return "poor" if reasons else "good"

@@ -207,7 +207,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_METADATA_CLASS": "people.api.metadata.AllowedMethods",
     "DEFAULT_THROTTLE_CLASSES": ["people.api.throttling.KeyRateThrottle"],
-    "DEFAULT_PAGINATION_CLASS": "people.api.pagination.NewestFirst",
+    "DEFAULT_PAGINATION_CLASS": "people.api.pagination.KeysetPagination",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "people.api.problems.answer",
@@ -228,6 +228,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
 }
 

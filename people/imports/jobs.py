@@ -6,24 +6,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.files.base import File
 from django.db import transaction
-from django.db.models import Count, Q
 from django.utils import timezone
 
 from people import audit, import_records, outbox
 from people.actors import Actor
 from people.errors import (
-    NoFaceFound,
-    PoorQuality,
     ProcessingFailed,
-    SeveralFacesFound,
     SourceGone,
     as_stored,
 )
@@ -33,31 +28,13 @@ from people.imports.archive import check_directory
 from people.imports.plan import fingerprint, plan
 from people.imports.run import Run
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry
+from people.models.import_job import Counts
 from people.models.photo import photo_storage
 from people.s3 import input_buckets
 
 State = ImportItem.State
 UPLOAD_ABANDONED_AFTER = timedelta(hours=2)
 """A stored archive that no import names by then was left by a process that died."""
-_SEEN_ONLY_IN_FACES = (NoFaceFound.code, SeveralFacesFound.code, PoorQuality.code)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many of an import's files are in each state."""
-
-    total: int
-    pending: int = 0
-    enrolled: int = 0
-    known: int = 0
-    rejected: int = 0
-    skipped: int = 0
-    persons_to_create: int | None = None
-    """Of a dry run: people of the source who aren't in the collection."""
-
-    @property
-    def done(self) -> int:
-        return self.total - self.pending
 
 
 def submit_archive(
@@ -157,13 +134,18 @@ def give_up(job_id: uuid.UUID) -> None:
 
 def counts(job: ImportJob) -> Counts:
     """Return how many files are in each state."""
-    found = dict(job.items.order_by().values_list("state").annotate(Count("pk")))
-    missing = None
-    if job.dry_run:
-        stays = Q(state=State.ENROLLED) | Q(state=State.REJECTED, problem__code__in=_SEEN_ONLY_IN_FACES)
-        theirs = job.items.filter(stays, person_id=None).exclude(person_key="").order_by()
-        missing = theirs.values("person_key").distinct().count()
-    return Counts(sum(found.values()), **found, persons_to_create=missing)
+    return next(iter(with_counts([job]))).current_counts
+
+
+def with_counts(jobs: Sequence[ImportJob]) -> Sequence[ImportJob]:
+    """Attach to each job its `current_counts`.
+
+    Those of a finished import are stored with it: counting takes time proportional to its files.
+    """
+    live = import_records.count([job for job in jobs if job.counts is None])
+    for job in jobs:
+        job.current_counts = live[job.pk] if job.counts is None else Counts(**job.counts)
+    return jobs
 
 
 def _named(location: str) -> tuple[ImportJob.Source, str]:
@@ -209,7 +191,7 @@ def _end(
             if problem is not None:
                 why = {"code": problem["code"], "detail": problem["detail"]}
             job.items.filter(state=State.PENDING).update(state=State.SKIPPED, problem=why)
-        found = counts(job)
+        found = import_records.store_counts(job)
         audit.record(
             f"import.{state}", actor=actor or Actor(job.submitted_by), collection_id=job.collection_id,
             object_id=job.pk,

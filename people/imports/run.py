@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from people import enrolment, outbox, registration
+from people import enrolment, import_records, outbox, registration
 from people.actors import Actor
 from people.errors import (
     Cancelled,
@@ -96,6 +96,8 @@ class Run:
         row = ImportItem.objects.filter(Q(state=State.PENDING) | Q(problem__code=Cancelled.code), pk=item.pk)
         item.state, item.problem, item.photo_id = result.state, result.problem, result.photo_id
         row.update(state=result.state, problem=result.problem, photo_id=result.photo_id)
+        if not ImportJob.objects.filter(pk=self._job.pk, state__in=UNFINISHED).exists():
+            import_records.store_counts(self._job)  # cancelled meanwhile, and counted without this file
 
     def _enrolled(self, item: ImportItem) -> _Result | None:
         """Enrol one file; None when its person was erased meanwhile."""
