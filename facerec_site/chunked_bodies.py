@@ -33,7 +33,7 @@ class ChunkedBodiesMiddleware:
             try:
                 has_bytes = bool(body.peek(1))
             except OSError:
-                return refuse(request, Malformed(MALFORMED_CHUNKS))
+                return refuse(request, Malformed("The chunks of the body are not well-formed."))
             holder: Any = request
             holder._stream = body
             # Django and REST framework only ask whether it is 0
@@ -41,12 +41,9 @@ class ChunkedBodiesMiddleware:
         return self.get_response(request)
 
 
-MALFORMED_CHUNKS = "The chunks of the body are not well-formed, or it ended before its last one. Send it again."
-
-
 def largest_body() -> int:
     """Return how many bytes a body has at most, whatever it is for: those of the largest archive."""
-    return settings.FACEREC_IMPORT_MAX_MB * 1_000_000 + FORM_BYTES
+    return int(settings.FACEREC_IMPORT_MAX_MB) * 1_000_000 + FORM_BYTES
 
 
 class ChunkedBody(io.BufferedReader):
