@@ -18,6 +18,7 @@ from gunicorn.http.errors import ParseException
 
 from facerec_site.errors import refuse
 from people.errors import LengthRequired, Malformed
+from people.photos import MAX_BYTES
 from people.uploads import FORM_BYTES
 
 
@@ -42,8 +43,9 @@ class ChunkedBodiesMiddleware:
 
 
 def largest_body() -> int:
-    """Return how many bytes a body has at most, whatever it is for: those of the largest archive."""
-    return int(settings.FACEREC_IMPORT_MAX_MB) * 1_000_000 + FORM_BYTES
+    """Return how many bytes a body has at most, whatever it is for: an archive, or many photos."""
+    archive = int(settings.FACEREC_IMPORT_MAX_MB) * 1_000_000
+    return max(archive, settings.DATA_UPLOAD_MAX_NUMBER_FILES * MAX_BYTES) + FORM_BYTES
 
 
 class ChunkedBody(io.BufferedReader):
