@@ -27,7 +27,7 @@ class ChunkedBodiesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+        if request.META.get("HTTP_TRANSFER_ENCODING"):  # with a length, too, gunicorn refuses it
             if not request.META.get("wsgi.input_terminated"):  # by a server other than gunicorn
                 return refuse(request, LengthRequired())
             body = ChunkedBody(request.META["wsgi.input"], largest_body())

@@ -42,7 +42,12 @@ class StrictMultiPartParser(MultiPartParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> DataAndFiles[Any, Any]:
         """Return fields and files. Raises Malformed, or ParseError when it is not multipart."""
-        form = super().parse(stream, media_type, parser_context)
+        try:
+            form = super().parse(stream, media_type, parser_context)
+        except Exception:
+            for handler in (parser_context or {})["request"].upload_handlers:
+                handler.upload_interrupted()  # removes an archive's temporary file
+            raise
         try:
             for name, values in (*form.data.lists(), *form.files.lists()):
                 check_text(name)

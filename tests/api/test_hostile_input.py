@@ -37,7 +37,18 @@ BODIES = {
     "integer of 5,000 digits": "9" * 5_000,
 }
 """JSON that no route accepts, wherever it is."""
-MEMBERS = ("name", "external_id", "metadata", "description", "fpir", "photo", "source", "s3", "other", "consent")
+MEMBERS = (
+    "name",
+    "external_id",
+    "metadata",
+    "description",
+    "fpir",
+    "photo",
+    "source",
+    "s3",
+    "other",
+    "consent",
+)
 PARAMETERS = (
     "search", "ordering", "cursor", "page_size", "status", "state", "external_id", "created_after",
     "created_before", "dry_run", "face", "quality", "fmr", "fpir", "min_similarity", "max_faces",
@@ -84,7 +95,9 @@ def _paths(person: Person) -> list[tuple[str, str]]:
     """Return the operations for ids that don't exist, and for a person who does."""
     existing = str(person.pk)
     return ROUTES + [
-        (method, path.replace(SOME_ID, existing, 1)) for method, path in ROUTES if f"persons/{SOME_ID}" in path
+        (method, path.replace(SOME_ID, existing, 1))
+        for method, path in ROUTES
+        if f"persons/{SOME_ID}" in path
     ]
 
 
@@ -280,7 +293,11 @@ def test_no_content_type_causes_a_fault(api: Program, collection: Collection, ki
 def test_no_header_causes_a_fault(api: Program, collection: Collection, header: str, value: str) -> None:
     for method, path in (("GET", "collections/default/persons/"), ("POST", "collections/default/persons/")):
         answer = api.generic(
-            method, f"/api/v1/{path}", '{"name": "Ada"}', content_type="application/json", headers={header: value}
+            method,
+            f"/api/v1/{path}",
+            '{"name": "Ada"}',
+            content_type="application/json",
+            headers={header: value},
         )
         if answer.status_code >= 400:
             _is_problem(answer)
@@ -297,8 +314,12 @@ ADMIN_PATHS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["%00", "_00", "a%00b", "%ff%fe", "%ed%a0%80", "9" * 3_500, "nan", "-1", "'%22;--"])
-def test_no_address_of_the_admin_causes_a_fault(admin_client: Client, collection: Collection, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["%00", "_00", "a%00b", "%ff%fe", "%ed%a0%80", "9" * 3_500, "nan", "-1", "'%22;--"]
+)
+def test_no_address_of_the_admin_causes_a_fault(
+    admin_client: Client, collection: Collection, text: str
+) -> None:
     admin_client.raise_request_exception = False
     for path in ADMIN_PATHS:
         answer = admin_client.get(f"/admin/{path.replace('{}', text)}")
@@ -328,7 +349,11 @@ def test_no_form_of_the_admin_causes_a_fault(admin_client: Client, person: Perso
         "people/collection/add/", "people/importjob/add/", "identify/", "auth/user/add/",
     ):  # fmt: skip
         everything = dict.fromkeys(fields, value)
-        for sent in (everything, {**everything, "action": "merge"}, {**everything, "action": "delete_selected"}):
+        for sent in (
+            everything,
+            {**everything, "action": "merge"},
+            {**everything, "action": "delete_selected"},
+        ):
             assert admin_client.post(f"/admin/{path}", sent).status_code < 500, path
 
 

@@ -72,7 +72,9 @@ def test_photos_are_refused_for_now_while_their_folder_is_not_writable(
     assert not OutboxEntry.objects.filter(done_at=None).exists()
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO])
+@pytest.mark.parametrize(
+    "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO]
+)
 def test_nothing_is_left_of_a_photo_that_could_not_be_written_to_its_end(
     api: Program, person: Person, number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from people.errors import FacerecError, every_code
+from people.errors import FacerecError, NoFaceFound, every_code
 
-INTRODUCTION = """\
+EXAMPLE = json.dumps(NoFaceFound().as_problem("4be3…"), ensure_ascii=False, indent=1)
+INTRODUCTION = f"""\
 # Error codes
 
 Every error under `/api/` is a problem document (RFC 9457, `application/problem+json`):
 
 ```
-{"type": "about:blank", "title": "Can't be processed", "status": 422, "code": "no_face",
- "detail": "No face was found in the photo. Send a photo that shows one face from the front.",
- "request_id": "4be3…"}
+{EXAMPLE}
 ```
 
 Programs branch on `code`, which never changes. `detail` is a sentence for people, and may be more specific than
