@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gunicorn.workers.gthread import ThreadWorker
+from facerec_site.refusing import RefusingWorker
 
 
-class DrainingWorker(ThreadWorker):
+class DrainingWorker(RefusingWorker):
     """gunicorn's own stops accepting at SIGTERM but keeps listening until its last request is answered:
 
     who connects meanwhile waits in the kernel's queue, and is reset at the end. This one takes who is

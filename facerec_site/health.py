@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 from celery import current_app
@@ -12,8 +15,10 @@ from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from people.engines import get_engine
-from people.errors import FacerecError
+from people.errors import FacerecError, StorageUnavailable
 from people.indexes import get_index, remote_index
+from people.models.photo import photo_storage
+from people.photos import MAX_BYTES
 
 SECONDS = 3.0
 """In all: whoever asks gives up soon after, and would not learn which part it is."""
@@ -32,11 +37,11 @@ class HealthMiddleware:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Tell database, engine, index and broker apart; 503 when a request can't be answered.
+    """Report the state of each part; 503 when no request can be answered.
 
-    A broker that is away delays enrolments, and an index that is away is stood in for by the
-    database: the status is `degraded` then, and the answer still 200. What doesn't answer within
-    SECONDS is away.
+    Without a broker enrolments are delayed, without photo storage there are none, and without a remote
+    index the database is searched: the status is `degraded` then, and the response still 200. A part that
+    doesn't answer within SECONDS is unavailable.
     """
     asked = {name: _THREADS[name].submit(_state, check) for name, check in _CHECKS.items()}
     wait(asked.values(), timeout=SECONDS)
@@ -72,6 +77,28 @@ def _broker() -> None:
             channel._size("celery")
 
 
+def _storage() -> None:
+    storage: Any = photo_storage()
+    if hasattr(storage, "check"):
+        storage.check()
+    else:
+        _check_folder(Path(storage.location))
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise StorageUnavailable unless a photo could be stored in the folder. Nothing is left behind there."""
+    try:
+        while not folder.exists():  # it is created with the first photo
+            folder = folder.parent
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"1")
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise StorageUnavailable from error
+    if free < MAX_BYTES:
+        raise StorageUnavailable
+
+
 def _state(check: Callable[[], None]) -> str:
     try:
         try:
@@ -85,6 +112,12 @@ def _state(check: Callable[[], None]) -> str:
     return "ok"
 
 
-_CHECKS = {"database": _database, "engine": _engine, "index": _index, "broker": _broker}
+_CHECKS = {
+    "database": _database,
+    "engine": _engine,
+    "index": _index,
+    "broker": _broker,
+    "storage": _storage,
+}
 # One each: a part that hangs keeps its own thread, and no other part's.
 _THREADS = {name: ThreadPoolExecutor(1, thread_name_prefix=f"ready-{name}") for name in _CHECKS}

@@ -74,7 +74,11 @@ def submit(
     name = f"{person.collection_id}/{photo.id}.jpg"
     # Written first, so that a file whose row never comes is removed all the same.
     leftover = outbox.purge_file(name, after=ABANDONED_AFTER)
-    photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
+    try:
+        photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
+    except Exception:  # whatever the storage raises
+        outbox.purge_now(leftover)
+        raise
     try:
         with transaction.atomic():
             # The person may have been erased or merged while the photo was read.
@@ -93,8 +97,7 @@ def submit(
                 details={"person": str(person.pk)},
             )  # fmt: skip
     except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
-        OutboxEntry.objects.filter(pk=leftover.pk).update(due_at=timezone.now())
-        outbox.wake(leftover)
+        outbox.purge_now(leftover)
         if isinstance(error, PersonMerged):
             raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()

@@ -8,7 +8,8 @@ from django.db import InterfaceError, OperationalError
 
 from people.errors import IndexUnavailable, StorageUnavailable
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+_STORAGE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM}
+"""A disk that is full, broken or read-only, and a folder whose permissions are wrong."""
 
 
 def is_outage(error: BaseException) -> bool:
@@ -24,7 +25,7 @@ def is_outage(error: BaseException) -> bool:
     ):
         return True
     if isinstance(error, OSError):
-        return error.errno in _DISK
+        return error.errno in _STORAGE
     return _is_storage_outage(error)
 
 

@@ -66,6 +66,12 @@ def purge_file(
     )
 
 
+def purge_now(entry: OutboxEntry) -> None:
+    """Have the file of `purge_file` removed without waiting: no row will name it."""
+    OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
+    wake(entry)
+
+
 def purge_vector(
     vector_id: UUID,
     *,

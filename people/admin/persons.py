@@ -22,6 +22,7 @@ from people.admin.figures import Figure, Mark, words
 from people.admin.generics import ModelFormOf
 from people.errors import FacerecError, PersonMerged
 from people.models import Collection, Person, Photo, Template
+from people.strict_json import StrictDecoder
 
 SHOWN_PHOTOS = 60
 # What the acts' sentences say to programs, said to people who see the page.
@@ -63,7 +64,10 @@ class PersonForm(ModelFormOf[Person]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "status" in self.fields:  # not on a page that only shows
+        if "metadata" in self.fields:  # not on a page that only shows
+            metadata: Any = self.fields["metadata"]
+            metadata.decoder = StrictDecoder
+        if "status" in self.fields:
             field: Any = self.fields["status"]
             field.choices = [one for one in Person.Status.choices if one[0] != Person.Status.MERGED]
 

@@ -47,7 +47,11 @@ def submit_archive(
     # Written first, so that an archive whose import never comes is removed all the same.
     leftover = outbox.purge_file(name, after=UPLOAD_ABANDONED_AFTER)
     file.seek(0)
-    job.location = photo_storage().save(name, File(file))
+    try:
+        job.location = photo_storage().save(name, File(file))
+    except Exception:  # whatever the storage raises
+        outbox.purge_now(leftover)
+        raise
     with transaction.atomic():
         _store(job, actor)
         OutboxEntry.objects.filter(pk=leftover.pk).delete()

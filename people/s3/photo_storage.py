@@ -6,10 +6,11 @@ import io
 import os
 from typing import IO, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
+from people.errors import StorageUnavailable
 from people.s3.client import CLIENT
 
 SIGNED_URL_SECONDS = 300
@@ -33,6 +34,22 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
             client_config=CLIENT,
             **options,
         )
+
+    def check(self) -> None:
+        """Raise StorageUnavailable unless the bucket answers. Stores nothing."""
+        try:
+            self.connection.meta.client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=1)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDenied":  # a role need not have the right to list
+                raise StorageUnavailable from error
+        except BotoCoreError as error:
+            raise StorageUnavailable from error
+
+    def _save(self, name: str, content: Any) -> str:
+        try:
+            return str(super()._save(name, content))
+        except (ClientError, BotoCoreError) as error:
+            raise StorageUnavailable from error
 
     def signed_url(self, name: str) -> str:
         """Return where the file can be read for SIGNED_URL_SECONDS, by whoever holds the address."""
