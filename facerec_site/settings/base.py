@@ -6,11 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 import environ
 
 from facerec_site.logs import chosen_format
 
 from .in_memory import folder_for
+
+# Makes the classes that django-stubs declares generic, such as ModelAdmin, subscriptable at run time.
+django_stubs_ext.monkeypatch()
 
 env = environ.Env()
 # A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.

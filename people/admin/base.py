@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from people.actors import Actor
-from people.admin.generics import ModelAdminOf
 
 
 def staff(request: HttpRequest) -> Actor:
@@ -18,7 +18,7 @@ def staff(request: HttpRequest) -> Actor:
     return Actor(f"user:{request.user.pk}")
 
 
-class AuditedAdmin(ModelAdminOf[Any]):
+class AuditedAdmin(admin.ModelAdmin[Any]):
     """An admin whose history is the audit.
 
     Django's own log keeps the text of every object, here the names of people, after they are erased.

@@ -19,7 +19,6 @@ from django.utils.html import format_html
 from people import enrolment, erasure, photo_warnings, registration
 from people.admin.base import AuditedAdmin, staff
 from people.admin.figures import Figure, Mark, words
-from people.admin.generics import ModelFormOf
 from people.errors import FacerecError, PersonMerged
 from people.models import Collection, Person, Photo, Template
 
@@ -46,7 +45,7 @@ class ManyFilesField(forms.FileField):
         return data if isinstance(data, list) else [data] if data else []
 
 
-class PersonForm(ModelFormOf[Person]):
+class PersonForm(forms.ModelForm[Person]):
     photos = ManyFilesField(
         required=False,
         label="Add photos",
