@@ -179,14 +179,17 @@ class BucketNotAllowed(FacerecError):
 
 class ObjectNotFound(FacerecError):
     code, status = "object_not_found", 422
-    message = "The bucket has no such object. Check bucket and key; keys tell upper from lower case."
+    message = (
+        "The bucket has no such object, or the service may not read it. Check bucket, key and the service's "
+        "right to read; keys are case-sensitive."
+    )
 
 
 class StorageUnavailable(FacerecError):
-    """The same request may succeed later."""
+    """The disk or bucket can't be used now; the same request may succeed later."""
 
     code, status = "storage_unavailable", 503
-    message = "The object storage can't be read now. Try again, or have the service's right to read checked."
+    message = "The storage can't be used now. Try again, or have its space and the service's rights checked."
 
 
 class ImportRefused(FacerecError):

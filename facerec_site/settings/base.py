@@ -142,7 +142,7 @@ if env("CACHE_URL", default=""):
 
 STORAGES = {
     "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "people.photo_folder.PhotoFolder",
         "OPTIONS": {
             "location": FACEREC_VAR_DIR / "photos",
             "base_url": None,  # photos are served by views that check permissions, never by path
