@@ -21,7 +21,7 @@ from people.engines.base import FaceEngine
 from people.errors import ConsentMissing, PersonMerged, PhotoRejected, as_stored
 from people.extraction import PhotoFaces, Purpose
 from people.faces import Box
-from people.models import OutboxEntry, Person, Photo, Template
+from people.models import Person, Photo, Template
 from people.models.guarded import delete_rows
 from people.models.photo import photo_storage
 from people.models.template import pack
@@ -82,7 +82,7 @@ def submit(
             if known is not None:
                 remove(known)
             photo.save(force_insert=True)
-            OutboxEntry.objects.filter(pk=leftover.pk).delete()
+            outbox.cancel(leftover)
             if attend is None:
                 outbox.enrol_photo(photo.id)
             else:
@@ -93,8 +93,7 @@ def submit(
                 details={"person": str(person.pk)},
             )  # fmt: skip
     except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
-        OutboxEntry.objects.filter(pk=leftover.pk).update(due_at=timezone.now())
-        outbox.wake(leftover)
+        outbox.hasten(leftover)
         if isinstance(error, PersonMerged):
             raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()

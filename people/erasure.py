@@ -69,7 +69,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         delete_rows(Person.objects.filter(pk__in=ids))
         for one in ids:
             IdempotentAnswer.objects.filter(Q(person_id=one) | Q(body__id=str(one))).delete()
-        OutboxEntry.objects.filter(photo_id__in=photo_ids).delete()
+        outbox.cancel_enrolments(photo_ids)
         for one_person in everyone:
             import_records.forget(one_person)
         for name in files:
@@ -102,9 +102,9 @@ def purged(entry: OutboxEntry) -> None:
     with transaction.atomic():
         outbox.done(entry)
         # read again: an erasure may have taken over the entry since it was claimed
-        erasure_id = OutboxEntry.objects.values_list("erasure_id", flat=True).get(pk=entry.pk)
+        erasure_id = OutboxEntry.objects.filter(pk=entry.pk).values_list("erasure_id", flat=True).first()
         if erasure_id is None:
-            return
+            return  # nobody was erased, or the entry is gone
         # one worker at a time, so that the last two can't both take themselves for the last but one
         erasure = Erasure.objects.select_for_update().filter(pk=erasure_id).first()
         if erasure is None:

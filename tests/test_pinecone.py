@@ -76,7 +76,7 @@ def test_a_person_is_found_before_and_after_pinecone_shows_them(
 ) -> None:
     enrolled(1)
     assert _people(_identify(collection, 1)) == ["Person 1"]
-    tasks.tend_index()
+    tasks.sync_index()
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
     assert MeanTemplate.objects.get().indexed_at is None
     settled()
@@ -184,7 +184,7 @@ def test_an_enrolment_succeeds_while_pinecone_is_away_and_is_sent_later(
 ) -> None:
     pinecone.faults.down = True
     enrolled(1)
-    tasks.tend_index()
+    tasks.sync_index()
     assert _people(_identify(collection, 1)) == ["Person 1"]
     pinecone.faults.down = False
     forget_index()  # the breaker's pause, passed
@@ -247,7 +247,7 @@ def test_a_vector_that_was_replaced_is_purged_and_stands_on_the_receipt_of_a_lat
     settled()
     photo = enrolment.submit(person, fakes.photo(1, variation=2), actor=STAFF).photo
     enrolment.enrol(photo.pk)
-    tasks.tend_index()
+    tasks.sync_index()
     receipt = erasure.erase(person, actor=STAFF)
     settled()
     receipt.refresh_from_db()

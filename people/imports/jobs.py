@@ -32,7 +32,7 @@ from people.imports import sources
 from people.imports.archive import check_directory
 from people.imports.plan import fingerprint, plan
 from people.imports.run import Run
-from people.models import Collection, ImportItem, ImportJob, OutboxEntry
+from people.models import Collection, ImportItem, ImportJob
 from people.models.photo import photo_storage
 from people.s3 import input_buckets
 
@@ -73,7 +73,7 @@ def submit_archive(
     job.location = photo_storage().save(name, File(file))
     with transaction.atomic():
         _store(job, actor)
-        OutboxEntry.objects.filter(pk=leftover.pk).delete()
+        outbox.cancel(leftover)
         outbox.run_import(job.pk)
     return job
 
