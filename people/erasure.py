@@ -19,6 +19,7 @@ from people import audit, import_records, mean_templates, outbox
 from people.actors import Actor
 from people.database import wipe_deleted_bytes
 from people.models import (
+    ApiKey,
     Collection,
     Erasure,
     IdempotentAnswer,
@@ -133,9 +134,11 @@ def erase_collection(collection: Collection, *, actor: Actor) -> int:
         erase(person, actor=actor)
         erased += 1
     with transaction.atomic():
+        # deleted with the collection; the audit knows keys by their prefixes
+        keys = list(ApiKey.objects.filter(collection=collection).values_list("prefix", flat=True))
         delete_rows(Collection.objects.filter(pk=collection.pk))
         audit.record(
             "collection.deleted", actor=actor, collection_id=collection.pk, object_id=collection.pk,
-            details={"persons": erased},
+            details={"persons": erased, "api_keys": keys},
         )  # fmt: skip
     return erased

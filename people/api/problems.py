@@ -22,7 +22,7 @@ from people.errors import (
     PhotoTooLarge,
     StorageUnavailable,
 )
-from people.models import Person
+from people.models import Collection, Person
 from people.outages import is_outage
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def _translated(error: Exception) -> Exception:
-    if isinstance(error, Http404 | Person.DoesNotExist):
+    if isinstance(error, Http404 | Collection.DoesNotExist | Person.DoesNotExist):
         return exceptions.NotFound("There is no such thing here, or this key is not for its collection.")
     if isinstance(error, PermissionDenied):
         return exceptions.PermissionDenied()
