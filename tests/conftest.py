@@ -86,7 +86,7 @@ def work() -> Callable[[], None]:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of each message at once, as a worker that is never late would."""
-    by_name = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.tend_index}
+    by_name = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.sync_index}
     monkeypatch.setattr(broker.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
 
 

@@ -24,7 +24,7 @@ from people.identification import Identification
 from people.indexes import forget_index, get_index, remote_index
 from people.indexes.base import RemoteIndex, Space
 from people.indexes.pinecone import MAX_WAITING, PineconeIndex, batch_size, namespace_of, space_of
-from people.models import Collection, Erasure, MeanTemplate, OutboxEntry, Person
+from people.models import AuditEvent, Collection, Erasure, MeanTemplate, OutboxEntry, Person
 from tests import fakes
 from tests.conftest import STAFF, pinecone_index
 from tests.pinecone_double import Double
@@ -76,7 +76,7 @@ def test_a_person_is_found_before_and_after_pinecone_shows_them(
 ) -> None:
     enrolled(1)
     assert _people(_identify(collection, 1)) == ["Person 1"]
-    tasks.tend_index()
+    tasks.sync_index()
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
     assert MeanTemplate.objects.get().indexed_at is None
     settled()
@@ -184,7 +184,7 @@ def test_an_enrolment_succeeds_while_pinecone_is_away_and_is_sent_later(
 ) -> None:
     pinecone.faults.down = True
     enrolled(1)
-    tasks.tend_index()
+    tasks.sync_index()
     assert _people(_identify(collection, 1)) == ["Person 1"]
     pinecone.faults.down = False
     forget_index()  # the breaker's pause, passed
@@ -247,7 +247,7 @@ def test_a_vector_that_was_replaced_is_purged_and_stands_on_the_receipt_of_a_lat
     settled()
     photo = enrolment.submit(person, fakes.photo(1, variation=2), actor=STAFF).photo
     enrolment.enrol(photo.pk)
-    tasks.tend_index()
+    tasks.sync_index()
     receipt = erasure.erase(person, actor=STAFF)
     settled()
     receipt.refresh_from_db()
@@ -394,11 +394,34 @@ def test_the_audit_tells_drift_and_repairs_it(
         call_command("audit_index")
     assert "Missing in the index: 5. Too much in it: 2." in capsys.readouterr().out
     call_command("audit_index", "--repair")
+    event = AuditEvent.objects.get(action="index.repaired")
+    assert (event.actor, event.details) == ("system:command", {"missing": 5, "extra": 2})
     settled()
-    call_command("audit_index")
+    call_command("audit_index", "--repair")
+    assert AuditEvent.objects.filter(action="index.repaired").count() == 1  # nothing differed
     assert "110 vectors are where they belong, 0 are on their way" in capsys.readouterr().out
     ids = MeanTemplate.objects.values_list("vector_id", flat=True)
     assert pinecone.stored() == {namespace: {str(pk) for pk in ids}}
+
+
+def test_a_repair_retries_purges_that_were_given_up_and_says_so_in_the_log_of_acts(
+    collection: Collection, pinecone: Double
+) -> None:
+    entry = OutboxEntry.objects.create(
+        topic=OutboxEntry.Topic.PURGE_VECTOR,
+        vector_id=uuid4(),
+        collection_id=collection.pk,
+        engine="fake/1",
+        due_at=timezone.now(),
+        attempts=outbox.MAX_ATTEMPTS,
+    )
+    with pytest.raises(CommandError, match="--repair"):
+        call_command("audit_index")
+    call_command("audit_index", "--repair")
+    entry.refresh_from_db()
+    assert entry.attempts == 0
+    event = AuditEvent.objects.get(action="outbox.retried")
+    assert (event.actor, event.details) == ("system:command", {"entries": 1})
 
 
 def test_the_audit_of_an_index_that_is_away_says_so(collection: Collection, pinecone: Double) -> None:
