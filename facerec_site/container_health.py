@@ -1,4 +1,4 @@
-"""`python -m facerec_site.probe`: the container's own health check. Exits with 0 when /health answers 200."""
+"""`python -m facerec_site.container_health`: the container's own health check. Exits 0 when /health answers 200."""
 
 from __future__ import annotations
 
