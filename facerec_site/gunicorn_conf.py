@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from typing import Any
 
+from facerec_site.bind_address import as_netloc, bind_address
 from facerec_site.logs import chosen_format
 from facerec_site.settings.required import problems
 
@@ -14,7 +15,7 @@ from facerec_site.settings.required import problems
 if os.environ.get("ENVIRONMENT") == "production" and (_missing := problems(os.environ)):
     raise SystemExit("facerec-api can't start:\n" + "\n".join(f"  {line}" for line in _missing))
 
-bind = f"{os.environ.get('BIND_ADDRESS', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+bind = as_netloc(*bind_address(os.environ))
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Photos are worked on one at a time (people.turns); threads let requests that wait for a turn, an
 # enrolment or a slow client stand beside others, and those for whom there is no room be told so.
