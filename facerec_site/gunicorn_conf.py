@@ -8,6 +8,7 @@ import tempfile
 from typing import Any
 
 from facerec_site.bind_address import as_netloc, bind_address
+from facerec_site.draining import announce_stop
 from facerec_site.logs import chosen_format
 from facerec_site.settings.required import problems
 
@@ -67,13 +68,14 @@ def on_exit(server: object) -> None:
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
-def when_ready(server: object) -> None:
+def when_ready(server: Any) -> None:
     """Load models and templates before the workers are forked, so that they share them: see DECISIONS.
 
     Nothing that runs threads or holds a connection may be left open here.
     """
     from people.serving import prepare
 
+    announce_stop(server)
     prepare()
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, all that is shared
