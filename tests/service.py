@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,6 +21,7 @@ import psycopg
 import requests
 from psycopg import sql
 
+from facerec_site.settings.in_memory import folder_for
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,6 +121,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
         "ENVIRONMENT": "development",
         "DJANGO_SETTINGS_MODULE": "tests.settings_processes",
         "FACEREC_VAR_DIR": str(folder),
+        "TMPDIR": str(folder / "tmp"),  # what a killed process leaves goes with the folder
         "FACEREC_MODELS_DIR": os.environ.get("FACEREC_MODELS_DIR", str(ROOT / "var" / "models")),
         "FACEREC_SAMPLES_DIR": os.environ.get("FACEREC_SAMPLES_DIR", str(ROOT / "var" / "samples")),
         "PORT": str(port),
@@ -126,7 +129,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
         "PYTHONPATH": str(ROOT),
         **environment,
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
     run = [sys.executable, "manage.py"]
     subprocess.run([*run, "migrate", "--verbosity", "0"], cwd=ROOT, env=variables, check=True)
     made = subprocess.run(
@@ -149,6 +152,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        shutil.rmtree(folder_for(folder, otherwise=folder / "cache"), ignore_errors=True)
 
 
 def _own_database(url: str) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,8 +16,6 @@ import pytest
 
 from facerec_site.settings import required
 from people import turns
-
-pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get", "variables.get"}
@@ -134,11 +133,22 @@ def test_djangos_own_deployment_check_finds_nothing_but_the_operators_choice() -
 
 def production_setting(variables: dict[str, str], name: str) -> Any:
     """Return a setting as production has it with these variables, which come on top of COMPLETE."""
-    code = f"import django; django.setup(); from django.conf import settings; print(repr(settings.{name}))"
-    start = _start({**COMPLETE, "DJANGO_SETTINGS_MODULE": "facerec_site.settings.production", **variables},
-                   "-c", code)  # fmt: skip
+    return ast.literal_eval(_production_settings(tuple(variables.items()))[name])
+
+
+@cache
+def _production_settings(variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return all settings as a production start has them, as Python source."""
+    code = (
+        "import django; django.setup()\n"
+        "from django.conf import settings\n"
+        "print({name: repr(getattr(settings, name)) for name in dir(settings) if name.isupper()})"
+    )
+    production = {"DJANGO_SETTINGS_MODULE": "facerec_site.settings.production"}
+    start = _start({**COMPLETE, **production, **dict(variables)}, "-c", code)
     assert start.returncode == 0, start.stderr
-    return ast.literal_eval(start.stdout)
+    settings: dict[str, str] = ast.literal_eval(start.stdout)
+    return settings
 
 
 def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
@@ -235,10 +245,11 @@ def test_every_variable_that_is_read_as_a_number_is_checked_to_be_one() -> None:
 @pytest.mark.parametrize("value", ["$ecret" * 10, "$PATH", "$", "a$b\\$c\\\\$d", "\\$ecret"])
 def test_a_dollar_stands_for_itself(value: str) -> None:
     # django-environ would look for a variable of that name, and take \$ for $
-    assert production_setting({"SECRET_KEY": value}, "SECRET_KEY") == value
-    assert production_setting({"PINECONE_API_KEY": value}, "TEMPLATE_INDEX")["OPTIONS"]["api_key"] == value
     url = f"postgres://facerec:{quote(value, safe='$')}@127.0.0.1:1/facerec"
-    assert production_setting({"DATABASE_URL": url}, "DATABASES")["default"]["PASSWORD"] == value
+    variables = {"SECRET_KEY": value, "PINECONE_API_KEY": value, "DATABASE_URL": url}
+    assert production_setting(variables, "SECRET_KEY") == value
+    assert production_setting(variables, "TEMPLATE_INDEX")["OPTIONS"]["api_key"] == value
+    assert production_setting(variables, "DATABASES")["default"]["PASSWORD"] == value
 
 
 def test_the_small_installation_starts_without_the_packages_of_production(tmp_path: Path) -> None:

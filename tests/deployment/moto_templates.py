@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ UNKNOWN = (
 UNKNOWN_ATTRIBUTES = ("DBInstanceArn", "LoadBalancerFullName", "TargetGroupFullName")
 
 
+@cache
 def template(part: str) -> str:
     whole = read(FOLDER / f"{part}.yaml")
     choices = Resolver(whole, {})  # moto makes what a condition leaves out, too

@@ -15,8 +15,6 @@ import pytest
 from tests.deployment.contract import CONTRACT
 from tests.deployment.templates import FOLDER, read, resources
 
-pytestmark = pytest.mark.once
-
 DIGEST = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/facerec-api@sha256:" + "0" * 64
 SUBNETS = ["subnet-0a1b2c3d", "subnet-1a1b2c3d"]
 GIVEN: dict[str, dict[str, Any]] = {

@@ -18,7 +18,7 @@ from moto.cloudformation.models import ChangeSet
 
 from tests.deployment.operating import Operator, Stubbed, push
 
-pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
 
 
 def parameter(part: str, name: str) -> str:
