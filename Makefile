@@ -53,7 +53,7 @@ samples: $(VENV)/.dev
 bench: samples ## how fast it is on one core, beside face_recognition and OpenCV's own classes, and over HTTP (20 minutes)
 	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
 	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
-	  --json var/benchmark.json --chart people/benchmark/chart.svg
+	  --json var/benchmark.json --chart benchmark/chart.svg
 
 image: $(VENV)/.dev ## build the image without Docker, run it read-only and try it (root; Debian's buildah, mmdebstrap, bubblewrap)
 	@$(BIN)/python manage.py fetch_samples

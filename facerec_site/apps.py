@@ -1,6 +1,7 @@
 """The admin site, as an app."""
 
 from django.contrib.admin.apps import AdminConfig
+from django.core import checks
 
 
 class FacerecAdminConfig(AdminConfig):
@@ -9,4 +10,6 @@ class FacerecAdminConfig(AdminConfig):
     def ready(self) -> None:
         super().ready()
         # Tasks sent from any process go through this application.
-        from facerec_site import celery  # noqa: F401
+        from facerec_site.celery import check_tasks
+
+        checks.register(check_tasks, "tasks")

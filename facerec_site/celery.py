@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService
-from celery.signals import worker_process_init
+from celery.schedules import crontab
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 from django.conf import settings
+from django.core import checks
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from facerec_site import choose_settings
+from people.broker import Task
 
 choose_settings()
 app = Celery("facerec")
 app.set_default()  # for every thread, so that web requests send through it too
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["people"])
+app.conf.beat_schedule = {
+    "sweep-the-outbox": {"task": Task.SWEEP, "schedule": 5.0},
+    # at fixed times: a worker that restarts often must not start its day again each time
+    "forget-old-answers": {"task": Task.FORGET_OLD_ANSWERS, "schedule": crontab(minute="17")},
+    "compare-the-index": {"task": Task.AUDIT_INDEX, "schedule": crontab(hour="3", minute="40")},
+    "apply-retention": {"task": Task.APPLY_RETENTION, "schedule": crontab(minute="20")},
+    "prune-the-outbox": {"task": Task.PRUNE_OUTBOX, "schedule": crontab(minute="50")},
+}
+
+
+def check_tasks(**kwargs: object) -> list[checks.CheckMessage]:
+    """System check: every task that can be sent or scheduled exists, and every task has a name to send."""
+    import_module("people.tasks")
+    registered = {name for name in app.tasks if name.startswith("people.")}
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    return [
+        checks.Error(
+            f"The task {name} is not both listed in people.broker.Task and registered in people.tasks.",
+            id="facerec.E001",
+        )
+        for name in sorted(registered ^ set(Task) | (scheduled - registered))
+    ]
 
 
 class Clock(bootsteps.StartStopStep):
@@ -43,3 +71,20 @@ def load_models(**kwargs: object) -> None:
     from people.engines import get_engine
 
     get_engine()
+
+
+@setup_logging.connect
+def keep_the_handlers(loglevel: int, **kwargs: object) -> None:
+    """Let Celery set the level only: the handlers are those of facerec_site.logs."""
+    logging.getLogger().setLevel(loglevel)
+
+
+@task_prerun.connect
+def name_the_task(task_id: str, task: Any, **kwargs: object) -> None:
+    """Put the task's name and id on each line that is logged while it runs."""
+    bind_contextvars(task=task.name, task_id=task_id)
+
+
+@task_postrun.connect
+def forget_the_task(**kwargs: object) -> None:
+    unbind_contextvars("task", "task_id")

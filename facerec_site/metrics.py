@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from people import outbox
+from people.failed_tasks import failed_tasks
 from people.indexes import remote_index
 from people.models import Erasure, MeanTemplate, OutboxEntry, Person, Photo
 
@@ -51,7 +51,7 @@ class _Stored:
             oldest.add_metric([row["topic"]], (now - row["first"]).total_seconds())
         yield backlog
         yield oldest
-        yield _gauge("facerec_dead_letters", "Work that was given up.", outbox.dead_letters().count())
+        yield _gauge("facerec_dead_letters", "Work that was given up.", failed_tasks().count())
         photos = GaugeMetricFamily("facerec_photos", "Photos by verdict.", labels=["status"])
         for status, count in Photo.objects.values_list("status").annotate(count=Count("pk")):
             photos.add_metric([status], count)

@@ -14,7 +14,7 @@ _ACTIVE = f"SELECT backend FROM {EngineVersion._meta.db_table} WHERE state = %s"
 
 def active_engine() -> FaceEngine:
     """Return the engine that searches use: the settings', until `reembed` chose another."""
-    with connection.cursor() as cursor:  # by hand, as all that every search asks: see models.findable
+    with connection.cursor() as cursor:  # raw SQL, as every search asks it: see people.gallery
         cursor.execute(_ACTIVE, [State.ACTIVE])
         row = cursor.fetchone()
     return get_engine() if row is None else engine_named(row[0])

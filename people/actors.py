@@ -1,13 +1,14 @@
-"""Who does something: a member of staff, an API key, or the service itself."""
+"""Who is acting (a member of staff, an API key, or the service itself), and in which request."""
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`label` is what the audit keeps: `user:7`, `key:3f9a1c2b`, `system:worker`. Never a name."""
+    """`label` is what the audit records: `user:7`, `key:3f9a1c2b`, `system:worker`. Never a name."""
 
     label: str
 
@@ -15,3 +16,9 @@ class Actor:
 WORKER = Actor("system:worker")
 RETENTION = Actor("system:retention")
 COMMAND = Actor("system:command")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request being answered, for logs and the audit. The middleware sets it.
+
+At most 64 letters, digits, dots, dashes and underscores; empty outside a request, as in a task.
+"""

@@ -9,8 +9,8 @@ class PeopleConfig(AppConfig):
     verbose_name = "Faces"
 
     def ready(self) -> None:
-        from people.buckets import check_input_buckets
         from people.engines.registry import check_models
+        from people.s3.input_buckets import check_input_buckets
 
         checks.register(check_models, "models")
         checks.register(check_input_buckets, "security")

@@ -11,11 +11,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from people import request_id
-from people.actors import Actor
+from people.actors import Actor, request_id
+from people.database import AUDIT, serialise, without_waiting_for_the_disk
 from people.models import AuditEvent
-from people.models.durability import without_waiting_for_the_disk
-from people.models.locks import AUDIT, serialise
 
 _FIRST = "0" * 64
 
@@ -42,7 +40,7 @@ def record(
             collection_id=collection_id,
             object_id=str(object_id),
             details=dict(details or {}),
-            request_id=request_id.current.get(),
+            request_id=request_id.get(),
             previous_hash=last or _FIRST,
         )
         event.hash = _hash(event)

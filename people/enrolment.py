@@ -8,27 +8,23 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-import numpy as np
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from people import audit, extraction, indexing, outbox, photos, quality
+from people import audit, extraction, mean_templates, outbox, photo_warnings, photos
 from people.active_engine import active_engine, engines_beside
 from people.actors import WORKER, Actor
-from people.decision import ThresholdChoice, mean_template, pair_threshold, search_threshold
 from people.engines import engine_id
-from people.engines.base import Box, FaceEngine, RGBImage, Vectors
-from people.errors import ConsentMissing, PersonMerged, PhotoRejected, PoorQuality, as_stored
-from people.extraction import ExtractedFace
-from people.indexes import get_index
-from people.models import MeanTemplate, OutboxEntry, Person, Photo, Template
+from people.engines.base import FaceEngine
+from people.errors import ConsentMissing, PersonMerged, PhotoRejected, as_stored
+from people.extraction import PhotoFaces, Purpose
+from people.faces import Box
+from people.models import OutboxEntry, Person, Photo, Template
 from people.models.guarded import delete_rows
 from people.models.photo import photo_storage
-from people.models.template import pack, unpack
-from people.population import enrolled
+from people.models.template import pack
 
 ABANDONED_AFTER = timedelta(minutes=10)
 """A stored file that no row names by then was left by a process that died."""
@@ -113,18 +109,24 @@ def enrol(photo_id: uuid.UUID) -> None:
     photo = Photo.objects.select_related("person__collection").filter(pk=photo_id).first()
     if photo is None or photo.status != Photo.Status.PENDING:
         return  # erased while it waited, or done already
-    image = _image(photo)
-    if image is None:
+    data = _stored_bytes(photo)
+    if data is None:
         return  # erased meanwhile
     engine = active_engine()
     try:
-        chosen = _usable(image, photo.face_choice, photo.quality_level, engine)
+        extracted = extraction.from_photo(
+            data,
+            engine,
+            purpose=Purpose.REFERENCE,
+            quality_level=photo.quality_level,
+            face=photo.face_choice,
+        )
     except PhotoRejected as refusal:
         reject(photo_id, refusal)
         return
-    vector = extraction.references([chosen], engine)[0]
-    warnings = _warnings(photo.person, vector, engine)
-    beside = [(other, _same_face(image, chosen.face.box, other)) for other in engines_beside()]
+    warnings = photo_warnings.raised(photo.person, extracted.vectors[0], engine)
+    box = extracted.faces[0].detected.box
+    extractions = [extracted, *(_same_face(data, box, other) for other in engines_beside())]
     with transaction.atomic():
         # In this order everywhere: person, then photo.
         person = _lock_owner(photo_id)
@@ -135,11 +137,10 @@ def enrol(photo_id: uuid.UUID) -> None:
         changed = waiting.update(status=Photo.Status.ACCEPTED, warnings=warnings, decided_at=timezone.now())
         if person is None or not changed:
             return
-        _store(photo_id, person, chosen, vector, engine)
-        for other, seen in beside:
-            if seen is not None:
-                _store(photo_id, person, seen, extraction.references([seen], other)[0], other)
-        templates_changed(person)
+        for one_engine in extractions:
+            if one_engine is not None:
+                _store_template(photo_id, person, one_engine)
+        mean_templates.recompute(person)
         audit.record(
             "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
             details={"person": str(person.pk), "warnings": [warning["code"] for warning in warnings]},
@@ -151,82 +152,66 @@ def add_template(photo_id: uuid.UUID, engine: FaceEngine) -> bool:
     """Make an accepted photo's template of a further engine; return whether it has one then."""
     known = Template.objects.filter(photo=photo_id).order_by("created_at").first()
     photo = Photo.objects.filter(pk=photo_id, status=Photo.Status.ACCEPTED).first()
-    image = None if photo is None else _image(photo)
-    if known is None or image is None:
+    data = None if photo is None else _stored_bytes(photo)
+    if known is None or data is None:
         return False
-    seen = _same_face(image, Box(**known.box), engine)
-    if seen is None:
+    extracted = _same_face(data, Box(**known.box), engine)
+    if extracted is None:
         return False
-    vector = extraction.references([seen], engine)[0]
     with transaction.atomic():
         person = _lock_owner(photo_id)
         mine = Template.objects.filter(photo=photo_id)
         if person is None or not mine.exists():
             return False  # erased or withdrawn meanwhile
         if not mine.filter(engine=engine_id(engine)).exists():
-            _store(photo_id, person, seen, vector, engine)
-            templates_changed(person)
+            _store_template(photo_id, person, extracted)
+            mean_templates.recompute(person)
     return True
 
 
-def _image(photo: Photo) -> RGBImage | None:
-    """Return the photo as it is kept, or None when it was erased meanwhile."""
+def _stored_bytes(photo: Photo) -> bytes | None:
+    """Return the photo's stored JPEG, or None when it was erased meanwhile."""
     try:
         with photo_storage().open(str(photo.file.name)) as file:
-            return photos.decode(file.read())
+            return bytes(file.read())
     except FileNotFoundError:
         if not Photo.objects.filter(pk=photo.pk).exists():
             return None
         raise
 
 
-def _same_face(image: RGBImage, box: Box, engine: FaceEngine) -> ExtractedFace | None:
-    """Return the face at a box that another engine found, or None when this engine sees none there."""
+def _same_face(data: bytes, box: Box, engine: FaceEngine) -> PhotoFaces | None:
+    """Return the face at a box that another engine found, or None when this engine finds none there."""
     try:
-        return extraction.choose(
-            extraction.extract(image, engine), (box.left, box.top, box.width, box.height)
+        return extraction.from_photo(
+            data, engine, purpose=Purpose.REFERENCE, face=(box.left, box.top, box.width, box.height)
         )
     except PhotoRejected:
         return None
 
 
-def _store(
-    photo_id: uuid.UUID, person: Person, chosen: ExtractedFace, vector: Vectors, engine: FaceEngine
-) -> None:
-    face = chosen.face
+def _store_template(photo_id: uuid.UUID, person: Person, extracted: PhotoFaces) -> None:
+    """Store the template of the one face that was extracted."""
+    (found,), (vector,) = extracted.faces, extracted.vectors
     Template.objects.create(
         photo_id=photo_id,
         person=person,
-        engine=engine_id(engine),
+        engine=extracted.engine,
         vector=pack(vector),
-        box=extraction.box_json(face.box),
-        landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in face.landmarks.items()},
-        confidence=face.confidence,
-        quality=chosen.measures.as_json(),
+        box=extraction.box_json(found.detected.box),
+        landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in found.detected.landmarks.items()},
+        confidence=found.detected.confidence,
+        quality=found.measures.as_json(),
     )
 
 
 def check(data: bytes) -> None:
-    """Judge a photo as an enrolment would, and keep nothing. Raises PhotoRejected."""
-    # what an enrolment sees is the photo as it is kept
-    kept = photos.encode(photos.decode(data))
-    _usable(photos.decode(kept), "only", "auto", active_engine())
-
-
-def _usable(
-    image: RGBImage, choice: str | Sequence[float], quality_level: str, engine: FaceEngine
-) -> ExtractedFace:
-    """Return the chosen face. Raises PhotoRejected, with reasons when it is too poor."""
-    chosen = extraction.choose(extraction.extract(image, engine), choice)
-    reasons = quality.judge(chosen.measures, quality_level)
-    if reasons:
-        raise PoorQuality(
-            extra={
-                "face": extraction.box_json(chosen.face.box),
-                "reasons": [reason.as_json() for reason in reasons],
-            }
-        )
-    return chosen
+    """Judge a photo as an enrolment would, and store nothing. Raises PhotoRejected."""
+    # what an enrolment sees is the photo as it is stored
+    stored = photos.encode(photos.decode(data))
+    extraction.from_photo(
+        stored, active_engine(), purpose=Purpose.DETECTION, quality_level="auto", face="only"
+    )
 
 
 def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
@@ -283,7 +268,7 @@ def withdraw(photo: Photo, *, actor: Actor) -> None:
         if person.status != Person.Status.MERGED:
             for twin in Photo.objects.filter(person__in=Person.everyone(person.pk), sha256=photo.sha256):
                 remove(twin)
-        templates_changed(person)
+        mean_templates.recompute(person)
         audit.record(
             "photo.withdrawn", actor=actor, collection_id=person.collection_id, object_id=photo.pk,
             details={"person": str(person.pk)},
@@ -314,59 +299,3 @@ def remove(photo: Photo) -> None:
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
     outbox.wake(outbox.purge_file(str(photo.file.name), person_id=photo.person_id))
-
-
-def templates_changed(person: Person) -> None:
-    """Make the person's mean templates anew and tell the indexes. In the caller's transaction.
-
-    A merged person has none: the photos that stayed with them are not searched.
-    """
-    vectors: dict[str, list[Any]] = {}
-    searched = Template.objects.filter(person=person).exclude(person__status=Person.Status.MERGED)
-    for engine, packed in searched.values_list("engine", "vector"):
-        vectors.setdefault(engine, []).append(unpack(packed))
-    indexing.drop_means(MeanTemplate.objects.filter(person=person).exclude(engine__in=vectors))
-    for engine, own in vectors.items():
-        indexing.set_mean(person, engine, mean_template(np.stack(own)), len(own))
-    outbox.person_changed(person.pk)
-
-
-def _warnings(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str, Any]]:
-    """Return what staff should look at: somebody else who looks the same, or a person who doesn't."""
-    means = MeanTemplate.objects.filter(engine=engine_id(engine))
-    proposed = (
-        get_index()
-        .nearest(
-            vector[None], collection_id=person.collection_id, engine=engine_id(engine), limit=NEIGHBOURS + 1
-        )
-        .persons[0]
-    )
-    others = [
-        (float(unpack(packed) @ vector), person_id)
-        for person_id, packed in means.filter(person__in=proposed).values_list("person_id", "vector")
-        if person_id != person.pk
-    ]
-    calibration, size = engine.calibration, enrolled(person.collection_id, engine_id(engine))
-    warnings: list[dict[str, Any]] = []
-    nearest, nearest_id = max(others, default=(-1.0, None))
-    if nearest >= search_threshold(calibration, size, ThresholdChoice()).cosine:
-        warnings.append(
-            {
-                "code": "possible_duplicate_person",
-                "person": str(nearest_id),
-                "similarity": round(calibration.similarity(nearest), 1),
-                "hint": "This face looks like another person of the collection. Are they the same?",
-            }
-        )
-    own = means.filter(person=person).values_list("vector", flat=True).first()
-    if own is not None:
-        cosine = float(unpack(own) @ vector)
-        if cosine < max(pair_threshold(calibration, ThresholdChoice(fmr=1e-3)).cosine, nearest):
-            warnings.append(
-                {
-                    "code": "LOW_MATCH_CONFIDENCE",
-                    "similarity": round(calibration.similarity(cosine), 1),
-                    "hint": "This face does not look like the person's other photos. Is it the right person?",
-                }
-            )
-    return warnings

@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from people import audit, import_records, indexing, outbox
+from people import audit, import_records, mean_templates, outbox
 from people.actors import Actor
+from people.database import wipe_deleted_bytes
 from people.models import (
     Collection,
     Erasure,
@@ -62,7 +63,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
             templates=delete_rows(Template.objects.filter(person__in=ids)),
             requested_by=actor.label,
         )
-        indexing.drop_means(MeanTemplate.objects.filter(person__in=ids))
+        mean_templates.drop(MeanTemplate.objects.filter(person__in=ids))
         delete_rows(photos)
         Person.objects.filter(pk__in=ids).update(merged_into=None)  # it protects the kept record
         delete_rows(Person.objects.filter(pk__in=ids))
@@ -86,15 +87,8 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         _complete(erasure)
         told = " ".join(str(one) for one in ids)
         transaction.on_commit(lambda: logger.info(LOGGED, erasure.pk, told), robust=True)
-        transaction.on_commit(_write_back, robust=True)
+        transaction.on_commit(wipe_deleted_bytes, robust=True)
     return erasure
-
-
-def _write_back() -> None:
-    """Have SQLite's log emptied into its file, where what is deleted is overwritten: no copy stays."""
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def erased_by_log(lines: Iterable[str]) -> list[UUID]:
@@ -104,13 +98,15 @@ def erased_by_log(lines: Iterable[str]) -> list[UUID]:
 
 
 def purged(entry: OutboxEntry) -> None:
-    """Note on the receipt that what the entry names is verified gone; complete it with the last one."""
+    """Record on the receipt that the entry's file or vector is verified gone; the last one completes it."""
     with transaction.atomic():
         outbox.done(entry)
-        if entry.erasure_id is None:
+        # read again: an erasure may have taken over the entry since it was claimed
+        erasure_id = OutboxEntry.objects.values_list("erasure_id", flat=True).get(pk=entry.pk)
+        if erasure_id is None:
             return
-        # one worker at a time, so that the last two both can't take themselves for the last but one
-        erasure = Erasure.objects.select_for_update().filter(pk=entry.erasure_id).first()
+        # one worker at a time, so that the last two can't both take themselves for the last but one
+        erasure = Erasure.objects.select_for_update().filter(pk=erasure_id).first()
         if erasure is None:
             return
         counted = "files_purged" if entry.topic == OutboxEntry.Topic.PURGE_FILE else "vectors_purged"

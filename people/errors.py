@@ -231,6 +231,18 @@ class EntryMissing(EntryUnreadable):
     message = "The file is not in its source any more."
 
 
+class EvaluationFailed(FacerecError):
+    """Raised by `manage.py evaluate` only, never answered by the API."""
+
+    code = "evaluation_failed"
+    message = "The photos can't be evaluated."
+
+
+class EvaluationInterrupted(EvaluationFailed):
+    code = "evaluation_interrupted"
+    message = "Interrupted. Run the same command again to resume."
+
+
 def as_stored(error: FacerecError, code: str | None = None) -> dict[str, Any]:
     """Return what a row keeps of an error: code, detail and further members; `code` instead of its own."""
     return {"code": code or error.code, "detail": error.message, **error.extra}

@@ -1,73 +1,148 @@
-"""From a photo to faces and templates, with any engine."""
+"""The entry point for every photo: bytes to faces, a verdict on each, and templates; with any engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Any, TypeVar
 
 import numpy as np
 
+from people import photos
 from people.decision import unit
-from people.engines.base import Box, Chip, DetectedFace, FaceEngine, Point, RGBImage, Vectors
-from people.errors import FaceNotThere, NoFaceFound, SeveralFacesFound
-from people.quality import Measures, measure, visible_share
+from people.engines import engine_id
+from people.engines.base import FaceEngine
+from people.errors import FaceNotThere, NoFaceFound, PoorQuality, SeveralFacesFound
+from people.faces import Box, Chip, DetectedFace, Point, RGBImage, Vectors
+from people.quality import Measures, Reason, judge, measure, visible_share
 
+MAX_FACES = 100
 CLOSE_UP_MARGIN = 0.5
 """Of the photo's shorter side, added on each side when a face fills the frame: detectors learned
 faces that have surroundings."""
 CLEARLY_MORE = 0.02
-"""Confidence by which a turned view must be better than the photo as it is."""
+"""Confidence by which a rotated view must be better than the photo as it is."""
 SAME_FACE_OVERLAP = 0.3
 """Intersection over union from which a chosen box and a detected one mean the same face."""
 
 
+_Face = TypeVar("_Face", bound="ExtractedFace")
+
+
+class Purpose(Enum):
+    """What a photo's faces are for, which decides how their vectors are made."""
+
+    DETECTION = "detection"
+    """No vectors."""
+    PROBE = "probe"
+    """Vectors to search or compare with the enrolled ones."""
+    REFERENCE = "reference"
+    """Vectors to store, or to compare probes with; the engine may spend twice the time on each."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExtractedFace:
-    """A face with box and landmarks in pixels of the photo, its aligned chip, and its measures."""
+    """One face of a photo."""
 
-    face: DetectedFace
+    detected: DetectedFace
+    """Box and landmarks in pixels of the photo."""
+    relative: Box
+    """The box as shares of the photo, 0–1."""
     chip: Chip
     measures: Measures
+    reasons: Sequence[Reason] = ()
+    """Why it is skipped; empty if it isn't."""
+
+    @property
+    def verdict(self) -> str:
+        return "poor" if self.reasons else "good"
+
+    def extended_to(self, kind: type[_Face], **more: Any) -> _Face:
+        """Return this face as a `kind` of ExtractedFace that has more fields."""
+        return kind(**{field.name: getattr(self, field.name) for field in fields(ExtractedFace)}, **more)
 
 
-def extract(image: RGBImage, engine: FaceEngine) -> list[ExtractedFace]:
-    """Return every face of `image`, largest first.
+@dataclass(frozen=True, slots=True)
+class PhotoFaces:
+    """What a photo shows. Sizes are in pixels of the upright photo as decoded."""
 
-    When nothing is found the photo is tried with a margin round it, and turned by 90°, 270° and
-    180°. It is also turned when the detector was in doubt: a face that lies on its side or head is
-    often found all the same, with eyes and mouth confused, and then has no likeness to itself.
+    engine: str
+    width: int
+    height: int
+    faces: list[ExtractedFace]
+    """Largest first."""
+    skipped: list[ExtractedFace]
+    """Faces that aren't good enough, or are too many, each with its reasons."""
+    vectors: Vectors
+    """(len(faces), d) float32 of unit length; (0, d) for Purpose.DETECTION."""
+
+
+def from_photo(
+    data: bytes,
+    engine: FaceEngine,
+    *,
+    purpose: Purpose,
+    quality_level: str = "none",
+    face: str | Sequence[float] = "all",
+    max_faces: int = MAX_FACES,
+) -> PhotoFaces:
+    """Decode a photo, find its faces, judge them, and make their vectors.
+
+    `face` is `all`, `only`, `largest`, or a box (left, top, width, height) in pixels of the upright photo.
+    With `all`, faces below `quality_level` and those beyond the `max_faces` largest are skipped. With any
+    other choice the photo must show that face: raises NoFaceFound, SeveralFacesFound or FaceNotThere, and
+    PoorQuality with its reasons if the face is below the level.
+    Raises PhotoRejected, of which these are kinds, also for bytes that are no usable photo.
     """
-    best = _search(_View(image, lambda p: p), engine)
-    if not best.faces:
-        best = _search(_padded(image), engine)
-    if best.confidence < engine.sure_confidence or not best.faces:
-        for view in _turned(image):
-            turned = _search(view, engine)
-            if turned.confidence > best.confidence + CLEARLY_MORE:
-                best = turned
+    image = photos.decode(data)
+    found = extract(image, engine)
+    if face == "all":
+        faces, skipped = _good_enough(found, quality_level, max_faces)
+    else:
+        faces, skipped = [_chosen(found, face, quality_level)], []
     height, width = image.shape[:2]
-    found = []
-    for face in best.faces:
-        chip = engine.align(best.view.image, face)
-        in_photo = _moved(face, best.view.to_photo)
-        # Measured as found: the pose is the head's, however the photo lies.
-        measures = measure(face, chip, visible_share(in_photo.box, width, height))
-        found.append(ExtractedFace(in_photo, chip, measures))
-    return found
+    return PhotoFaces(engine_id(engine), width, height, faces, skipped, vectors(faces, engine, purpose))
 
 
-def references(faces: Sequence[ExtractedFace], engine: FaceEngine) -> Vectors:
-    """Return what is kept of each face and compared with, (n, d) float32 of unit length."""
-    return unit(engine.embed([one.chip for one in faces], thoroughly=True))
+def _good_enough(
+    found: Sequence[ExtractedFace], quality_level: str, max_faces: int
+) -> tuple[list[ExtractedFace], list[ExtractedFace]]:
+    kept: list[ExtractedFace] = []
+    skipped: list[ExtractedFace] = []
+    for face in found:
+        reasons = judge(face.measures, quality_level)
+        if not reasons and len(kept) == max_faces:
+            hint = "Raise max_faces to have smaller faces searched."
+            reasons = [Reason("EXCEEDS_MAX_FACES", len(kept) + 1, max_faces, hint)]
+        if reasons:
+            skipped.append(replace(face, reasons=reasons))
+        else:
+            kept.append(face)
+    return kept, skipped
 
 
-def probes(faces: Sequence[ExtractedFace], engine: FaceEngine) -> Vectors:
-    """Return what is searched for of each face, (n, d) float32 of unit length."""
-    return unit(engine.embed([one.chip for one in faces]))
+def _chosen(found: Sequence[ExtractedFace], face: str | Sequence[float], quality_level: str) -> ExtractedFace:
+    chosen = choose(found, face)
+    if reasons := judge(chosen.measures, quality_level):
+        raise PoorQuality(
+            extra={
+                "face": box_json(chosen.detected.box),
+                "reasons": [reason.as_json() for reason in reasons],
+            }
+        )
+    return chosen
+
+
+def vectors(faces: Sequence[ExtractedFace], engine: FaceEngine, purpose: Purpose) -> Vectors:
+    """Return the faces' vectors, (n, d) float32 of unit length; none for Purpose.DETECTION."""
+    if purpose is Purpose.DETECTION:
+        return np.empty((0, engine.dimension), np.float32)
+    return unit(engine.embed([face.chip for face in faces], thoroughly=purpose is Purpose.REFERENCE))
 
 
 def choose(faces: Sequence[ExtractedFace], choice: str | Sequence[float]) -> ExtractedFace:
-    """Return the face that is meant: the `only` one, the `largest`, or the one at a box in pixels.
+    """Return the chosen face: the `only` one, the `largest`, or the one at a box in pixels.
 
     Raises NoFaceFound, SeveralFacesFound (with all boxes) or FaceNotThere.
     """
@@ -77,12 +152,12 @@ def choose(faces: Sequence[ExtractedFace], choice: str | Sequence[float]) -> Ext
         return faces[0]
     if choice == "only":
         if len(faces) > 1:
-            raise SeveralFacesFound(extra={"faces": [box_json(one.face.box) for one in faces]})
+            raise SeveralFacesFound(extra={"faces": [box_json(face.detected.box) for face in faces]})
         return faces[0]
     wanted = Box(*(float(number) for number in choice))
-    nearest = max(faces, key=lambda one: one.face.box.overlap(wanted))
-    if nearest.face.box.overlap(wanted) < SAME_FACE_OVERLAP:
-        raise FaceNotThere(extra={"faces": [box_json(one.face.box) for one in faces]})
+    nearest = max(faces, key=lambda face: face.detected.box.overlap(wanted))
+    if nearest.detected.box.overlap(wanted) < SAME_FACE_OVERLAP:
+        raise FaceNotThere(extra={"faces": [box_json(face.detected.box) for face in faces]})
     return nearest
 
 
@@ -96,19 +171,45 @@ def box_json(box: Box) -> dict[str, int]:
     }
 
 
+def extract(image: RGBImage, engine: FaceEngine) -> list[ExtractedFace]:
+    """Return every face of `image`, largest first.
+
+    When nothing is found, the photo is searched again with a margin around it, and rotated by 90°, 270°
+    and 180°. It is also rotated when the detector was in doubt: a face that lies on its side or upside
+    down is often found anyway, with eyes and mouth confused, and its vector is then useless.
+    """
+    best = _search(_View(image, lambda p: p), engine)
+    if not best.faces:
+        best = _search(_padded(image), engine)
+    if best.confidence < engine.sure_confidence or not best.faces:
+        for view in _rotated(image):
+            rotated = _search(view, engine)
+            if rotated.confidence > best.confidence + CLEARLY_MORE:
+                best = rotated
+    height, width = image.shape[:2]
+    faces = []
+    for face in best.faces:
+        chip = engine.align(best.view.image, face)
+        in_photo = _moved(face, best.view.to_photo)
+        # Measured as found: the pose is the head's, however the photo is rotated.
+        measures = measure(face, chip, visible_share(in_photo.box, width, height))
+        faces.append(ExtractedFace(in_photo, in_photo.box.relative_to(width, height), chip, measures))
+    return faces
+
+
 _Move = Callable[[Point], Point]
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """The photo as searched, and the way from its pixels to the photo's."""
+    """The photo as searched, and the mapping from its pixels to the photo's."""
 
     image: RGBImage
     to_photo: _Move
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _ViewFaces:
     view: _View
     faces: list[DetectedFace]
 
@@ -117,8 +218,8 @@ class _Found:
         return max((face.confidence for face in self.faces), default=0.0)
 
 
-def _search(view: _View, engine: FaceEngine) -> _Found:
-    return _Found(view, engine.detect(view.image))
+def _search(view: _View, engine: FaceEngine) -> _ViewFaces:
+    return _ViewFaces(view, engine.detect(view.image))
 
 
 def _padded(image: RGBImage) -> _View:
@@ -127,15 +228,15 @@ def _padded(image: RGBImage) -> _View:
     return _View(padded, lambda p: (p[0] - margin, p[1] - margin))
 
 
-def _turned(image: RGBImage) -> Iterator[_View]:
+def _rotated(image: RGBImage) -> Iterator[_View]:
     height, width = image.shape[:2]
     back: dict[int, _Move] = {
-        1: lambda p: (width - p[1], p[0]),  # np.rot90 turns counter-clockwise
+        1: lambda p: (width - p[1], p[0]),  # np.rot90 rotates counter-clockwise
         3: lambda p: (p[1], height - p[0]),
         2: lambda p: (width - p[0], height - p[1]),
     }
-    for quarter_turns, to_photo in back.items():
-        yield _View(np.ascontiguousarray(np.rot90(image, quarter_turns)), to_photo)
+    for quarters, to_photo in back.items():
+        yield _View(np.ascontiguousarray(np.rot90(image, quarters)), to_photo)
 
 
 def _moved(face: DetectedFace, to_photo: _Move) -> DetectedFace:

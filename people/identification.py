@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from people import audit, extraction, metrics, photos, quality, turns
+from prometheus_client import Counter
+
+from people import audit, capacity, extraction
 from people.active_engine import active_engine
 from people.actors import Actor
 from people.decision import (
@@ -21,31 +23,19 @@ from people.decision import (
     search_threshold,
 )
 from people.engines import engine_id
-from people.engines.base import FaceEngine, Vectors
 from people.errors import NoFaceFound, NotEnrolled
-from people.extraction import ExtractedFace
+from people.extraction import MAX_FACES, ExtractedFace, PhotoFaces, Purpose
+from people.faces import Vectors
+from people.gallery import enrolled, searchable_means
 from people.indexes import get_index
 from people.models import Collection, Person, Template
-from people.models.findable import findable_means
 from people.models.template import unpack
-from people.population import enrolled
-from people.quality import Reason
 
+FACES_SEARCHED = Counter("facerec_faces_searched_total", "Faces searched, by decision.", ["decision"])
+DEGRADED = Counter("facerec_degraded_searches_total", "Searches answered without the remote index.")
 MAX_CANDIDATES = 100
-MAX_FACES = 100
 SPARE = 8
 """Asked of the index beyond what is wanted: it may rank by shortened vectors, which may change places."""
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoFaces:
-    """What a photo shows. Sizes in pixels of the upright photo as decoded."""
-
-    engine: str
-    width: int
-    height: int
-    faces: list[ExtractedFace]
-    skipped: list[tuple[ExtractedFace, list[Reason]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +55,11 @@ class Candidate:
     """The person's photo that is nearest to the probe."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdentifiedFace:
-    face: ExtractedFace
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifiedFace(ExtractedFace):
     decision: str
     margin: float | None
-    """Cosine between the best two people; None when there is but one."""
+    """Cosine between the best two people; None when there is only one."""
     candidates: list[Candidate]
 
 
@@ -93,22 +82,26 @@ class Verification:
     photo_id: UUID
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedFace(ExtractedFace):
+    score: Score
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    source_photo: PhotoFaces
-    source: ExtractedFace
-    target: PhotoFaces
+    engine: str
     threshold: Threshold
-    scores: list[Score]
-    """One for each of `target.faces`."""
+    source: ExtractedFace
+    faces: list[ComparedFace]
+    """Of the target photo, largest first."""
 
 
 def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
     """Return every face of the photo, with nothing skipped. Raises PhotoRejected."""
-    with turns.probing.taken():
-        found = _faces(data, active_engine(), "none", max_faces)
-    audit.record_search("photo.detected", actor=actor, details={"faces": len(found.faces)})
-    return found
+    with capacity.probe_capacity.slot():
+        photo = extraction.from_photo(data, active_engine(), purpose=Purpose.DETECTION, max_faces=max_faces)
+    audit.record_search("photo.detected", actor=actor, details={"faces": len(photo.faces)})
+    return photo
 
 
 def identify(
@@ -129,21 +122,22 @@ def identify(
     """
     engine = active_engine()
     engine_name = engine_id(engine)
-    with turns.probing.taken():
-        found = _faces(data, engine, quality_level, max_faces)
-        probes = extraction.probes(found.faces, engine)
+    with capacity.probe_capacity.slot():
+        photo = extraction.from_photo(
+            data, engine, purpose=Purpose.PROBE, quality_level=quality_level, max_faces=max_faces
+        )
     calibration = engine.calibration
     size = enrolled(collection.pk, engine_name)
     threshold = search_threshold(calibration, size, choice or collection_choice(collection))
-    ranked, degraded = _rank(probes, collection, engine_name, max(max_candidates, 2))
+    ranked, degraded = _rank(photo.vectors, collection, engine_name, max(max_candidates, 2))
     shown = [
         [(cosine, pk) for cosine, pk in row[:max_candidates] if include_below or cosine >= threshold.cosine]
         for row in ranked
     ]
-    nearest = _nearest_photos(probes, shown, engine_name)
+    nearest = _nearest_photos(photo.vectors, shown, engine_name)
     faces = []
-    for number, (face, row, own) in enumerate(zip(found.faces, ranked, shown, strict=True)):
-        # without those who were erased while this ran
+    for number, (face, row, own) in enumerate(zip(photo.faces, ranked, shown, strict=True)):
+        # without people who were erased while this ran
         gone = {pk for _, pk in own if (number, pk) not in nearest}
         decision, margin = decide([cosine for cosine, pk in row if pk not in gone], threshold.cosine)
         candidates = [
@@ -152,18 +146,20 @@ def identify(
             if pk not in gone
             for person, photo_id in [nearest[number, pk]]
         ]
-        faces.append(IdentifiedFace(face, decision, margin, candidates))
+        faces.append(
+            face.extended_to(IdentifiedFace, decision=decision, margin=margin, candidates=candidates)
+        )
     matched = [str(one.candidates[0].person.pk) for one in faces if one.decision == "match"]
     audit.record_search(
         "photo.identified", actor=actor, collection_id=collection.pk,
         details={"faces": len(faces), "matches": matched},
     )  # fmt: skip
-    metrics.DEGRADED.inc(degraded)
+    DEGRADED.inc(degraded)
     for one in faces:
-        metrics.FACES_SEARCHED.labels(one.decision).inc()
+        FACES_SEARCHED.labels(one.decision).inc()
         if one.decision == "match":
             one.candidates[0].person.touch()
-    return Identification(found, size, threshold, faces, degraded)
+    return Identification(photo, size, threshold, faces, degraded)
 
 
 def verify(
@@ -182,17 +178,15 @@ def verify(
     person.check_not_merged()
     engine = active_engine()
     engine_name = engine_id(engine)
-    with turns.probing.taken():
-        found = _faces(data, engine, "none", MAX_FACES)
-        chosen = extraction.choose(found.faces, face)
-        probe = extraction.probes([chosen], engine)
-    mean = findable_means([person.pk], person.collection, engine_name).get(person.pk)
+    with capacity.probe_capacity.slot():
+        photo = extraction.from_photo(data, engine, purpose=Purpose.PROBE, face=face)
+    mean = searchable_means([person.pk], person.collection, engine_name).get(person.pk)
     if mean is None:
         raise NotEnrolled
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
-    score = _score(float(mean @ probe[0]), threshold, calibration)
-    nearest = _nearest_photos(probe, [[(score.cosine, person.pk)]], engine_name)
+    score = _score(float(mean @ photo.vectors[0]), threshold, calibration)
+    nearest = _nearest_photos(photo.vectors, [[(score.cosine, person.pk)]], engine_name)
     if not nearest:  # erased while the probe was compared
         raise NotEnrolled
     audit.record_search(
@@ -201,7 +195,7 @@ def verify(
     )  # fmt: skip
     if score.match:
         person.touch()
-    return Verification(found, chosen, score, threshold, nearest[0, person.pk][1])
+    return Verification(photo, photo.faces[0], score, threshold, nearest[0, person.pk][1])
 
 
 def compare(
@@ -209,46 +203,29 @@ def compare(
 ) -> Comparison:
     """Compare the largest face of `source` with every face of `target`. Raises PhotoRejected."""
     engine = active_engine()
-    with turns.probing.taken():
-        ours = _faces(source, engine, "none", MAX_FACES)
-        theirs = _faces(target, engine, "none", MAX_FACES)
-        if not ours.faces:
-            raise NoFaceFound("No face was found in the source photo. Send a photo that shows one face.")
-        (reference,) = extraction.references(ours.faces[:1], engine)
-        probes = extraction.probes(theirs.faces, engine)
+    with capacity.probe_capacity.slot():
+        try:
+            source_photo = extraction.from_photo(source, engine, purpose=Purpose.REFERENCE, face="largest")
+        except NoFaceFound as error:
+            raise NoFaceFound(
+                "No face was found in the source photo. Send a photo that shows one face."
+            ) from error
+        target_photo = extraction.from_photo(target, engine, purpose=Purpose.PROBE)
     calibration = engine.calibration
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
-    scores = [_score(float(probe @ reference), threshold, calibration) for probe in probes]
-    matches = sum(score.match for score in scores)
+    (reference,) = source_photo.vectors
+    compared_faces = [
+        face.extended_to(ComparedFace, score=_score(float(probe @ reference), threshold, calibration))
+        for face, probe in zip(target_photo.faces, target_photo.vectors, strict=True)
+    ]
+    matches = sum(face.score.match for face in compared_faces)
     audit.record_search("photos.compared", actor=actor, details={"matches": matches})
-    return Comparison(ours, ours.faces[0], theirs, threshold, scores)
+    return Comparison(target_photo.engine, threshold, source_photo.faces[0], compared_faces)
 
 
 def collection_choice(collection: Collection) -> ThresholdChoice:
     """Return the threshold that the collection asks for."""
     return ThresholdChoice(collection.fpir, collection.fmr, collection.min_similarity)
-
-
-def _faces(data: bytes, engine: FaceEngine, level: str, max_faces: int) -> PhotoFaces:
-    image = photos.decode(data)
-    kept: list[ExtractedFace] = []
-    skipped: list[tuple[ExtractedFace, list[Reason]]] = []
-    for face in extraction.extract(image, engine):
-        reasons = quality.judge(face.measures, level)
-        if not reasons and len(kept) == max_faces:
-            reasons = [
-                Reason(
-                    "EXCEEDS_MAX_FACES",
-                    len(kept) + 1,
-                    max_faces,
-                    "Raise max_faces to have smaller faces searched.",
-                )
-            ]
-        if reasons:
-            skipped.append((face, reasons))
-        else:
-            kept.append(face)
-    return PhotoFaces(engine_id(engine), image.shape[1], image.shape[0], kept, skipped)
 
 
 def _score(cosine: float, threshold: Threshold, calibration: Calibration) -> Score:
@@ -268,7 +245,7 @@ def _rank(
     while True:
         proposals = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
         proposed = proposals.persons
-        means = findable_means({pk for row in proposed for pk in row}, collection, engine)
+        means = searchable_means({pk for row in proposed for pk in row}, collection, engine)
         ranked = []
         for probe, row in zip(probes, proposed, strict=True):
             scored = [(float(means[pk] @ probe), pk) for pk in row if pk in means]

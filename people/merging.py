@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from people import audit, enrolment
+from people import audit, enrolment, mean_templates
 from people.actors import Actor
 from people.errors import MergedErased, NotMergeable, UndoneAlready, UndoOutOfOrder
 from people.models import Merge, Person, Photo, Template
-
-SURE_SIMILARITY = 70.0
-"""FMR 1e-3: a photo as near to its own person is warned of only for being nearer to somebody else."""
 
 
 def merge(kept: Person, other: Person, *, actor: Actor) -> Merge:
@@ -85,41 +80,6 @@ def undo(merge: Merge, *, actor: Actor) -> Merge:
     return merge
 
 
-def current_warnings(photos: Iterable[Photo]) -> dict[UUID, list[dict[str, Any]]]:
-    """Return the photos' warnings as they stand after all merges.
-
-    Whoever a photo was said to look like may have been merged: then the kept person is named, and
-    nothing is said when that is the photo's own.
-    """
-    rows = list(photos)
-    named = {UUID(one["person"]) for row in rows for one in row.warnings if one.get("person")}
-    stands_for = _kept_ids(named)
-    return {row.pk: _current(row, stands_for) for row in rows}
-
-
-def _current(photo: Photo, stands_for: dict[str, str]) -> list[dict[str, Any]]:
-    own = str(photo.person_id)
-    current = [
-        {**one, "person": stands_for.get(one["person"], one["person"])} if one.get("person") else one
-        for one in photo.warnings
-    ]
-    if not any(one.get("person") == own for one in current):
-        return current
-    # whom it was nearer to turned out to be the same human
-    return [
-        one
-        for one in current
-        if one.get("person") != own
-        and not (one["code"] == "LOW_MATCH_CONFIDENCE" and one["similarity"] >= SURE_SIMILARITY)
-    ]
-
-
-def _kept_ids(person_ids: set[UUID]) -> dict[str, str]:
-    """Return, for those who were merged, the id of who stands for them."""
-    merged = Person.objects.filter(pk__in=person_ids, status=Person.Status.MERGED)
-    return {str(one.pk): str(one.kept().pk) for one in merged.select_related("merged_into")}
-
-
 def _lock(*person_ids: UUID) -> dict[UUID, Person]:
     """Lock those who exist, in the order of ids, so that two merges don't wait for each other."""
     return {
@@ -140,8 +100,8 @@ def _photos_to_move(kept: Person, other: Person) -> list[UUID]:
 def _move(photo_ids: list[UUID], to: Person, come_from: Person) -> None:
     Photo.objects.filter(pk__in=photo_ids).update(person=to)
     Template.objects.filter(photo__in=photo_ids).update(person=to)
-    enrolment.templates_changed(to)
-    enrolment.templates_changed(come_from)
+    mean_templates.recompute(to)
+    mean_templates.recompute(come_from)
 
 
 def _latest_after(merge: Merge) -> Merge | None:

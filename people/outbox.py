@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from random import random
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from people.broker import Task, notify_on_commit
+from people.database import OUTBOX, serialise
 from people.models import Erasure, OutboxEntry
-from people.models.locks import OUTBOX, serialise
-from people.waking import waking
 
 LEASE = timedelta(seconds=90)
 """How long a worker has an entry to itself: longer than a task may run (CELERY_TASK_TIME_LIMIT)."""
@@ -96,8 +96,8 @@ def charge_to(erasure_id: UUID, person_id: UUID) -> None:
 
 
 def wake(entry: OutboxEntry) -> None:
-    """Tell a worker once all is committed. A lost message costs the time to the next sweep."""
-    transaction.on_commit(waking("people.tasks.deliver", entry.pk), robust=True)
+    """Notify a worker on commit. A lost message costs the time until the next sweep."""
+    notify_on_commit(Task.DELIVER, entry.pk)
 
 
 def claim(entry_id: int) -> OutboxEntry | None:
@@ -146,20 +146,11 @@ def due(limit: int = 500) -> list[int]:
     return list(_due().order_by("due_at").values_list("id", flat=True)[:limit])
 
 
-def dead_letters() -> QuerySet[OutboxEntry]:
-    """Return the entries that were given up, or that their worker died on for the last time."""
-    return OutboxEntry.objects.filter(
-        done_at=None, attempts__gte=MAX_ATTEMPTS, due_at__lte=timezone.now()
-    ).exclude(topic=_LOG)
-
-
-def retry(entries: QuerySet[OutboxEntry]) -> int:
-    """Have dead letters tried again from the start; return how many."""
-    ids = list(entries.filter(done_at=None, attempts__gte=MAX_ATTEMPTS).values_list("pk", flat=True))
-    for entry in OutboxEntry.objects.filter(pk__in=ids):
-        OutboxEntry.objects.filter(pk=entry.pk).update(attempts=0, due_at=timezone.now())
-        wake(entry)
-    return len(ids)
+def prune_all(seconds: float) -> None:
+    """Delete what was finished long ago, in small parts so that others can write, for at most `seconds`."""
+    until = time.monotonic() + seconds
+    while prune() and time.monotonic() < until:
+        pass
 
 
 def prune() -> int:

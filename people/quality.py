@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from people.engines.base import Box, Chip, DetectedFace, Point
+from people.faces import Box, Chip, DetectedFace, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,3 @@ def judge(measures: Measures, level: str) -> list[Reason]:
         for refused, code, measured, required, hint in found
         if refused
     ]
-
-
-def verdict(reasons: list[Reason]) -> str:
-    return "poor" if reasons else "good"

@@ -16,13 +16,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from people import audit, enrolment, indexing
+from people import audit, enrolment, mean_templates
 from people.active_engine import State, active_engine
 from people.actors import Actor
 from people.decision import mean_template
 from people.engines import backend_path, engine_id, engine_named
-from people.engines.base import Vectors
 from people.errors import Conflict
+from people.faces import Vectors
 from people.models import EngineVersion, MeanTemplate, Photo, Template
 from people.models.guarded import delete_rows
 from people.models.template import unpack
@@ -142,7 +142,7 @@ def drop_templates(engine: str) -> int:
     means = MeanTemplate.objects.filter(engine=engine)
     while chunk := list(means.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():
-            indexing.drop_means(MeanTemplate.objects.filter(pk__in=chunk))
+            mean_templates.drop(MeanTemplate.objects.filter(pk__in=chunk))
     return deleted
 
 

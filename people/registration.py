@@ -1,7 +1,8 @@
-"""Create and change collections and persons: validated, audited, and told to the index."""
+"""Create and change collections, people and administrators: validated, audited, and sent to the indexes."""
 
 from __future__ import annotations
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -9,6 +10,8 @@ from django.utils import timezone
 from people import audit, outbox
 from people.actors import Actor
 from people.models import Collection, Person
+
+DEFAULT_COLLECTION = "default"
 
 
 def save_collection(collection: Collection, *, actor: Actor) -> Collection:
@@ -19,6 +22,23 @@ def save_collection(collection: Collection, *, actor: Actor) -> Collection:
         collection.save()
         audit.record(action, actor=actor, collection_id=collection.pk, object_id=collection.pk)
     return collection
+
+
+def ensure_default_collection(*, actor: Actor) -> None:
+    """Create the collection `default` if there is none."""
+    if not Collection.objects.filter(name=DEFAULT_COLLECTION).exists():
+        save_collection(Collection(name=DEFAULT_COLLECTION, description="For your own people."), actor=actor)
+
+
+def save_administrator(username: str, password: str, *, actor: Actor) -> User:
+    """Give an administrator, created if need be, this password."""
+    with transaction.atomic():
+        user, _ = User.objects.get_or_create(username=username)
+        user.is_staff = user.is_superuser = user.is_active = True
+        user.set_password(password)
+        user.save()
+        audit.record("user.password_set", actor=actor, object_id=user.pk)
+    return user
 
 
 def save_person(person: Person, *, actor: Actor) -> Person:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -120,6 +121,17 @@ def apply(collection: Collection, *, actor: Actor) -> Iterator[Erasure]:
             continue
         if receipt is not None:
             yield receipt
+
+
+def apply_to_all(*, seconds: float, actor: Actor) -> bool:
+    """Erase by the rules of every collection, for at most about `seconds`; return whether that was enough."""
+    until = time.monotonic() + seconds
+    for collection in Collection.objects.all():
+        for receipt in apply(collection, actor=actor):
+            logger.info("Erasure %s by rule %s", receipt.pk, receipt.reason)
+            if time.monotonic() > until:
+                return False
+    return True
 
 
 def _erase_if_still_due(person_id: UUID, actor: Actor) -> Erasure | None:

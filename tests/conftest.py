@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +17,13 @@ import pytest
 import xdist
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.core.cache import cache
 
-from people import buckets, enrolment, tasks, waking
+from people import broker, enrolment, tasks
 from people.actors import Actor
+from people.broker import Task
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
+from people.s3 import input_buckets
 from tests import fakes, prove_import, prove_kills, servers, service
 from tests.pinecone_double import Double
 
@@ -33,12 +36,19 @@ PINECONE_DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "
 
 @pytest.fixture(autouse=True)
 def _own_world() -> Iterator[None]:
-    """Give each test an empty storage, index and cache."""
+    """Give each test an empty storage and index, and no counted requests."""
     forget_index()
-    cache.clear()
+    _forget_counts()
     yield
     forget_index()
     shutil.rmtree(Path(django_settings.FACEREC_VAR_DIR) / "photos", ignore_errors=True)
+
+
+def _forget_counts() -> None:
+    path = Path(django_settings.RATE_COUNTER["OPTIONS"]["path"])
+    if path.exists():
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("DELETE FROM counts")
 
 
 @pytest.fixture
@@ -62,10 +72,10 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sent: list[int] = []
 
     def send_task(name: str, args: list[int], **options: Any) -> None:
-        assert name in ("people.tasks.deliver", "people.tasks.tend_index")
+        assert name in (Task.DELIVER, Task.SYNC_INDEX)
         sent.extend(args)
 
-    monkeypatch.setattr(waking.current_app, "send_task", send_task)
+    monkeypatch.setattr(broker.current_app, "send_task", send_task)
     return sent
 
 
@@ -78,8 +88,8 @@ def work() -> Callable[[], None]:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of each message at once, as a worker that is never late would."""
-    by_name = {"people.tasks.deliver": tasks.deliver, "people.tasks.tend_index": tasks.tend_index}
-    monkeypatch.setattr(waking.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
+    by_name = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.tend_index}
+    monkeypatch.setattr(broker.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
 
 
 @pytest.fixture
@@ -147,9 +157,9 @@ def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Have boto3 talk to an AWS on this machine that is empty."""
     for name, value in {**servers.AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": aws_server}.items():
         monkeypatch.setenv(name, value)
-    buckets._client.cache_clear()
+    input_buckets._client.cache_clear()
     yield aws_server
-    buckets._client.cache_clear()
+    input_buckets._client.cache_clear()
     servers.forget_aws(aws_server)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from people.decision import Calibration
-from people.engines.base import Box, Chip, DetectedFace, RGBImage, Vectors
+from people.faces import Box, Chip, DetectedFace, RGBImage, Vectors
 
 TILE = 160
 FRAME = 16

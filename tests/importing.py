@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from people import imports
+from people.imports import jobs
 from people.models import Collection, ImportJob
 from tests import fakes
 from tests.conftest import STAFF
@@ -39,8 +39,8 @@ def laid_out(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def run(files: Mapping[str, bytes], collection: Collection, **options: Any) -> ImportJob:
-    job = imports.submit_archive(zipped(files), collection=collection, actor=STAFF, **options)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(zipped(files), collection=collection, actor=STAFF, **options)
+    assert jobs.run(job.pk)
     job.refresh_from_db()
     return job
 

@@ -38,6 +38,8 @@ DOCKERFILE = ROOT / "docker" / "api" / "Dockerfile"
 BASE = "docker.io/library/debian:bookworm-slim"
 IMAGE = "facerec-api:latest"
 TOOLS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "bwrap": "bubblewrap"}
+PRODUCT = {"__pycache__", "facerec_site", "manage.py", "models", "people", "var"}
+"""All that the image contains in /app: no tests, no benchmark."""
 STOP_SECONDS = 60
 """ECS's StopTimeout in copilot/ and deploy/: after it comes SIGKILL."""
 
@@ -166,6 +168,8 @@ def main() -> int:
             subprocess.run(["du", "-sm", root], check=True, capture_output=True, text=True).stdout.split()[0]
         )
         print(f"size: {size} MB of files; user {config['User']}, command {' '.join(config['Cmd'])}")
+        unexpected = {path.name for path in (root / "app").iterdir()} - PRODUCT
+        problems += [f"/app contains {name}" for name in sorted(unexpected)]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facerec-image-")))
         database = stack.enter_context(postgresql())
         address = stack.enter_context(servers.aws())

@@ -165,7 +165,7 @@ class Run:
 
     def converge(self) -> None:
         """Wait until index, database and outbox agree."""
-        from people import indexing
+        from people import index_sync
         from people.errors import IndexUnavailable
         from people.indexes.base import Space
         from people.indexes.pinecone import namespace_of
@@ -183,7 +183,7 @@ class Run:
                 return
             time.sleep(0.2)
         try:
-            self.outcome.drift = indexing.compare().drift
+            self.outcome.drift = index_sync.compare().drift
         except IndexUnavailable as error:
             self.problem(f"the audit could not ask: {error}")
         means = MeanTemplate.objects.filter(collection=self.collection)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,7 +20,6 @@ import psycopg
 import requests
 from psycopg import sql
 
-from facerec_site.settings.in_memory import folder_for
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,7 +150,6 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        shutil.rmtree(folder_for(folder, otherwise=folder / "cache"), ignore_errors=True)
 
 
 def _own_database(url: str) -> str:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from people import buckets, imports
 from people.errors import BucketNotAllowed, ObjectNotFound, PhotoTooLarge
+from people.imports import jobs
 from people.models import Collection, ImportJob, Person
 from people.photos import MAX_BYTES
-from people.storage import S3PhotoStorage
+from people.s3 import input_buckets
+from people.s3.photo_storage import S3PhotoStorage
 from tests import fakes
 from tests.conftest import STAFF
 from tests.importing import PEOPLE, results, zipped
@@ -24,29 +25,32 @@ def test_an_object_larger_than_a_photo_may_be_is_refused(s3: S3Client) -> None:
     s3.put_object(Bucket="inbox", Key="large", Body=bytes(MAX_BYTES + 1))
     s3.put_object(Bucket="inbox", Key="just", Body=bytes(MAX_BYTES))
     with pytest.raises(PhotoTooLarge):
-        buckets.read("inbox", "large")
-    assert len(buckets.read("inbox", "just")) == MAX_BYTES
+        input_buckets.read("inbox", "large")
+    assert len(input_buckets.read("inbox", "just")) == MAX_BYTES
 
 
 def test_the_photos_own_bucket_is_never_read_by_name(s3: S3Client, settings: Any) -> None:
     settings.STORAGES = {
         **settings.STORAGES,
-        "default": {"BACKEND": "people.storage.S3PhotoStorage", "OPTIONS": {"bucket_name": "photos"}},
+        "default": {
+            "BACKEND": "people.s3.photo_storage.S3PhotoStorage",
+            "OPTIONS": {"bucket_name": "photos"},
+        },
     }
     settings.FACEREC_S3_INPUT_BUCKETS = ["inbox", "photos"]
-    assert buckets.allowed() == ["inbox"]
+    assert input_buckets.allowed() == ["inbox"]
     with pytest.raises(BucketNotAllowed):
-        buckets.read("photos", "1.jpg")
+        input_buckets.read("photos", "1.jpg")
     with pytest.raises(BucketNotAllowed):
-        list(buckets.listed("photos", ""))
-    assert [error.id for error in buckets.check_input_buckets()] == ["people.E010"]
+        list(input_buckets.listed("photos", ""))
+    assert [error.id for error in input_buckets.check_input_buckets()] == ["people.E010"]
     settings.FACEREC_S3_INPUT_BUCKETS = ["inbox"]
-    assert buckets.check_input_buckets() == []
+    assert input_buckets.check_input_buckets() == []
 
 
 def test_buckets_are_read_in_the_region_that_is_set(s3: S3Client, settings: Any) -> None:
     settings.AWS_REGION = "eu-north-1"
-    assert buckets._client().meta.region_name == "eu-north-1"
+    assert input_buckets._client().meta.region_name == "eu-north-1"
 
 
 @pytest.mark.slow
@@ -54,7 +58,7 @@ def test_a_prefix_of_more_than_a_page_is_listed_to_its_end(s3: S3Client) -> None
     for number in range(1001):
         s3.put_object(Bucket="inbox", Key=f"many/{number}", Body=b"")
     s3.put_object(Bucket="inbox", Key="other/1", Body=b"")
-    assert len(list(buckets.listed("inbox", "many/"))) == 1001
+    assert len(list(input_buckets.listed("inbox", "many/"))) == 1001
 
 
 def test_a_prefix_is_imported_with_its_people_csv(collection: Collection, s3: S3Client) -> None:
@@ -62,8 +66,8 @@ def test_a_prefix_is_imported_with_its_people_csv(collection: Collection, s3: S3
     for name, data in {**PEOPLE, "people.csv": csv, "ada/": b""}.items():
         s3.put_object(Bucket="inbox", Key=f"staff/2026/{name}", Body=data)
     s3.put_object(Bucket="inbox", Key="staff/2025/eve/1.png", Body=fakes.photo(3))
-    job = imports.submit_prefix("inbox", "/staff/2026", collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_prefix("inbox", "/staff/2026", collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert results(job) == dict.fromkeys(PEOPLE, "enrolled")
     assert set(Person.objects.values_list("external_id", "name")) == {("a1", "Ada Lovelace"), ("bob", "")}
 
@@ -85,9 +89,9 @@ def test_an_import_whose_bucket_is_no_longer_allowed_fails_and_says_so(
     s3: S3Client,
     settings: Any,
 ) -> None:
-    job = imports.submit_prefix("inbox", "", collection=collection, actor=STAFF)
+    job = jobs.submit_prefix("inbox", "", collection=collection, actor=STAFF)
     settings.FACEREC_S3_INPUT_BUCKETS = []
-    assert imports.run(job.pk)
+    assert jobs.run(job.pk)
     job.refresh_from_db()
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "bucket_not_allowed")
 
@@ -105,4 +109,4 @@ def test_an_archive_in_a_bucket_is_read_in_parts(s3: S3Client) -> None:
     with pytest.raises(FileNotFoundError):
         storage.open_in_parts("imports/2.zip")
     with pytest.raises(ObjectNotFound):
-        buckets.read("inbox", "imports/1.zip")
+        input_buckets.read("inbox", "imports/1.zip")

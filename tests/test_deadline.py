@@ -9,7 +9,7 @@ from threading import Barrier, Event
 import pytest
 
 from people.errors import IndexUnavailable
-from people.indexes.deadline import Guard
+from people.indexes.circuit_breaker import Guard
 
 LONG = 60.0
 """Seconds that nothing here takes, unless what is tested is broken."""

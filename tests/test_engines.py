@@ -15,9 +15,10 @@ from django.core.exceptions import ImproperlyConfigured
 from PIL import Image
 
 from people.engines import ONNX_ENGINE, build_engine, engine_id, get_engine, registry
-from people.engines.base import Box, DetectedFace, FaceEngine, RGBImage
+from people.engines.base import FaceEngine
 from people.engines.onnx import TEMPLATE, OnnxEngine, similarity
 from people.errors import ModelMissing
+from people.faces import Box, DetectedFace, RGBImage
 
 PHOTOS = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png", "32bit.png"]
 

@@ -233,7 +233,7 @@ def test_a_sweep_ends_before_its_time_limit_and_the_next_goes_on(
 ) -> None:
     for variation in range(3):
         enrolment.submit(person, fakes.photo(1, variation=variation), actor=STAFF)
-    monkeypatch.setattr(tasks, "SWEEP_SECONDS", -1)
+    monkeypatch.setattr(tasks, "SECONDS", -1)
     left = []
     for _ in range(3):
         tasks.sweep()

@@ -7,16 +7,16 @@ import pytest
 
 from people import photos
 from people.engines import get_engine
-from people.engines.base import Box, RGBImage
-from people.extraction import choose, extract, probes
+from people.extraction import Purpose, choose, extract, vectors
+from people.faces import Box, RGBImage
 
 pytestmark = pytest.mark.usefixtures("real_engine")
 
 
 def _cosine(one: RGBImage, other: RGBImage) -> float:
     engine = get_engine()
-    vectors = [probes(extract(image, engine)[:1], engine)[0] for image in (one, other)]
-    return float(vectors[0] @ vectors[1])
+    first, second = (vectors(extract(image, engine)[:1], engine, Purpose.PROBE)[0] for image in (one, other))
+    return float(first @ second)
 
 
 @pytest.fixture
@@ -37,10 +37,10 @@ def test_box_and_landmarks_lie_where_the_face_lies_in_the_photo_as_sent(
     obama: RGBImage, quarter_turns: int
 ) -> None:
     engine = get_engine()
-    upright = extract(obama, engine)[0].face.box
+    upright = extract(obama, engine)[0].detected.box
     height, width = obama.shape[:2]
     turned = np.ascontiguousarray(np.rot90(obama, quarter_turns))
-    face = extract(turned, engine)[0].face
+    face = extract(turned, engine)[0].detected
     left, top, right, bottom = (
         upright.left,
         upright.top,
@@ -61,7 +61,7 @@ def test_box_and_landmarks_lie_where_the_face_lies_in_the_photo_as_sent(
 
 @pytest.mark.parametrize("share", [1.0, 0.85])
 def test_a_close_up_that_fills_the_frame_is_found_and_recognised(obama: RGBImage, share: float) -> None:
-    box = extract(obama, get_engine())[0].face.box
+    box = extract(obama, get_engine())[0].detected.box
     cut_w, cut_h = box.width * (1 - share) / 2, box.height * (1 - share) / 2
     rows = slice(max(round(box.top + cut_h), 0), round(box.top + box.height - cut_h))
     columns = slice(max(round(box.left + cut_w), 0), round(box.left + box.width - cut_w))
@@ -77,8 +77,8 @@ def test_every_face_of_a_group_is_found_largest_first(samples: Path, obama: RGBI
     engine = get_engine()
     faces = extract(group, engine)
     assert len(faces) == 2
-    assert faces[0].face.box.area > faces[1].face.box.area
-    small = faces[1].face.box
+    assert faces[0].detected.box.area > faces[1].detected.box.area
+    small = faces[1].detected.box
     assert small.left > 950
     assert choose(faces, [small.left, small.top, small.width, small.height]) is faces[1]
 

@@ -1,23 +1,28 @@
-"""`fetch_models`, `fetch_samples` and the check for missing models, against registries made here."""
+"""`fetch_models`, `fetch_samples` and the check for missing models, with catalogues made here."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 
 from people.engines import ONNX_ENGINE, registry
-from people.engines.registry import Archives, Entry, FetchFailed, Source, fetch, fetch_all
+from people.engines.fetching import Archives, Entry, FetchFailed, Source, fetch, fetch_all
 from people.errors import ModelMissing
 from people.management.commands.fetch_models import Command
 
 CONTENT = b"weights " * 1000
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def an_entry(*sources: Source, file: str = "model.onnx", content: bytes = CONTENT) -> Entry:
@@ -65,6 +70,21 @@ def a_wheel(folder: Path, members: dict[str, bytes]) -> None:
         wheel.writestr(f"{info}/RECORD", "")
         for name, content in members.items():
             wheel.writestr(name, content)
+
+
+def a_source_archive(path: Path, content: bytes) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("tiny-1.0/a.jpg")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+
+
+def pip_copies(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program in pip's place, since pip may need a build backend from the network."""
+    pip = archive.parent / "python"
+    pip.write_text(f'#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\ncp {archive} "$2"\n')
+    pip.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(pip))
 
 
 def test_a_file_comes_from_the_first_source_that_answers(
@@ -161,22 +181,37 @@ def test_a_package_or_member_that_is_not_there_is_told(
 def test_a_source_archive_s_members_are_taken_out(
     tmp_path: Path, target: Path, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.jpg").write_bytes(CONTENT)
-    with tarfile.open(tmp_path / "tiny-1.0.tar.gz", "w:gz") as archive:
-        archive.add(tmp_path / "a.jpg", "tiny-1.0/a.jpg")
-    pip = tmp_path / "python"
-    # In pip's place: building a source archive's metadata would need a build backend from the network.
-    pip.write_text(
-        f'#!/bin/sh\nwhile [ "$1" != --dest ]; do shift; done\ncp {tmp_path}/tiny-1.0.tar.gz "$2"\n'
-    )
-    pip.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(pip))
+    a_source_archive(tmp_path / "tiny-1.0.tar.gz", CONTENT)
+    pip_copies(tmp_path / "tiny-1.0.tar.gz", monkeypatch)
     source = Source(package="tiny==1.0", archive="sdist", member="tiny-1.0/a.jpg")
     fetch_all([an_entry(source, file="a.jpg")], target, told.append)
     assert (target / "a.jpg").read_bytes() == CONTENT
 
 
-def test_every_entry_of_the_registry_names_a_licence_and_no_two_share_a_file() -> None:
+@pytest.mark.parametrize("damage", ["changed", "cut"])
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_a_damaged_archive_is_passed_over_for_the_next_source(
+    tmp_path: Path, target: Path, told: list[str], monkeypatch: pytest.MonkeyPatch, kind: str, damage: str
+) -> None:
+    content = np.random.default_rng(1).integers(0, 64, 100_000, np.uint8).tobytes()
+    archive = tmp_path / "tiny-1.0"
+    if kind == "wheel":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as wheel:
+            wheel.writestr("tiny-1.0/a.jpg", content)
+    else:
+        a_source_archive(archive, content)
+    data = archive.read_bytes()
+    middle = len(data) // 2
+    archive.write_bytes(
+        data[:middle] + (b"\xff" * 1000 + data[middle + 1000 :] if damage == "changed" else b"")
+    )
+    pip_copies(archive, monkeypatch)
+    source = Source(package="tiny==1.0", archive=kind, member="tiny-1.0/a.jpg")
+    fetch_all([an_entry(source, a_url(tmp_path / "right", content), content=content)], target, told.append)
+    assert (target / "model.onnx").read_bytes() == content
+
+
+def test_every_entry_of_the_catalogue_names_a_licence_and_no_two_share_a_file() -> None:
     everything = [*registry.entries("models").values(), *registry.entries("samples").values()]
     assert len({entry.file for entry in everything}) == len(everything)
     assert all(entry.licence and entry.sources and len(entry.sha256) == 64 for entry in everything)
@@ -186,6 +221,23 @@ def test_every_entry_of_the_registry_names_a_licence_and_no_two_share_a_file() -
 def test_fetch_models_says_where_the_models_are(settings, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("fetch_models")
     assert f"The models are in {settings.FACEREC_MODELS_DIR}." in capsys.readouterr().out
+
+
+def test_the_image_fetches_its_models_with_the_files_it_copies_and_the_standard_library(
+    settings, tmp_path: Path
+) -> None:
+    dockerfile = (ROOT / "docker" / "api" / "Dockerfile").read_text()
+    stage = dockerfile.partition(" AS models\n")[2].partition("\nFROM ")[0]
+    for sources, folder in re.findall(r"^COPY (.+) (\S+)$", stage, re.MULTILINE):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for source in sources.split():
+            shutil.copy(ROOT / source, tmp_path / folder)
+    (program,) = re.findall(r'^RUN python -c "(.+)"$', stage.replace("\\\n", ""), re.MULTILINE)
+    program = program.replace("'/models'", repr(str(settings.FACEREC_MODELS_DIR)))
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("already there") == len(registry.entries("models"))
 
 
 def test_fetch_models_runs_although_the_models_are_missing_and_fails_with_every_answer(

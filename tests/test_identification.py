@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from people import enrolment, erasure, identification
 from people.decision import ThresholdChoice
-from people.engines.base import Chip, Vectors
 from people.errors import NoFaceFound, NotEnrolled, SeveralFacesFound
+from people.extraction import Purpose
+from people.faces import Chip, Vectors
 from people.indexes import get_index
 from people.models import AuditEvent, Collection, Person, Template
 from tests import fakes
@@ -101,11 +102,11 @@ def test_an_erased_person_is_never_returned_even_while_still_indexed(
 
 
 def fakes_vector(seed: int) -> object:
-    from people import extraction, photos
+    from people import extraction
     from people.engines import get_engine
 
     engine = get_engine()
-    return extraction.probes(extraction.extract(photos.decode(fakes.photo(seed)), engine), engine)
+    return extraction.from_photo(fakes.photo(seed), engine, purpose=Purpose.PROBE).vectors
 
 
 def test_a_suspended_person_is_not_found_and_is_again_when_active(
@@ -152,14 +153,14 @@ def test_the_best_photo_of_a_candidate_is_named(collection: Collection, enrolled
 def test_faces_beyond_max_faces_are_skipped_and_say_so(collection: Collection) -> None:
     result = identification.identify(fakes.photo(1, 2, 3), collection=collection, actor=STAFF, max_faces=2)
     assert len(result.faces) == 2
-    assert [reason.code for _, reasons in result.photo.skipped for reason in reasons] == ["EXCEEDS_MAX_FACES"]
+    assert [reason.code for face in result.photo.skipped for reason in face.reasons] == ["EXCEEDS_MAX_FACES"]
 
 
 def test_a_dark_face_is_skipped_with_its_reason_unless_quality_is_none(collection: Collection) -> None:
     probe = fakes.photo(1, dark=True)
     result = identification.identify(probe, collection=collection, actor=STAFF)
     assert result.faces == []
-    assert "LOW_BRIGHTNESS" in [reason.code for _, reasons in result.photo.skipped for reason in reasons]
+    assert "LOW_BRIGHTNESS" in [reason.code for face in result.photo.skipped for reason in face.reasons]
     assert (
         len(identification.identify(probe, collection=collection, actor=STAFF, quality_level="none").faces)
         == 1
@@ -201,7 +202,7 @@ def test_a_suspended_person_is_never_verified(enrolled: Enrol) -> None:
 
 def test_two_photos_are_compared_face_by_face(db: None) -> None:
     result = identification.compare(fakes.photo(1), fakes.photo(3, 1, variation=1), actor=STAFF)
-    assert [score.match for score in result.scores] == [False, True]
+    assert [face.score.match for face in result.faces] == [False, True]
 
 
 def test_the_audit_of_a_search_holds_ids_and_no_name_or_vector(

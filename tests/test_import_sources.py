@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from people import import_sources, imports
 from people.errors import ArchiveUnreadable, EntryUnreadable, FacerecError, ImportRefused, TooManyFiles
-from people.import_sources import ZipSource
+from people.imports import archive as archive_module
+from people.imports import jobs, sources
+from people.imports.archive import ZipSource
 from people.models import Collection, ImportJob, Person
 from tests import fakes
 from tests.conftest import STAFF
@@ -35,8 +36,8 @@ def test_names_that_lead_elsewhere_are_refused_with_all_of_the_archive(
     collection: Collection, name: str
 ) -> None:
     hostile = renamed(zipped({**PEOPLE, "x" * len(name): b"x"}).getvalue(), "x" * len(name), name)
-    job = imports.submit_archive(io.BytesIO(hostile), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(io.BytesIO(hostile), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert_refused(job)
 
 
@@ -96,8 +97,8 @@ def test_links_in_an_archive_are_refused(collection: Collection) -> None:
         link = zipfile.ZipInfo("ada/1.png")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
-    job = imports.submit_archive(buffer, collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(buffer, collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert_refused(job)
 
 
@@ -105,8 +106,8 @@ def test_an_encrypted_archive_is_refused(collection: Collection) -> None:
     archive = bytearray(zipped({"ada/1.png": b"x"}).getvalue())
     archive[6] |= 1
     archive[archive.index(b"PK\1\2") + 8] |= 1
-    job = imports.submit_archive(io.BytesIO(archive), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(io.BytesIO(archive), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert_refused(job)
 
 
@@ -114,8 +115,8 @@ def test_a_bomb_of_few_bytes_is_refused_before_it_is_unpacked(collection: Collec
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("ada/1.png", bytes(9_000_000))
-    job = imports.submit_archive(buffer, collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(buffer, collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert_refused(job)
 
 
@@ -127,15 +128,15 @@ def test_a_bomb_of_entries_that_share_their_bytes_is_refused(collection: Collect
     again = entry.replace(b"ada/1.png", b"ada/2.png")
     tail = archive[end : end + 8] + struct.pack("<HHLLH", 2, 2, 2 * len(entry), start, 0)
     hostile = archive[:start] + entry + again + tail
-    job = imports.submit_archive(io.BytesIO(hostile), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(io.BytesIO(hostile), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert_refused(job)
 
 
 def test_two_entries_of_one_name_are_refused(collection: Collection) -> None:
     hostile = renamed(zipped({"ada/1.png": b"x", "ada/2.png": b"y"}).getvalue(), "ada/2.png", "ada/1.png")
-    job = imports.submit_archive(io.BytesIO(hostile), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(io.BytesIO(hostile), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert_refused(job)
 
 
@@ -147,8 +148,8 @@ def test_a_file_larger_than_a_photo_may_be_is_refused_by_what_it_says_and_by_wha
     for start in (archive.rindex(b"PK\3\4"), archive.rindex(b"PK\1\2")):
         at = start + (22 if archive[start + 2] == 3 else 24)
         archive[at : at + 4] = struct.pack("<L", 1000)  # lies on the second one
-    job = imports.submit_archive(io.BytesIO(archive), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(io.BytesIO(archive), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert results(job) == {
         "ada/1.png": "rejected photo_too_large",
         "ada/2.png": "rejected entry_unreadable",
@@ -159,17 +160,15 @@ def test_entries_whose_decoder_has_no_limit_are_not_unpacked(collection: Collect
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("ada/1.png", fakes.photo(1))
-    job = imports.submit_archive(buffer, collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(buffer, collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert results(job) == {"ada/1.png": "skipped not_importable"}
 
 
 @pytest.mark.parametrize("cut", [0, 10, 500, -30])
 def test_a_damaged_archive_is_refused_at_once(collection: Collection, cut: int) -> None:
     with pytest.raises(ArchiveUnreadable):
-        imports.submit_archive(
-            io.BytesIO(zipped(PEOPLE).getvalue()[:cut]), collection=collection, actor=STAFF
-        )
+        jobs.submit_archive(io.BytesIO(zipped(PEOPLE).getvalue()[:cut]), collection=collection, actor=STAFF)
     assert not ImportJob.objects.exists()
     assert stored_files() == []
 
@@ -177,8 +176,8 @@ def test_a_damaged_archive_is_refused_at_once(collection: Collection, cut: int) 
 def test_a_damaged_entry_keeps_no_other_out(collection: Collection) -> None:
     archive = bytearray(zipped(PEOPLE).getvalue())
     archive[archive.index(b"ada/2.png") + 100] ^= 0xFF
-    job = imports.submit_archive(io.BytesIO(archive), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.submit_archive(io.BytesIO(archive), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     assert results(job) == {
         "ada/1.png": "enrolled",
         "ada/2.png": "rejected entry_unreadable",
@@ -189,9 +188,9 @@ def test_a_damaged_entry_keeps_no_other_out(collection: Collection) -> None:
 def test_an_archive_of_too_many_files_is_refused_before_it_is_taken_into_memory(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_sources, "MAX_ENTRIES", 2)
+    monkeypatch.setattr(archive_module, "MAX_ENTRIES", 2)
     with pytest.raises(TooManyFiles):
-        imports.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+        jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
 
 
 def test_an_archive_of_more_than_65535_files_is_read(tmp_path: Path) -> None:
@@ -210,13 +209,13 @@ def test_a_link_that_leaves_the_folder_is_refused_and_one_inside_is_read(
     (folder / "ada" / "4.png").symlink_to(folder / "nowhere.png")
     os.mkfifo(folder / "ada" / "5.png")
     (folder / "eve").symlink_to(folder / "bob")
-    job = imports.begin(str(folder), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
-    assert imports.counts(job) == imports.Counts(total=7, enrolled=4, skipped=3)
+    job = jobs.begin(str(folder), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
+    assert jobs.counts(job) == jobs.Counts(total=7, enrolled=4, skipped=3)
     laid_out(tmp_path, {"secret.png": fakes.photo(5)})
     (folder / "ada" / "6.png").symlink_to(tmp_path / "secret.png")
-    job = imports.begin(str(folder), collection=collection, actor=STAFF)
-    assert imports.run(job.pk)
+    job = jobs.begin(str(folder), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk)
     job.refresh_from_db()
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "import_refused")
 
@@ -224,7 +223,7 @@ def test_a_link_that_leaves_the_folder_is_refused_and_one_inside_is_read(
 def test_a_link_that_is_laid_after_the_listing_is_not_followed_out(tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "photos", PEOPLE)
     laid_out(tmp_path, {"secret.png": b"secret"})
-    source = import_sources.FolderSource(folder)
+    source = sources.FolderSource(folder)
     (folder / "ada" / "1.png").unlink()
     (folder / "ada" / "1.png").symlink_to(tmp_path / "secret.png")
     for path in ("ada/1.png", "../secret.png", str(tmp_path / "secret.png"), "ada", "nothing"):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from people import enrolment, erasure, imports
+from people import enrolment, erasure
+from people.imports import jobs
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person, Photo
 from tests import fakes
 from tests.conftest import STAFF
@@ -41,13 +42,13 @@ def test_the_same_import_again_finds_all_known(collection: Collection) -> None:
 
 
 def test_an_erased_person_is_not_created_again_by_the_same_import(collection: Collection) -> None:
-    job = imports.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
 
     def erase_first(item: ImportItem) -> None:
         if item.number == 0:
             erasure.erase(Person.objects.get(external_id="ada"), actor=STAFF)
 
-    assert imports.run(job.pk, watch=erase_first)
+    assert jobs.run(job.pk, watch=erase_first)
     assert [person.external_id for person in Person.objects.all()] == ["bob"]
     states = [(item.path, item.person_key, item.state) for item in job.items.all()]
     assert states == [("", "", State.ENROLLED), ("", "", State.SKIPPED), ("bob/1.png", "bob", State.ENROLLED)]
@@ -57,10 +58,10 @@ def test_a_person_erased_before_the_import_meets_them_is_not_created_by_it(
     collection: Collection, enrolled: Callable[..., Person]
 ) -> None:
     ada = enrolled(9, external_id="ada")
-    job = imports.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
-    assert not imports.run(job.pk, until=0)  # planned, nothing imported yet
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    assert not jobs.run(job.pk, until=0)  # planned, nothing imported yet
     erasure.erase(ada, actor=STAFF)
-    assert imports.run(job.pk)
+    assert jobs.run(job.pk)
     assert [person.external_id for person in Person.objects.all()] == ["bob"]
     assert not job.items.filter(person_key="ada").exists()
 
@@ -143,7 +144,7 @@ def test_a_dry_run_says_what_an_import_would_give_and_changes_nothing(
         "eve/notes.txt": "rejected not_an_image",
         "mallory/notes.txt": "rejected not_an_image",
     }
-    assert imports.counts(dry).persons_to_create == 2
+    assert jobs.counts(dry).persons_to_create == 2
     before = Person.objects.count()
     real = run(files, collection)
     assert {path: state.split()[0] for path, state in results(real).items()} == {
@@ -154,10 +155,10 @@ def test_a_dry_run_says_what_an_import_would_give_and_changes_nothing(
 
 def test_a_dry_run_finds_a_duplicate_that_an_earlier_turn_saw(collection: Collection) -> None:
     files = {"ada/1.png": PEOPLE["ada/1.png"], "ada/2.png": PEOPLE["ada/1.png"]}
-    job = imports.submit_archive(zipped(files), collection=collection, dry_run=True, actor=STAFF)
+    job = jobs.submit_archive(zipped(files), collection=collection, dry_run=True, actor=STAFF)
     with pytest.raises(KeyboardInterrupt):
-        imports.run(job.pk, watch=killed)
-    assert imports.run(job.pk)
+        jobs.run(job.pk, watch=killed)
+    assert jobs.run(job.pk)
     assert results(job) == {"ada/1.png": "enrolled", "ada/2.png": "known duplicate"}
 
 
@@ -248,6 +249,6 @@ def test_files_that_are_nobodys_photo_are_skipped_and_say_why(collection: Collec
         "bob/1.png": fakes.photo(2),
     }
     job = run(files, collection)
-    assert imports.counts(job) == imports.Counts(total=6, enrolled=1, skipped=5)
+    assert jobs.counts(job) == jobs.Counts(total=6, enrolled=1, skipped=5)
     (item,) = job.items.filter(path="Ada Lovelace/1.png")
     assert "external_id" in (item.problem or {})["detail"]

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from people import identification, indexing, outbox, tasks
+from people import identification, index_sync, mean_templates, outbox, tasks
 from people.decision import unit
 from people.indexes import forget_index, get_index
 from people.indexes.base import TemplateIndex
@@ -36,17 +36,17 @@ def index(request: pytest.FixtureRequest, settings: Any, db: None) -> TemplateIn
 
 @pytest.fixture
 def put(request: pytest.FixtureRequest, collection: Collection, monkeypatch: pytest.MonkeyPatch) -> Put:
-    monkeypatch.setattr(indexing, "SETTLE", timedelta(0))
+    monkeypatch.setattr(index_sync, "SETTLE", timedelta(0))
     confirmed = "confirmed" in request.node.callspec.id
 
     def put(vector: np.ndarray, person: Person | None = None, into: Collection = collection) -> Person:
         with transaction.atomic():
             person = person or Person.objects.create(collection=into)
-            indexing.set_mean(person, ENGINE, vector, 1)
+            mean_templates.store(person, ENGINE, vector, 1)
             outbox.person_changed(person.pk)
         if confirmed:
-            indexing.tend()
-            indexing.tend()
+            index_sync.sync()
+            index_sync.sync()
             assert not MeanTemplate.objects.filter(indexed_at=None).exists()
         return person
 
@@ -113,7 +113,7 @@ def test_a_removed_person_is_proposed_no_more_and_all_others_still_are(
     people = [put(vector) for vector in vectors]
     _nearest(index, vectors, collection)
     for person in people[::3]:
-        indexing.drop_means(MeanTemplate.objects.filter(person=person))
+        mean_templates.drop(MeanTemplate.objects.filter(person=person))
         outbox.person_changed(person.pk)
     left = [number for number in range(30) if number % 3]
     assert _nearest(index, vectors[left], collection, 1) == [[people[number].pk] for number in left]
@@ -173,7 +173,7 @@ def test_a_reader_that_slept_while_the_change_log_was_pruned_sees_everything(
     people = [put(vector) for vector in vectors[:3]]
     assert _nearest(index, vectors[:3], collection, 1) == [[person.pk] for person in people]
     # it sleeps: one goes, one changes, one comes
-    indexing.drop_means(MeanTemplate.objects.filter(person=people[0]))
+    mean_templates.drop(MeanTemplate.objects.filter(person=people[0]))
     outbox.person_changed(people[0].pk)
     put(vectors[3], people[1])
     OutboxEntry.objects.update(done_at=timezone.now() - timedelta(days=8))

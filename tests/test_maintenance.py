@@ -17,8 +17,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from facerec_site import probe
-from people import outbox
-from people.management.commands import prepare_database
+from people import database, outbox
 from people.models import AuditEvent, Collection, OutboxEntry, Person, Photo
 from tests import fakes
 from tests.conftest import STAFF, pinecone_index
@@ -73,7 +72,7 @@ def test_two_tasks_that_start_together_prepare_one_after_the_other(tmp_path: Pat
         environment |= {"FACEREC_VAR_DIR": str(tmp_path), "ADMIN_PASSWORD": "of-no-account-1"}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         with psycopg.connect(url.replace("postgres://", "postgresql://", 1), autocommit=True) as other:
-            other.execute("SELECT pg_advisory_lock(%s)", [prepare_database.LOCK])
+            other.execute("SELECT pg_advisory_lock(%s)", [database._PREPARATION])
             tasks = [
                 subprocess.Popen(
                     [sys.executable, "manage.py", "prepare_database"],
@@ -91,7 +90,7 @@ def test_two_tasks_that_start_together_prepare_one_after_the_other(tmp_path: Pat
                 time.sleep(0.05)
             tables = other.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'people_person'")
             assert tables.fetchone() == (0,)
-            other.execute("SELECT pg_advisory_unlock(%s)", [prepare_database.LOCK])
+            other.execute("SELECT pg_advisory_unlock(%s)", [database._PREPARATION])
             said = [task.communicate(timeout=60)[0] for task in tasks]
             assert [task.returncode for task in tasks] == [0, 0], said
             assert sum("has the password" in text for text in said) == 1

@@ -10,9 +10,18 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from people import audit, enrolment, erasure, extraction, identification, merging, registration, retention
+from people import (
+    audit,
+    enrolment,
+    erasure,
+    extraction,
+    identification,
+    merging,
+    photo_warnings,
+    registration,
+    retention,
+)
 from people.active_engine import active_engine
-from people.engines.base import Box
 from people.errors import (
     MergedErased,
     NotMergeable,
@@ -20,6 +29,8 @@ from people.errors import (
     UndoneAlready,
     UndoOutOfOrder,
 )
+from people.extraction import Purpose
+from people.faces import Box
 from people.indexes import forget_index, get_index
 from people.models import AuditEvent, Collection, Erasure, MeanTemplate, Merge, Person, Photo, Template
 from people.models.template import unpack
@@ -76,9 +87,7 @@ def test_a_process_that_searched_before_the_merge_knows_of_it_at_once(
     forget_index()
     second = get_index()
     probe = fakes.photo(2, variation=50)
-    face = identification.detect(probe, actor=STAFF).faces
-    engine = active_engine()
-    vectors = extraction.references(face, engine)
+    vectors = extraction.from_photo(probe, active_engine(), purpose=Purpose.REFERENCE).vectors
 
     def proposed() -> list[list[Any]]:
         asked: dict[str, Any] = {"collection_id": collection.pk, "engine": "fake/1", "limit": 5}
@@ -190,15 +199,15 @@ def test_a_merge_while_the_worker_looks_at_a_photo_is_noticed(
 ) -> None:
     kept, other = enrolled(1), Person.objects.create(collection=collection)
     photo = enrolment.submit(other, fakes.photo(1, variation=4), actor=STAFF).photo
-    references = extraction.references
+    from_photo = extraction.from_photo
 
-    def merge_meanwhile(*args: Any) -> Any:
+    def merge_meanwhile(*args: Any, **options: Any) -> Any:
         done = merging.merge(kept, other, actor=STAFF)
         if undone:
             merging.undo(done, actor=STAFF)
-        return references(*args)
+        return from_photo(*args, **options)
 
-    monkeypatch.setattr(extraction, "references", merge_meanwhile)
+    monkeypatch.setattr(extraction, "from_photo", merge_meanwhile)
     enrolment.enrol(photo.pk)
     owner = other if undone else kept
     photo.refresh_from_db()
@@ -384,7 +393,7 @@ def test_warnings_of_a_duplicate_follow_the_merge_and_its_undo(
 
     def warned(person: Person) -> list[str]:
         photos = list(Photo.objects.filter(pk__in=own[person.pk]))
-        return [one["person"] for many in merging.current_warnings(photos).values() for one in many]
+        return [one["person"] for many in photo_warnings.current(photos).values() for one in many]
 
     own = {person.pk: photos_of(person) for person in (first, second, third)}
     assert warned(second) == [str(first.pk)]
@@ -406,12 +415,12 @@ def test_a_photo_that_was_nearer_to_the_other_record_is_no_longer_doubted(
     doubt = {"code": "LOW_MATCH_CONFIDENCE", "similarity": 97.8, "hint": ""}
     strange = {"code": "LOW_MATCH_CONFIDENCE", "similarity": 40.0, "hint": ""}
     photo.warnings = [near, doubt]
-    assert merging.current_warnings([photo])[photo.pk] == [near, doubt]
+    assert photo_warnings.current([photo])[photo.pk] == [near, doubt]
     merging.merge(kept, other, actor=STAFF)
     photo.person = kept
-    assert merging.current_warnings([photo])[photo.pk] == []
+    assert photo_warnings.current([photo])[photo.pk] == []
     photo.warnings = [near, strange]
-    assert merging.current_warnings([photo])[photo.pk] == [strange]
+    assert photo_warnings.current([photo])[photo.pk] == [strange]
 
 
 def test_the_audit_tells_ids_and_counts_only(enrolled: Enrol) -> None:

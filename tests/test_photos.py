@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile
 
 from people import photos
-from people.engines.base import Box
 from people.errors import PhotoRejected, UnreadablePhoto
+from people.faces import Box
 from tests import photo_samples
 
 GREY = {"grey JPEG", "1-bit PNG", "16-bit PNG", "grey PNG with alpha", "grey HEIC"}

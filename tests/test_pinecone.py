@@ -16,9 +16,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from people import enrolment, erasure, identification, indexing, outbox, tasks
+from people import enrolment, erasure, identification, index_sync, outbox, tasks
 from people.decision import unit
 from people.errors import IndexUnavailable
+from people.failed_tasks import failed_tasks, retry
 from people.identification import Identification
 from people.indexes import forget_index, get_index, remote_index
 from people.indexes.base import RemoteIndex, Space
@@ -42,7 +43,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def run() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(indexing, "SETTLE", timedelta(0))
+            patch.setattr(index_sync, "SETTLE", timedelta(0))
             for _ in range(3):
                 OutboxEntry.objects.filter(done_at=None).update(
                     due_at=timezone.now(), settled_at=timezone.now()
@@ -187,7 +188,7 @@ def test_an_enrolment_succeeds_while_pinecone_is_away_and_is_sent_later(
     assert _people(_identify(collection, 1)) == ["Person 1"]
     pinecone.faults.down = False
     forget_index()  # the breaker's pause, passed
-    MeanTemplate.objects.update(sent_at=timezone.now() - indexing.RESEND)
+    MeanTemplate.objects.update(sent_at=timezone.now() - index_sync.RESEND)
     settled()
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
 
@@ -229,7 +230,7 @@ def test_a_receipt_is_complete_only_when_the_vector_is_verified_gone(
     assert (receipt.status, receipt.files_purged, receipt.vectors_purged) == ("pending", 2, 0)
     pinecone.faults.down = False
     forget_index()
-    MeanTemplate.objects.update(sent_at=timezone.now() - indexing.RESEND)
+    MeanTemplate.objects.update(sent_at=timezone.now() - index_sync.RESEND)
     settled()
     receipt.refresh_from_db()
     # the mean of the first photo alone was replaced, and never sent
@@ -290,10 +291,10 @@ def test_a_purge_that_pinecone_refuses_for_good_is_a_dead_letter_that_can_be_tri
             tasks.sweep()
         OutboxEntry.objects.filter(done_at=None).update(due_at=timezone.now())
         tasks.sweep()
-    assert list(outbox.dead_letters()) == [entry]
-    assert outbox.dead_letters().get().last_error == "StillThere"
+    assert list(failed_tasks()) == [entry]
+    assert failed_tasks().get().last_error == "StillThere"
     assert Erasure.objects.get().status == "pending"
-    assert outbox.retry(outbox.dead_letters()) == 1
+    assert retry(failed_tasks(), actor=STAFF) == 1
     settled()
     assert Erasure.objects.get().status == "complete"
 
@@ -315,16 +316,16 @@ def test_a_vector_counts_as_seen_only_when_a_search_shows_it(
     pinecone: Double,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(indexing, "SETTLE", timedelta(0))
+    monkeypatch.setattr(index_sync, "SETTLE", timedelta(0))
     pinecone.faults.tells_positions = tells_positions
     enrolled(1)
     pinecone.faults.lag = 3600.0
     monkeypatch.setattr(pinecone._random, "uniform", lambda low, high: high)
-    indexing.tend()
-    indexing.tend()
+    index_sync.sync()
+    index_sync.sync()
     assert MeanTemplate.objects.get().indexed_at is None
     pinecone.faults.lag = 0.0
-    indexing.tend()
+    index_sync.sync()
     assert MeanTemplate.objects.get().indexed_at is not None
 
 
@@ -332,7 +333,7 @@ def test_what_was_lost_on_the_way_is_sent_again(
     collection: Collection, enrolled: Enrol, pinecone: Double, settled: Callable[[], None]
 ) -> None:
     enrolled(1)
-    MeanTemplate.objects.update(sent_at=timezone.now() - indexing.RESEND)
+    MeanTemplate.objects.update(sent_at=timezone.now() - index_sync.RESEND)
     settled()
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from people.engines.base import Box, DetectedFace
+from people.faces import Box, DetectedFace
 from people.quality import LEVELS, Measures, judge, measure, visible_share
 
 GOOD = Measures(

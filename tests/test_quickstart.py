@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.core.management import call_command
 
-from people import audit
+from people import api_keys, audit
 from people.models import ApiKey, Collection, Person, Photo
 
 pytestmark = [pytest.mark.usefixtures("real_engine"), pytest.mark.django_db(transaction=True)]
@@ -21,7 +21,7 @@ def _lines() -> dict[str, str]:
 def test_the_first_start_makes_an_administrator_a_key_and_the_sample_and_the_second_makes_nothing() -> None:
     lines = _lines()
     assert authenticate(username=lines["admin user"], password=lines["admin password"]) is not None
-    assert ApiKey.matching(lines["api key"]) is not None
+    assert api_keys.matching(lines["api key"]) is not None
     assert sorted(Person.objects.filter(collection__name="sample").values_list("name", flat=True)) == [
         "Barack Obama",
         "Eileen Collins",
@@ -43,4 +43,4 @@ def test_new_credentials_replace_the_password_and_add_a_key() -> None:
     lines = dict(line.split(": ", 1) for line in out.getvalue().splitlines())
     assert authenticate(username="admin", password=lines["admin password"]) is not None
     assert authenticate(username="admin", password=first["admin password"]) is None
-    assert ApiKey.matching(lines["api key"]) is not None
+    assert api_keys.matching(lines["api key"]) is not None

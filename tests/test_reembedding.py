@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from people import enrolment, erasure, identification, indexing, reembedding, tasks
+from people import enrolment, erasure, identification, index_sync, reembedding, tasks
 from people.active_engine import State, active_engine
 from people.engines import engine_id, engine_named
 from people.errors import Conflict
@@ -108,7 +108,7 @@ def test_a_remote_index_gets_a_space_of_its_own_and_loses_the_discarded_one(
     collection: Collection, enrolled: Enrol, pinecone: Double, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.TEMPLATE_INDEX = pinecone_index(pinecone)
-    monkeypatch.setattr(indexing, "SETTLE", timedelta(0))
+    monkeypatch.setattr(index_sync, "SETTLE", timedelta(0))
     person = enrolled(1)
     _run("--engine", OTHER)
     for _ in range(4):

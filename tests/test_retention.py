@@ -10,16 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.utils import timezone
 
-from people import (
-    enrolment,
-    erasure,
-    identification,
-    outbox,
-    registration,
-    retention,
-    tasks,
-    waking,
-)
+from people import broker, enrolment, erasure, identification, outbox, registration, retention, tasks
 from people.models import Collection, Erasure, OutboxEntry, Person, Photo, Template
 from people.models.person import PersonQuerySet
 from tests import fakes
@@ -169,8 +160,8 @@ def test_a_run_ends_before_its_time_limit_and_has_itself_called_again(
     for _ in range(3):
         without_consent(strict)
     called: list[str] = []
-    monkeypatch.setattr(waking.current_app, "send_task", lambda name, args, **options: called.append(name))
-    monkeypatch.setattr(tasks, "SWEEP_SECONDS", -1)
+    monkeypatch.setattr(broker.current_app, "send_task", lambda name, args, **options: called.append(name))
+    monkeypatch.setattr(tasks, "SECONDS", -1)
     left = []
     for _ in range(3):
         tasks.apply_retention()
@@ -183,13 +174,13 @@ def test_a_run_that_no_worker_could_be_told_to_go_on_with_is_no_failure(
     strict: Collection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     without_consent(strict)
-    monkeypatch.setattr(waking, "_next_try", 0.0)
+    monkeypatch.setattr(broker, "_next_try", 0.0)
 
     def away(*args: Any, **options: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(waking.current_app, "send_task", away)
-    monkeypatch.setattr(tasks, "SWEEP_SECONDS", -1)
+    monkeypatch.setattr(broker.current_app, "send_task", away)
+    monkeypatch.setattr(tasks, "SECONDS", -1)
     tasks.apply_retention()
     assert not Person.objects.exists()
     assert "The sweep will find it" in caplog.text

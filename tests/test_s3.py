@@ -17,12 +17,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from people import buckets, enrolment, erasure, tasks
+from people import enrolment, erasure, tasks
 from people.errors import StorageUnavailable
 from people.models import Collection, Erasure, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
 from people.outages import is_outage
-from people.storage import SIGNED_URL_SECONDS
+from people.s3 import input_buckets
+from people.s3.photo_storage import SIGNED_URL_SECONDS
 from tests import fakes
 from tests.conftest import STAFF
 from tests.servers import AWS_ENVIRONMENT, Role, free_port, make_bucket, role_server
@@ -39,7 +40,7 @@ def _photos_in_s3(s3: S3Client, settings: Any) -> None:
     make_bucket(s3, BUCKET)
     settings.STORAGES = {
         **settings.STORAGES,
-        "default": {"BACKEND": "people.storage.S3PhotoStorage", "OPTIONS": {"bucket_name": BUCKET}},
+        "default": {"BACKEND": "people.s3.photo_storage.S3PhotoStorage", "OPTIONS": {"bucket_name": BUCKET}},
     }
 
 
@@ -68,7 +69,7 @@ def test_a_customers_key_encrypts_when_it_is_named(s3: S3Client, settings: Any, 
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {
-            "BACKEND": "people.storage.S3PhotoStorage",
+            "BACKEND": "people.s3.photo_storage.S3PhotoStorage",
             "OPTIONS": {"bucket_name": BUCKET, "kms_key": key},
         },
     }
@@ -132,7 +133,7 @@ def role(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
     with role_server() as role:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", role.address)
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-task")
-        buckets._client.cache_clear()
+        input_buckets._client.cache_clear()
         yield role
 
 
@@ -153,7 +154,7 @@ def test_the_tasks_role_opens_the_buckets_when_no_keys_are_set(
     assert _signed_by(storage.signed_url(_keys(s3)[0])) == (Role.ACCESS_KEY, Role.TOKEN)
     s3.put_object(Bucket="inbox", Key="1", Body=b"photo")
     before = len(role.asked)
-    assert buckets.read("inbox", "1") == b"photo"
+    assert input_buckets.read("inbox", "1") == b"photo"
     assert len(role.asked) > before
     assert set(role.asked) == {"of-the-task"}
 
@@ -175,7 +176,7 @@ def test_a_role_that_gives_no_credentials_now_is_an_outage(
         photo_storage().open("1.jpg").read()
     assert is_outage(caught.value)
     with pytest.raises(StorageUnavailable):
-        buckets.read("inbox", "1")
+        input_buckets.read("inbox", "1")
 
 
 def _fails(*args: Any, **options: Any) -> None:

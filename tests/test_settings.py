@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from facerec_site.settings import required
-from people import turns
+from people import capacity
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get", "variables.get"}
@@ -92,6 +92,7 @@ def test_all_that_is_missing_is_told_at_once_and_no_value_is() -> None:
     [
         ({"DATABASE_URL": "mysql://somewhere"}, "DATABASE_URL must begin"),
         ({"CELERY_BROKER_URL": "http://somewhere"}, "CELERY_BROKER_URL must begin"),
+        ({"CACHE_URL": "memcached://somewhere"}, "CACHE_URL must begin"),
         ({"CELERY_BROKER_URL": "sqs://"}, "SQS_QUEUE_URL is missing"),
         ({"TEMPLATE_INDEX": "milvus"}, "TEMPLATE_INDEX must be"),
         ({"TEMPLATE_INDEX": "pinecone"}, "PINECONE_API_KEY is missing"),
@@ -171,23 +172,27 @@ def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> No
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, "json"),
-        ({"LOG_FORMAT": ""}, "json"),
-        ({"LOG_FORMAT": "line"}, "line"),
-        ({"ENVIRONMENT": "development"}, "line"),
-        ({"ENVIRONMENT": "development", "LOG_FORMAT": "json"}, "json"),
+        ({}, "JSONRenderer"),
+        ({"LOG_FORMAT": ""}, "JSONRenderer"),
+        ({"LOG_FORMAT": "line"}, "ConsoleRenderer"),
+        ({"ENVIRONMENT": "development"}, "ConsoleRenderer"),
+        ({"ENVIRONMENT": "development", "LOG_FORMAT": "json"}, "JSONRenderer"),
     ],
 )
 def test_django_and_gunicorn_choose_the_same_log_format(
     variables: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
-    formatter = production_setting(variables, "LOGGING")["formatters"]["console"]
-    made_by = {"json": "facerec_site.logs.json_formatter", "line": "facerec_site.logs.LineFormatter"}
-    assert formatter["()"] == made_by[expected]
-    # gunicorn tells of the requests where the service itself doesn't
-    assert _gunicorn({**variables, "TMPDIR": str(tmp_path)}, "accesslog") == (
-        None if expected == "json" else "-"
+    code = (
+        "import django; django.setup(); from django.conf import settings;"
+        "from facerec_site.gunicorn_conf import logconfig_dict;"
+        "configurations = (settings.LOGGING, logconfig_dict);"
+        "print(*(type(one['formatters']['console']['processors'][-1]).__name__ for one in configurations))"
     )
+    settings = f"facerec_site.settings.{variables.get('ENVIRONMENT', 'production')}"
+    start = _start({**COMPLETE, "DJANGO_SETTINGS_MODULE": settings, "TMPDIR": str(tmp_path), **variables},
+                   "-c", code)  # fmt: skip
+    assert start.returncode == 0, start.stderr
+    assert start.stdout.split() == [expected, expected]
 
 
 def _gunicorn(variables: dict[str, str], name: str) -> Any:
@@ -199,7 +204,7 @@ def _gunicorn(variables: dict[str, str], name: str) -> Any:
 
 def test_a_process_has_threads_to_spare_for_refusals_and_a_connection_for_each() -> None:
     threads = _gunicorn({}, "threads")
-    assert threads > turns.AT_MOST
+    assert threads > capacity.MAX_REQUESTS
     assert production_setting({}, "DATABASES")["default"]["OPTIONS"]["pool"]["max_size"] == threads
 
 
@@ -255,7 +260,7 @@ def test_a_dollar_stands_for_itself(value: str) -> None:
 def test_the_small_installation_starts_without_the_packages_of_production(tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "for name in ('boto3', 'botocore', 'storages', 'psycopg', 'redis', 'pinecone', 'pythonjsonlogger'):\n"
+        "for name in ('boto3', 'botocore', 'storages', 'psycopg', 'redis', 'pinecone'):\n"
         "    sys.modules[name] = None\n"
         "import facerec_site.wsgi, facerec_site.celery, facerec_site.urls\n"
         "from people.tasks import sweep\n"

@@ -16,13 +16,13 @@ import pytest
 from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.db import OperationalError, connection
 
-from facerec_site.settings import in_memory
-from people import population, serving, uploads
+from facerec_site import preloading
+from people import gallery, uploads
+from people.database import without_waiting_for_the_disk
 from people.decision import unit
 from people.indexes import embedded, get_index
 from people.indexes.embedded import Matrix
 from people.models import Collection, MeanTemplate, Person
-from people.models.durability import without_waiting_for_the_disk
 
 Enrol = Callable[..., Person]
 Queries = Callable[[int], Any]
@@ -34,20 +34,20 @@ def test_a_large_collection_is_counted_once_in_a_while(
     enrolled: Enrol,
     django_assert_num_queries: Queries,
 ) -> None:
-    monkeypatch.setattr(population, "COUNTED_ANEW", 1)
+    monkeypatch.setattr(gallery, "CACHED_FROM", 1)
     enrolled(1)
     enrolled(2)
-    assert population.enrolled(collection.pk, "fake/1") == 2
+    assert gallery.enrolled(collection.pk, "fake/1") == 2
     enrolled(3)
     with django_assert_num_queries(0):
-        assert population.enrolled(collection.pk, "fake/1") == 2
-    monkeypatch.setattr(population, "KEPT_SECONDS", -1.0)
-    assert population.enrolled(collection.pk, "fake/1") == 3
+        assert gallery.enrolled(collection.pk, "fake/1") == 2
+    monkeypatch.setattr(gallery, "CACHED_SECONDS", -1.0)
+    assert gallery.enrolled(collection.pk, "fake/1") == 3
 
 
 def test_a_small_collection_is_counted_each_time(collection: Collection, enrolled: Enrol) -> None:
     for people in range(3):
-        assert population.enrolled(collection.pk, "fake/1") == people
+        assert gallery.enrolled(collection.pk, "fake/1") == people
         enrolled(people)
 
 
@@ -56,7 +56,7 @@ def test_templates_are_read_before_the_first_search_asks_for_them(
     collection: Collection, enrolled: Enrol, django_assert_num_queries: Queries
 ) -> None:
     person = enrolled(1)
-    serving.prepare()
+    preloading.prepare()
     probe = np.frombuffer(MeanTemplate.objects.get().vector, "<f4")[None]
     with django_assert_num_queries(1):  # how far the change log has come
         found = get_index().nearest(probe, collection_id=collection.pk, engine="fake/1", limit=1)
@@ -76,7 +76,7 @@ def test_a_process_starts_although_the_templates_can_t_be_read_yet(
         return execute(sql, *rest)
 
     with connection.execute_wrapper(away):
-        serving.prepare()
+        preloading.prepare()
     assert f"can't be read yet: {problem}" in caplog.text
 
 
@@ -155,33 +155,3 @@ def test_a_search_s_event_does_not_wait_for_the_disk_and_an_enrolment_does(db: N
     with without_waiting_for_the_disk():
         assert not waits()
     assert waits()
-
-
-class TestInMemory:
-    @pytest.fixture
-    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path / "memory")
-        (tmp_path / "memory").mkdir()
-        return lambda name: in_memory.folder_for(tmp_path / name, otherwise=tmp_path / "disk")
-
-    def test_an_installation_has_its_own_within_one_that_is_the_user_s_alone(
-        self, folder: Callable[[str], Path]
-    ) -> None:
-        assert folder("one") == folder("one") != folder("other")
-        assert folder("one").parent.stat().st_mode & 0o777 == 0o700
-
-    def test_one_that_others_may_write_to_is_not_used(
-        self, folder: Callable[[str], Path], tmp_path: Path
-    ) -> None:
-        ours = folder("one").parent
-        ours.chmod(0o777)
-        assert folder("one") == tmp_path / "disk"
-        ours.rmdir()
-        ours.symlink_to(tmp_path)
-        assert folder("one") == tmp_path / "disk"
-
-    def test_where_there_is_no_shared_memory_the_disk_is_used(
-        self, folder: Callable[[str], Path], tmp_path: Path
-    ) -> None:
-        (tmp_path / "memory").rmdir()
-        assert folder("one") == tmp_path / "disk"

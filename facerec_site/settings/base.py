@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import environ
-from celery.schedules import crontab
 
-from facerec_site.logs import chosen_format
-
-from .in_memory import folder_for
+from facerec_site.logs import chosen_format, configuration
 
 env = environ.Env()
 # A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
@@ -123,18 +120,15 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# For the rate limits: in Redis they hold over all machines, in files over all processes of one.
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": folder_for(FACEREC_VAR_DIR, otherwise=FACEREC_VAR_DIR / "cache"),
-    }
+# Rate limits hold over all processes of one machine, or with Redis over all machines.
+RATE_COUNTER: dict[str, Any] = {
+    "BACKEND": "people.api.counters.SqliteCounter",
+    "OPTIONS": {"path": FACEREC_VAR_DIR / "rate_limits.sqlite3"},
 }
 if env("CACHE_URL", default=""):
-    CACHES["default"] = {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": env("CACHE_URL"),
-        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    RATE_COUNTER = {
+        "BACKEND": "people.api.counters.RedisCounter",
+        "OPTIONS": {"url": env("CACHE_URL")},
     }
 
 STORAGES = {
@@ -155,7 +149,7 @@ AWS_REGION: str | None = env("AWS_REGION", default="") or None
 # holds keys: boto3 looks for them there first.
 if env("AWS_STORAGE_BUCKET_NAME", default=""):
     STORAGES["default"] = {
-        "BACKEND": "people.storage.S3PhotoStorage",
+        "BACKEND": "people.s3.photo_storage.S3PhotoStorage",
         "OPTIONS": {
             "bucket_name": env("AWS_STORAGE_BUCKET_NAME"),
             "kms_key": env("AWS_STORAGE_KMS_KEY", default=""),
@@ -205,7 +199,7 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_THROTTLE_CLASSES": ["people.api.throttling.KeyRateThrottle"],
-    "DEFAULT_PAGINATION_CLASS": "people.api.pagination.NewestFirst",
+    "DEFAULT_PAGINATION_CLASS": "people.api.pagination.KeysetPagination",
     "PAGE_SIZE": 50,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "people.api.problems.answer",
@@ -226,6 +220,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": r"/api/v1",
 }
 
@@ -302,54 +297,11 @@ CELERY_WORKER_MAX_MEMORY_PER_CHILD = env.int("WORKER_MAX_MEMORY_MB", default=120
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE = {
-    "sweep-the-outbox": {"task": "people.tasks.sweep", "schedule": 5.0},
-    # by the clock: a worker that is often restarted must not begin its day anew each time
-    "forget-old-answers": {"task": "people.tasks.forget_old_answers", "schedule": crontab(minute="17")},
-    "compare-the-index": {"task": "people.tasks.audit_index", "schedule": crontab(hour="3", minute="40")},
-    "apply-retention": {"task": "people.tasks.apply_retention", "schedule": crontab(minute="20")},
-    "prune-the-outbox": {"task": "people.tasks.prune_outbox", "schedule": crontab(minute="50")},
-}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
-LOG_FORMAT = chosen_format(os.environ)
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Who may read /metrics; empty: nobody, there are none.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
 # Whether each request is told on stdout in CloudWatch's embedded metric format, too.
 METRICS_EMF = env.bool("METRICS_EMF", default=False)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "facerec_site.request_id.RequestIdFilter"}},
-    "formatters": {
-        # the chosen one only: JSON's library is not there in a small installation
-        "console": {
-            "line": {
-                "()": "facerec_site.logs.LineFormatter",
-                "format": "{asctime} {levelname} {name} [{request_id}] {message}",
-                "style": "{",
-            },
-            "json": {"()": "facerec_site.logs.json_formatter"},
-        }[LOG_FORMAT],
-        "bare": {"format": "{message}", "style": "{"},
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "console", "filters": ["request_id"]},
-        "embedded-metrics": {
-            "class": "logging.StreamHandler",
-            "formatter": "bare",
-            "stream": "ext://sys.stdout",
-        },
-    },
-    "root": {"handlers": ["console"], "level": "INFO"},
-    # what they tell of every call is of no use to anybody
-    "loggers": {
-        name: {"level": "WARNING"}
-        for name in ("faiss", "pinecone", "httpx", "boto3", "botocore", "s3transfer")
-    }
-    # of refused requests the access line tells, without their query
-    | {"django.request": {"level": "ERROR"}}
-    | {"facerec.emf": {"handlers": ["embedded-metrics"], "propagate": False}},
-}
+LOGGING = configuration(chosen_format(os.environ))

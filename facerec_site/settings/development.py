@@ -6,7 +6,7 @@ import os
 import secrets
 
 from .base import *  # noqa: F403
-from .base import FACEREC_VAR_DIR, STATIC_ROOT, env
+from .base import FACEREC_VAR_DIR, INSTALLED_APPS, STATIC_ROOT, env
 
 
 def _local_secret_key() -> str:
@@ -23,6 +23,8 @@ def _local_secret_key() -> str:
 
 SECRET_KEY = env("SECRET_KEY", default="") or _local_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+# Beside the product: production settings and the image leave it out.
+INSTALLED_APPS += ["benchmark"]
 # No collectstatic to run first.
 WHITENOISE_USE_FINDERS = True
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)

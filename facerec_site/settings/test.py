@@ -27,15 +27,15 @@ os.environ.setdefault("FACEREC_MODELS_DIR", str(_checkout_var / "models"))
 os.environ.setdefault("FACEREC_SAMPLES_DIR", str(_checkout_var / "samples"))
 
 from .base import *  # noqa: E402, F403
-from .base import DATABASES, FACEREC_VAR_DIR, STATIC_ROOT  # noqa: E402
+from .base import DATABASES, FACEREC_VAR_DIR, INSTALLED_APPS, STATIC_ROOT  # noqa: E402
 
 SECRET_KEY = "only-for-tests"  # noqa: S105
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+INSTALLED_APPS += ["benchmark"]  # as in development
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # A file, not memory: threads and processes of the tests share it as in production.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": FACEREC_VAR_DIR / "test.sqlite3"}
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 # Synthetic photos; tests of the real engine ask for it.
 FACE_ENGINE = {"BACKEND": "tests.fakes.FakeEngine", "OPTIONS": {}}
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,11 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 
-from people import audit
+from people import api_keys
 from people.admin.base import AuditedAdmin, staff
 from people.admin.generics import ModelFormOf
 from people.models import ApiKey
@@ -80,11 +78,9 @@ class ApiKeyAdmin(AuditedAdmin):
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        with transaction.atomic():
-            for key in queryset.filter(revoked_at=None):
-                ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
-                audit.record("api_key.revoked", actor=staff(request), object_id=key.prefix)
-                messages.success(request, f"{key} is revoked: it opens nothing from now on.")
+        for key in queryset:
+            if api_keys.revoke(key, actor=staff(request)):
+                messages.success(request, f"{key} is revoked and no longer works.")
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -106,11 +102,7 @@ class ApiKeyAdmin(AuditedAdmin):
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form}
         if request.method != "POST" or not form.is_valid():
             return TemplateResponse(request, "people/key_form.html", {**context, "title": "Issue an API key"})
-        with transaction.atomic():
-            key, text = ApiKey.issue(**{name: form.cleaned_data[name] for name in ApiKeyForm.Meta.fields})
-            audit.record(
-                "api_key.issued", actor=staff(request), object_id=key.prefix, details={"scopes": key.scopes}
-            )
+        key, text = api_keys.issue(**form.cleaned_data, actor=staff(request))
         response = TemplateResponse(
             request, "people/key_shown.html", {**context, "title": "The key", "key": key, "text": text}
         )
@@ -118,6 +110,4 @@ class ApiKeyAdmin(AuditedAdmin):
         return response
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        with transaction.atomic():
-            obj.save(update_fields=["label", "rate", "expires_at"])
-            audit.record("api_key.changed", actor=staff(request), object_id=obj.prefix)
+        api_keys.change(obj, actor=staff(request))

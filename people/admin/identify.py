@@ -62,7 +62,7 @@ def identify(request: HttpRequest) -> HttpResponse:
 
 def _figure(result: Identification, data: bytes) -> Figure:
     marks = [_mark(one, number) for number, one in enumerate(result.faces, 1)]
-    marks += [Mark.at(box_json(face.face.box), "poor", "skipped") for face, _ in result.photo.skipped]
+    marks += [Mark.at(box_json(face.detected.box), "poor", "skipped") for face in result.photo.skipped]
     return Figure(
         _picture(data),
         result.photo.width,
@@ -80,7 +80,7 @@ def _mark(one: IdentifiedFace, number: int) -> Mark:
         kind, label = "unsure", " or ".join(str(candidate.person) for candidate in one.candidates[:2])
     else:
         kind, label = "poor", f"{number}: nobody"
-    return Mark.at(box_json(one.face.face.box), kind, label)
+    return Mark.at(box_json(one.detected.box), kind, label)
 
 
 def _picture(data: bytes) -> str:

@@ -18,12 +18,13 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
-from people import buckets, imports
 from people.admin.base import ReadOnlyAdmin, staff
 from people.admin.figures import words
 from people.errors import ArchiveTooLarge, FacerecError
 from people.import_records import UNFINISHED
+from people.imports import jobs
 from people.models import Collection, ImportItem, ImportJob, Person
+from people.s3 import input_buckets
 from people.uploads import expect_archive
 
 PER_PAGE = 50
@@ -50,7 +51,7 @@ class StartForm(forms.Form):
             "person/photo.jpg. The folder’s name becomes the external id. A people.csv beside the folders "
             "may have the columns folder, external_id, name, metadata, consent_given_at, consent_expires_at."
         )
-        if names := buckets.allowed():
+        if names := input_buckets.allowed():
             self.fields["bucket"] = forms.ChoiceField(
                 required=False, label="Or a bucket", choices=[("", "–"), *((name, name) for name in names)]
             )
@@ -81,7 +82,7 @@ class ImportJobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Files")
     def files(self, row: ImportJob) -> str:
-        found = imports.counts(row)
+        found = jobs.counts(row)
         return f"{found.done} of {found.total}"
 
     def get_urls(self) -> list[Any]:
@@ -137,7 +138,7 @@ class ImportJobAdmin(ReadOnlyAdmin):
         wanted = request.GET.get("state", "")
         items = job.items.filter(state=wanted) if wanted in ImportItem.State.values else job.items.all()
         page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
-        found = imports.counts(job)
+        found = jobs.counts(job)
         problem = job.problem or {}
         context = {
             **self.admin_site.each_context(request),
@@ -161,7 +162,7 @@ class ImportJobAdmin(ReadOnlyAdmin):
         found = self.get_object(request, str(job))
         if found is None:
             raise Http404("There is no such import.")
-        if imports.cancel(found, actor=staff(request)):
+        if jobs.cancel(found, actor=staff(request)):
             messages.success(request, "The import is cancelled. What it enrolled stays.")
         else:
             messages.warning(request, "The import had ended already.")
@@ -175,8 +176,8 @@ def _submitted(request: HttpRequest, cleaned: dict[str, Any]) -> ImportJob:
         "actor": staff(request),
     }
     if cleaned.get("bucket"):
-        return imports.submit_prefix(cleaned["bucket"], cleaned["folder"], **options)
-    return imports.submit_archive(cleaned["archive"], **options)
+        return jobs.submit_prefix(cleaned["bucket"], cleaned["folder"], **options)
+    return jobs.submit_archive(cleaned["archive"], **options)
 
 
 def _rows(items: list[ImportItem]) -> list[dict[str, Any]]:

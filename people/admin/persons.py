@@ -16,7 +16,7 @@ from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils.html import format_html
 
-from people import enrolment, erasure, merging, registration
+from people import enrolment, erasure, photo_warnings, registration
 from people.admin.base import AuditedAdmin, staff
 from people.admin.figures import Figure, Mark, words
 from people.admin.generics import ModelFormOf
@@ -252,7 +252,7 @@ class PersonAdmin(AuditedAdmin):
         except ValueError:
             return []  # Django answers that there is no such person
         rows = rows[:SHOWN_PHOTOS]
-        warnings = merging.current_warnings(rows)
+        warnings = photo_warnings.current(rows)
         others = {one["person"] for many in warnings.values() for one in many if one.get("person")}
         # those who still exist
         names = {str(one.pk): one for one in Person.objects.filter(pk__in=others)}

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from people import enrolment, photos
 from people.admin.base import staff
-from people.engines.base import Box
 from people.errors import FacerecError
+from people.faces import Box
 from people.models import Photo, Template
 from people.models.photo import photo_storage
 

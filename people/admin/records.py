@@ -9,8 +9,8 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from people import audit, outbox
 from people.admin.base import ReadOnlyAdmin, staff
+from people.failed_tasks import failed_tasks, retry
 from people.models import AuditEvent, Erasure, OutboxEntry
 
 HASH_CHAIN = (
@@ -66,7 +66,7 @@ class ErasureAdmin(ReadOnlyAdmin):
         if row.completed_at:
             return "complete, verified"
         open_ = OutboxEntry.objects.filter(erasure_id=row.pk, done_at=None)
-        given_up = (outbox.dead_letters() & open_).count()
+        given_up = (failed_tasks() & open_).count()
         left = f"{open_.count()} to purge"
         return f"{left}, {given_up} given up: see Work given up" if given_up else left
 
@@ -79,7 +79,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     actions = ("retry",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxEntry]:
-        return outbox.dead_letters()
+        return failed_tasks()
 
     @admin.display(description="Concerns")
     def concerns(self, row: OutboxEntry) -> str:
@@ -89,8 +89,8 @@ class DeadLetterAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Try the selected work again", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> None:
-        tried = outbox.retry(OutboxEntry.objects.filter(pk__in=queryset.values("pk")))
-        audit.record("outbox.retried", actor=staff(request), details={"entries": tried})
+        chosen = OutboxEntry.objects.filter(pk__in=queryset.values("pk"))
+        tried = retry(chosen, actor=staff(request))
         messages.success(request, f"{tried} will be tried again now. What fails again comes back here.")
 
     def has_retry_permission(self, request: HttpRequest) -> bool:

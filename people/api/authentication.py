@@ -11,6 +11,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from people import api_keys
 from people.actors import Actor
 from people.models import ApiKey
 
@@ -46,7 +47,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         kind, _, text = request.headers.get("Authorization", "").partition(" ")
         if not kind:
             return None
-        key = ApiKey.matching(text.strip()) if kind.lower() == "bearer" else None
+        key = api_keys.matching(text.strip()) if kind.lower() == "bearer" else None
         if key is None:
             raise exceptions.AuthenticationFailed(
                 "The API key is unknown, revoked or expired. Send `Authorization: Bearer frk_…`."

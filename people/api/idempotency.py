@@ -63,6 +63,11 @@ def once(
     return response
 
 
+def forget_old_answers() -> None:
+    """Delete the answers that have expired."""
+    IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
+
+
 def _claim(who: str, key: str, request_hash: str) -> IdempotentAnswer:
     now = timezone.now()
     mine = IdempotentAnswer.objects.filter(actor=who, key=key)

@@ -1,4 +1,4 @@
-"""dlib's HOG detector, 5-point predictor and ResNet: the vectors of `face_recognition`.
+"""dlib's HOG detector, 5-point landmark predictor and ResNet: the vectors of `face_recognition`.
 
 Needs the packages of requirements/dlib.txt. The 68-point predictor, whose licence forbids
 commercial use, is never loaded.
@@ -7,21 +7,19 @@ commercial use, is never loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from people.decision import Calibration
-from people.engines import conversion
-from people.engines.base import Box, Chip, DetectedFace, RGBImage, Vectors
 from people.engines.calibrations import measured_calibration
-from people.engines.dlib_resnet import CHIP_SIDE, onnx_model
-from people.engines.registry import Progress
+from people.engines.dlib_resnet import CHIP_SIDE, DIMENSION, build_network
+from people.engines.fetching import sha256_of
 from people.engines.runtime import Network
+from people.faces import Box, Chip, DetectedFace, Point, RGBImage, Vectors
 
 try:
     import dlib
@@ -32,12 +30,11 @@ except ImportError as error:
     ) from error
 
 PADDING = 0.25
-"""Of the face's size on each side of it, in a chip: what the ResNet was trained with."""
-CONVERTED = "dlib_face_recognition_resnet_model_v1.onnx"
-CONVERTER = 1
-"""To be raised when `onnx_model` makes another file, so that the old one is not used."""
-MAX_DIFFERENCE = 1e-5
-"""Between a number of the converted network's vector and of dlib's own."""
+"""Space around the face in a chip, as a fraction of the face's size: what the ResNet was trained with."""
+PREDICTOR_SHA256 = "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
+RESNET_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+"""Of the files in face-recognition-models 0.3.0. Other weights would give vectors that can't be
+compared with those stored as `dlib-resnet/1`, and need another calibration."""
 
 
 class DlibEngine:
@@ -45,34 +42,33 @@ class DlibEngine:
 
     name = "dlib-resnet"
     version = 1
-    dimension = 128
-    sure_confidence = 0.0  # HOG finds no face that lies on its side
+    dimension = DIMENSION
+    sure_confidence = 0.0  # the HOG detector finds upright faces only
 
     def __init__(self, *, threads: int) -> None:
-        self._detector = dlib.get_frontal_face_detector()
-        self._predictor = dlib.shape_predictor(
-            face_recognition_models.pose_predictor_five_point_model_location()
+        """Load the models. Raises ImproperlyConfigured if a model file is missing or damaged."""
+        predictor = _checked(
+            face_recognition_models.pose_predictor_five_point_model_location(), PREDICTOR_SHA256
         )
-        # The detector and dlib's network keep the working memory of a call in themselves.
-        self._lock = threading.Lock()
-        converted = Path(settings.FACEREC_MODELS_DIR) / CONVERTED
-        self._network: _Original | _Converted
-        if conversion.current(_resnet(), converted, CONVERTER):
-            self._network = _Converted(converted, threads=threads)
-        else:
-            self._network = _Original(self._lock)
+        weights = _checked(face_recognition_models.face_recognition_model_location(), RESNET_SHA256)
+        self._detector = dlib.get_frontal_face_detector()
+        self._detector_lock = threading.Lock()  # a detector keeps its working memory in itself
+        self._predictor = dlib.shape_predictor(str(predictor))
+        self._network = Network(
+            build_network(weights.read_bytes()), threads=threads, shape=(CHIP_SIDE, CHIP_SIDE), colour="rgb"
+        )
 
     @property
     def calibration(self) -> Calibration:
         return measured_calibration(f"{self.name}/{self.version}")
 
     def detect(self, image: RGBImage) -> list[DetectedFace]:
-        """Return every face in `image`, largest first; doubled in size if it shows none as it is.
+        """Return every face in `image`, largest first. If there is none, search it at twice its size.
 
-        `confidence` is made from the HOG detector's distance from its threshold: 0.7 at the threshold,
-        where a face is about as sure as YuNet's at 0.7, to 1 at a distance of 1 and more.
+        `confidence` is derived from the HOG detector's distance to its threshold: 0.7 at the threshold,
+        where a face is about as certain as YuNet's at 0.7, rising to 1 at a distance of 1 or more.
         """
-        with self._lock:
+        with self._detector_lock:
             for upsampling in (0, 1):
                 boxes, scores, _ = self._detector.run(image, upsampling, 0.0)
                 if boxes:
@@ -81,89 +77,40 @@ class DlibEngine:
         return sorted(faces, key=lambda face: face.box.area, reverse=True)
 
     def align(self, image: RGBImage, face: DetectedFace) -> Chip:
-        """Return the face as (150, 150, 3), by dlib's own 5-point alignment within the face's box."""
+        """Return the face as (150, 150, 3), aligned by dlib on the five landmarks inside the face's box."""
         shape = self._predictor(image, _rectangle(face.box))
         return np.asarray(dlib.get_face_chip(image, shape, CHIP_SIDE, PADDING), dtype=np.uint8)
 
     def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
-        """Return one vector a chip, (n, 128) float32, not of unit length; references as probes."""
-        if not chips:
-            return np.empty((0, self.dimension), np.float32)
-        return self._network.vectors(chips)
+        """Return one vector per chip, (n, 128) float32, not of unit length; `thoroughly` changes nothing."""
+        vectors = np.empty((len(chips), self.dimension), np.float32)
+        for vector, chip in zip(vectors, chips, strict=True):
+            vector[:] = self._network(np.ascontiguousarray(chip))["vectors"][0]
+        return vectors
 
     def _face(self, image: RGBImage, box: Any, score: float) -> DetectedFace:
         shape = self._predictor(image, box)
         points = [(float(point.x), float(point.y)) for point in shape.parts()]
-        # The 5-point predictor gives both corners of each eye, the person's left eye first.
+        # The 5-point predictor returns both corners of each eye, the person's left eye first.
         return DetectedFace(
             box=Box(float(box.left()), float(box.top()), float(box.width()), float(box.height())),
             landmarks={
-                "left_eye": _middle(points[2], points[3]),
-                "right_eye": _middle(points[0], points[1]),
+                "left_eye": _midpoint(points[2], points[3]),
+                "right_eye": _midpoint(points[0], points[1]),
                 "nose": points[4],
             },
             confidence=0.7 + 0.3 * min(max(score, 0.0), 1.0),
         )
 
 
-class _Original:
-    """dlib's own network, which computes in the caller's thread, whatever it is told."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self._network = dlib.face_recognition_model_v1(str(_resnet()))
-        self._lock = lock
-
-    def vectors(self, chips: Sequence[Chip]) -> Vectors:
-        with self._lock:
-            found = [self._network.compute_face_descriptor(np.ascontiguousarray(chip)) for chip in chips]
-        return np.array(found, np.float32)
-
-
-class _Converted:
-    """The same network as `convert` made it: ten times faster and more, and equal to 1e-5."""
-
-    def __init__(self, path: Path, *, threads: int) -> None:
-        self._network = Network(path, threads=threads, shape=(CHIP_SIDE, CHIP_SIDE), colour="rgb")
-        self._vector = self._network.outputs[0]
-
-    def vectors(self, chips: Sequence[Chip]) -> Vectors:
-        return np.concatenate([self._network(np.ascontiguousarray(chip))[self._vector] for chip in chips])
-
-
-def convert(directory: Path, progress: Progress) -> None:
-    """Write the ResNet as ONNX into `directory`, checked on noise and on the sample photos that are there.
-
-    Raises NotEqual.
-    """
-
-    def difference(path: Path) -> float:
-        chips = [*_noise(), *_sample_chips()]
-        original, converted = _Original(threading.Lock()), _Converted(path, threads=1)
-        return float(np.abs(original.vectors(chips) - converted.vectors(chips)).max())
-
-    conversion.convert(
-        _resnet(), directory / CONVERTED, CONVERTER, onnx_model, difference, MAX_DIFFERENCE, progress
-    )
-
-
-def _noise() -> Iterator[Chip]:
-    random = np.random.default_rng(150)
-    for grain in (1, 5, 30):
-        coarse = random.integers(0, 256, (CHIP_SIDE // grain, CHIP_SIDE // grain, 3), np.uint8)
-        yield np.ascontiguousarray(coarse.repeat(grain, axis=0).repeat(grain, axis=1))
-
-
-def _sample_chips() -> Iterator[Chip]:
-    detector = dlib.get_frontal_face_detector()
-    predictor = dlib.shape_predictor(face_recognition_models.pose_predictor_five_point_model_location())
-    for path in sorted(Path(settings.FACEREC_SAMPLES_DIR).glob("*.jpg")):
-        image = dlib.load_rgb_image(str(path))
-        for box in detector(image, 0):
-            yield np.asarray(dlib.get_face_chip(image, predictor(image, box), CHIP_SIDE, PADDING), np.uint8)
-
-
-def _resnet() -> Path:
-    return Path(face_recognition_models.face_recognition_model_location())
+def _checked(location: str, sha256: str) -> Path:
+    path = Path(location)
+    if not path.is_file() or sha256_of(path) != sha256:
+        raise ImproperlyConfigured(
+            f"The model file {path} is missing, damaged or of another version. "
+            "Run `pip install --force-reinstall --no-deps -r requirements/dlib.txt`."
+        )
+    return path
 
 
 def _rectangle(box: Box) -> Any:
@@ -172,5 +119,5 @@ def _rectangle(box: Box) -> Any:
     return dlib.rectangle(left, top, left + round(box.width) - 1, top + round(box.height) - 1)
 
 
-def _middle(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    return (one[0] + other[0]) / 2, (one[1] + other[1]) / 2
+def _midpoint(first: Point, second: Point) -> Point:
+    return (first[0] + second[0]) / 2, (first[1] + second[1]) / 2

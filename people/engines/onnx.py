@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from people.decision import Calibration
 from people.engines import registry
-from people.engines.base import Box, Chip, DetectedFace, Point, RGBImage, Vectors
 from people.engines.calibrations import measured_calibration
+from people.engines.fetching import sha256_of
 from people.engines.runtime import Array, Network
 from people.engines.yunet import YuNet
 from people.errors import ModelMissing
+from people.faces import Box, Chip, DetectedFace, Point, RGBImage, Vectors
 
 CHIP_SIDE = 112
 TEMPLATE: NDArray[np.float64] = np.array(
@@ -63,7 +64,7 @@ class Weights:
 class OnnxEngine:
     """YuNet and an ONNX recogniser on the CPU.
 
-    `recogniser` is a name of the models' registry, or a mapping for weights of one's own: `path`,
+    `recogniser` is a name in the catalogue of models, or a mapping for weights of one's own: `path`,
     `name`, `version`, and optionally `sha256`, `mean`, `scale` and `colour` ("rgb" or "bgr"). They
     must take one 112×112 chip, aligned on five points.
     Raises ModelMissing if a file isn't there, ImproperlyConfigured if it isn't what the options say.
@@ -179,7 +180,7 @@ def _weights(recogniser: str | Mapping[str, Any]) -> Weights:
     weights = Weights(**{**options, "path": Path(options["path"])})
     if not weights.path.is_file():
         raise ModelMissing(f"The recogniser's file {weights.path} is missing.")
-    if sha256 is not None and registry.sha256_of(weights.path) != sha256:
+    if sha256 is not None and sha256_of(weights.path) != sha256:
         raise ImproperlyConfigured(f"{weights.path} does not have the sha256 that FACE_ENGINE gives.")
     return weights
 

@@ -1,4 +1,4 @@
-"""Networks on the CPU, by OpenVINO: compiled once, run one at a time."""
+"""Neural networks on the CPU, run by OpenVINO: each is compiled once and handles one image at a time."""
 
 from __future__ import annotations
 
@@ -12,28 +12,32 @@ import numpy as np
 from django.core.exceptions import ImproperlyConfigured
 from numpy.typing import NDArray
 
-# OpenVINO's conversion tools report to their maker when they are loaded; it does without them.
+# OpenVINO's conversion tools send usage reports to Intel as soon as they are imported. An empty module
+# takes their place; OpenVINO runs without them.
 sys.modules["openvino.tools.ovc"] = ModuleType("openvino.tools.ovc")
 
 import openvino
+from openvino import Model as Model  # exported: this is the only module that imports OpenVINO
+from openvino import opset13 as opset13
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 Array = NDArray[np.float32]
 
 
 class Network:
-    """A network with one input, which takes pictures as they are: (1, height, width, 3) uint8 RGB.
+    """A network with one input, an image: (1, height, width, 3) uint8 RGB.
 
-    Colour order, mean and scale, and the way from pixels to planes are part of what is compiled.
-    `shape` is (height, width); None leaves both open, multiples of 32 as the network asks for.
-    `precision` is f32, or bf16: twice as fast where the processor has it, and f32 where it doesn't.
-    Calls from several threads take turns: on cores that are all busy, more at a time only cost memory.
-    Raises ImproperlyConfigured if the file isn't a network with one such input.
+    `source` is a file that OpenVINO reads, or a graph, with an input of (1, 3, height, width). Colour
+    order, `(pixel - mean) * scale` and the change from pixels to planes are compiled into the network.
+    `shape` is (height, width); None accepts every size that the network does (YuNet: multiples of 32).
+    `precision` is f32, or bf16: twice as fast on processors that support it, and f32 on the others.
+    Calls from several threads are serialised: while all cores are busy, running several at once would
+    only take memory. Raises ImproperlyConfigured if the file isn't a network with one such input.
     """
 
     def __init__(
         self,
-        path: Path,
+        source: Path | Model,
         *,
         threads: int,
         shape: tuple[int, int] | None,
@@ -44,11 +48,11 @@ class Network:
     ) -> None:
         core = openvino.Core()
         try:
-            model = core.read_model(str(path))
+            model = source if isinstance(source, Model) else core.read_model(str(source))
             height, width = shape or (-1, -1)
             model.reshape({model.input(0): [1, 3, height, width]})
         except RuntimeError as error:
-            raise ImproperlyConfigured(f"{path} is no network for pictures: it can't be read.") from error
+            raise ImproperlyConfigured(f"{source} is not a network that takes one image.") from error
         self._request = core.compile_model(
             _with_pixels_as_input(model, colour, mean, scale), "CPU", _configuration(threads, precision)
         ).create_infer_request()
@@ -56,38 +60,38 @@ class Network:
         self.shapes = [output.get_partial_shape() for output in model.outputs]
         self._lock = threading.Lock()
 
-    def __call__(self, picture: NDArray[np.uint8]) -> dict[str, Array]:
-        """Return what the network says of one picture, (height, width, 3) uint8 RGB, C-contiguous."""
+    def __call__(self, image: NDArray[np.uint8]) -> dict[str, Array]:
+        """Return the network's outputs for one image, (height, width, 3) uint8 RGB, C-contiguous."""
         with self._lock:
-            self._request.infer({0: picture[np.newaxis]}, share_inputs=True)
+            self._request.infer({0: image[np.newaxis]}, share_inputs=True)
             return {
-                name: self._request.get_output_tensor(number).data.copy()
-                for number, name in enumerate(self.outputs)
+                name: self._request.get_output_tensor(index).data.copy()
+                for index, name in enumerate(self.outputs)
             }
 
 
-def _with_pixels_as_input(model: Any, colour: str, mean: float, scale: float) -> Any:
-    steps = PrePostProcessor(model)
-    given = steps.input().tensor()
-    given.set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    given.set_color_format(ColorFormat.RGB)
-    wanted = steps.input().preprocess()
-    wanted.convert_element_type(openvino.Type.f32)
+def _with_pixels_as_input(model: Model, colour: str, mean: float, scale: float) -> Model:
+    processor = PrePostProcessor(model)
+    pixels = processor.input().tensor()
+    pixels.set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    pixels.set_color_format(ColorFormat.RGB)
+    steps = processor.input().preprocess()
+    steps.convert_element_type(openvino.Type.f32)
     if colour == "bgr":
-        wanted.convert_color(ColorFormat.BGR)
+        steps.convert_color(ColorFormat.BGR)
     if mean:
-        wanted.mean(mean)
+        steps.mean(mean)
     if scale != 1.0:
-        wanted.scale(1 / scale)
-    steps.input().model().set_layout(openvino.Layout("NCHW"))
-    return steps.build()
+        steps.scale(1 / scale)
+    processor.input().model().set_layout(openvino.Layout("NCHW"))
+    return processor.build()
 
 
 def _configuration(threads: int, precision: str) -> dict[str, Any]:
     return {
         "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,  # with several, a process that is forked afterwards stands still
-        "ENABLE_CPU_PINNING": False,  # every process would choose the same cores
+        "NUM_STREAMS": 1,  # with several, a process that is forked afterwards hangs
+        "ENABLE_CPU_PINNING": False,  # all processes would choose the same cores
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,
     }

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from people.engines.base import RGBImage
 from people.engines.runtime import Array, Network
+from people.faces import RGBImage
 
 STRIDES = (8, 16, 32)
 DIVISOR = 32

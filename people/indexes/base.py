@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
-from people.engines.base import Vectors
+from people.faces import Vectors
+
+LATE_WRITE = timedelta(seconds=35)
+"""How long after it was sent an unanswered write may still take effect in a remote index: opening the index
+may take ten seconds, and the library's own retries of one request twenty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Space:
 
 @runtime_checkable
 class RemoteIndex(TemplateIndex, Protocol):
-    """An index that keeps copies elsewhere and must be told; `people.indexing` does.
+    """An index that keeps copies elsewhere and must be told; `people.index_sync` does.
 
     It knows vectors by ids that stand for one vector each: another vector, another id. So what is
     sent twice is there once, and a late write can never replace a newer one. Every method raises

@@ -17,8 +17,8 @@ from django.db import Error, connection
 from django.db.models import Min, QuerySet
 from numpy.typing import NDArray
 
-from people.engines.base import Vectors
 from people.errors import IndexUnavailable
+from people.faces import Vectors
 from people.indexes.base import Proposals
 from people.models import MeanTemplate, OutboxEntry, Person
 from people.models.template import unpack

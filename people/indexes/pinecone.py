@@ -18,10 +18,10 @@ from django.db.models import Q
 from pinecone import NotFoundError, Pinecone, ServerlessSpec
 from pinecone.index import Index
 
-from people.engines.base import Vectors
 from people.errors import IndexUnavailable
+from people.faces import Vectors
 from people.indexes.base import Proposals, Space
-from people.indexes.deadline import Guard
+from people.indexes.circuit_breaker import Guard
 from people.indexes.embedded import EmbeddedIndex
 from people.models import MeanTemplate, Person
 from people.models.template import unpack
@@ -30,7 +30,7 @@ READ_SECONDS = 2.0
 WRITE_SECONDS = 10.0
 CONNECTION_SECONDS = 2.0
 """For each step of a request. The SDK tries four times with pauses between, so that a write that
-nobody waits for any more may still be made 20 seconds later: see people.indexing.FLIGHT."""
+nobody waits for any more may still be made 20 seconds later: see people.indexes.base.LATE_WRITE."""
 OVERFETCH = 20
 MAX_TOP_K = 10_000
 MAX_WAITING = 5000

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import hashlib
-import secrets
 import uuid
-from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -27,9 +23,9 @@ def default_scopes() -> list[str]:
 
 
 class ApiKey(models.Model):
-    """What a program shows to be let in. Only a hash is kept: the key itself is shown once.
+    """What a program authenticates with. Only a hash is stored; the key itself is shown once.
 
-    The secret has 256 random bits, so a plain SHA-256 can't be guessed from.
+    The secret has 256 random bits, so it can't be guessed from a plain SHA-256.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -57,47 +53,6 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.label} (frk_{self.prefix}_…)"
 
-    @classmethod
-    def issue(
-        cls,
-        *,
-        label: str,
-        scopes: Iterable[str],
-        collection: Collection | None = None,
-        rate: str = "600/min",
-        expires_at: datetime | None = None,
-    ) -> tuple[ApiKey, str]:
-        """Store a new key and return it with its text, which can't be had again."""
-        prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
-        key = cls(
-            label=label,
-            prefix=prefix,
-            secret_hash=_hash(secret),
-            scopes=list(scopes),
-            collection=collection,
-            rate=rate,
-            expires_at=expires_at,
-        )
-        key.full_clean()
-        key.save()
-        return key, f"frk_{prefix}_{secret}"
-
-    @classmethod
-    def matching(cls, text: str) -> ApiKey | None:
-        """Return the valid key whose text this is, or None."""
-        start, _, rest = text.partition("_")
-        prefix, _, secret = rest.partition("_")
-        if start != "frk" or not secret:
-            return None
-        key = cls.objects.filter(prefix=prefix).first()
-        if key is None or not secrets.compare_digest(key.secret_hash, _hash(secret)):
-            return None
-        return key if key.is_valid() else None
-
     def is_valid(self) -> bool:
         now = timezone.now()
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
-
-
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,10 +1,29 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 
 from django.db import models
 
 from people.models.collection import Collection
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many of an import's files are in each state."""
+
+    total: int = 0
+    pending: int = 0
+    enrolled: int = 0
+    known: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    persons_to_create: int | None = None
+    """In a dry run: people of the source who aren't in the collection."""
+
+    @property
+    def done(self) -> int:
+        return self.total - self.pending
 
 
 class ImportJob(models.Model):
@@ -34,6 +53,11 @@ class ImportJob(models.Model):
     dry_run = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     problem = models.JSONField(null=True, help_text="Why the whole import failed: code and detail.")
+    counts = models.JSONField(
+        null=True, help_text="Files by state, once it is finished: the members of Counts."
+    )
+    current_counts: Counts
+    """Set by imports.jobs.with_counts."""
     submitted_by = models.CharField(max_length=60)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)

@@ -86,7 +86,11 @@ class Person(GuardedModel):
                 violation_error_message="Somebody in this collection has this external_id already.",
             )
         ]
-        indexes = [models.Index(fields=["collection", "-created_at", "-id"])]
+        indexes = [  # one for each ordering of the API's list
+            models.Index(fields=["collection", "-created_at", "-id"]),
+            models.Index(fields=["collection", "name", "id"]),
+            models.Index(fields=["collection", "external_id", "id"]),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.external_id or str(self.id)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.core.files.storage import storages
 from django.core.files.storage.base import Storage
@@ -40,7 +41,9 @@ class Photo(GuardedModel):
     rejection = models.JSONField(
         null=True, blank=True, help_text="Why it was refused: code, detail, and measured reasons."
     )
-    warnings = models.JSONField(default=list, blank=True)
+    warnings = models.JSONField(default=list, blank=True, help_text="As raised at enrolment.")
+    current_warnings: list[dict[str, Any]]
+    """As they apply after all merges; set by api.answers.records.with_warnings."""
     submitted_by = models.CharField(max_length=60)
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)

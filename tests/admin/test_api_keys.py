@@ -6,7 +6,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from people import api_keys
 from people.models import ApiKey, AuditEvent, Collection
+from tests.conftest import STAFF
 
 KEY = re.compile(rb"frk_[0-9a-f]{8}_[\w-]{43}")
 FORM = {
@@ -28,7 +30,7 @@ def issue(page: Client, **changes: str) -> bytes:
 def test_a_key_is_shown_once_and_kept_nowhere(page: Client, staff: User) -> None:
     text = KEY.search(issue(page))
     assert text is not None
-    key = ApiKey.matching(text[0].decode())
+    key = api_keys.matching(text[0].decode())
     assert key is not None
     assert (key.label, key.scopes, key.rate) == ("door", ["detect", "identify"], "60/min")
     for url in (
@@ -51,12 +53,12 @@ def test_a_key_without_scopes_is_not_issued(page: Client) -> None:
 
 
 def test_label_rate_and_expiry_can_change_and_nothing_else(page: Client, collection: Collection) -> None:
-    key, text = ApiKey.issue(label="door", scopes=["detect"], collection=collection)
+    key, text = api_keys.issue(label="door", scopes=["detect"], collection=collection, actor=STAFF)
     page.post(
         reverse("admin:people_apikey_change", args=[key.pk]),
         {"label": "gate", "rate": "5/sec", "scopes": ["erase"], "collection": "", "expires_at": ""},
     )
-    changed = ApiKey.matching(text)
+    changed = api_keys.matching(text)
     assert changed is not None
     assert (changed.label, changed.rate) == ("gate", "5/sec")
     assert (changed.scopes, changed.collection) == (["detect"], collection)
@@ -64,10 +66,10 @@ def test_label_rate_and_expiry_can_change_and_nothing_else(page: Client, collect
 
 
 def test_a_revoked_key_opens_nothing_and_stays_listed(page: Client) -> None:
-    key, text = ApiKey.issue(label="door", scopes=["detect"])
+    key, text = api_keys.issue(label="door", scopes=["detect"], actor=STAFF)
     url = reverse("admin:people_apikey_changelist")
     page.post(url, {"action": "revoke", "_selected_action": key.pk, "post": "yes"})
-    assert ApiKey.matching(text) is None
+    assert api_keys.matching(text) is None
     assert b"revoked" in page.get(url).content
     assert AuditEvent.objects.filter(action="api_key.revoked", object_id=key.prefix).count() == 1
     assert page.post(reverse("admin:people_apikey_delete", args=[key.pk]), {"post": "yes"}).status_code == 403

@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from people import identification
-from people.models import ApiKey, AuditEvent, Collection, Erasure, Person, Photo, Template
+from people import api_keys, identification
+from people.models import AuditEvent, Collection, Erasure, Person, Photo, Template
 from tests import fakes
 from tests.conftest import STAFF
 from tests.test_enrolment import stored_files
@@ -86,7 +86,7 @@ def test_the_page_before_a_deletion_says_what_goes(page: Client, enrolled: Enrol
 
 def test_the_page_before_a_collections_deletion_counts_its_keys_too(page: Client, enrolled: Enrol) -> None:
     collection = enrolled(1).collection
-    ApiKey.issue(label="door", scopes=["identify"], collection=collection)
+    api_keys.issue(label="door", scopes=["identify"], collection=collection, actor=STAFF)
     answer = page.get(reverse("admin:people_collection_delete", args=[collection.pk]))
     counts = dict(answer.context["model_count"])
     assert counts == {"collections": 1, "people": 1, "photos": 1, "templates": 1, "API keys": 1}

@@ -8,7 +8,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from people import erasure, imports
+from people import erasure
+from people.imports import jobs
 from people.models import Collection, ImportJob, Person
 from tests import fakes
 from tests.conftest import STAFF
@@ -112,7 +113,7 @@ def test_staff_import_a_prefix_of_an_allowed_bucket(
 
 
 def test_staff_cancel_an_import(page: Client, collection: Collection) -> None:
-    job = imports.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     url = reverse("admin:import_cancel", args=[job.pk])
     assert page.get(url).status_code == 403
     assert "is cancelled" in page.post(url, follow=True).content.decode()
@@ -130,7 +131,7 @@ def test_an_erased_person_is_named_on_no_page_of_an_import(page: Client, collect
 def test_imports_are_closed_to_staff_who_may_not_add_people_and_photos(
     page_of: Callable[..., Client], collection: Collection
 ) -> None:
-    job = imports.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     for page in (page_of("add_photo", "view_person"), page_of("add_person"), page_of("view_importjob")):
         assert page.get(reverse(START)).status_code == 403
         assert _starts(page, collection, archive=_archive(PEOPLE)).status_code == 403

@@ -9,8 +9,10 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
-from people.models import ApiKey, Collection
+from people import api_keys
+from people.models import Collection
 from people.models.api_key import SCOPES
+from tests.conftest import STAFF
 
 Answer = Any
 
@@ -27,7 +29,7 @@ def program(collection: Collection) -> Callable[..., Program]:
     """Make a program whose key has the given scopes (all by default)."""
 
     def make(*scopes: str, **fields: Any) -> Program:
-        _, text = ApiKey.issue(label="test", scopes=scopes or SCOPES, **fields)
+        _, text = api_keys.issue(label="test", scopes=scopes or SCOPES, **fields, actor=STAFF)
         client = Program(raise_request_exception=False)
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
         return client

@@ -120,7 +120,7 @@ def test_each_unusual_photo_is_read(api: Program, name: str) -> None:
 
 
 def test_no_photo_at_all_is_told_so(api: Program, photos: str) -> None:
-    _problem(api.post(photos, {"note": "x"}, format="multipart"), 400, "photo_missing")
+    _problem(api.post(photos, {}, format="multipart"), 400, "photo_missing")
     _problem(api.post(photos, {}), 400, "photo_missing")
 
 
@@ -242,7 +242,9 @@ def test_collections_are_created_changed_and_deleted_with_everyone(
     _problem(api.post("/api/v1/collections/", {"name": "office"}), 409, "conflict")
     _problem(api.post("/api/v1/collections/", {"name": "of fice"}), 400, "invalid")
     _problem(api.patch(made["Location"], {"min_similarity": 80}), 400, "invalid")
-    changed = api.patch(made["Location"], {"fpir": None, "min_similarity": 80, "name": "renamed"}).json()
+    refused = _problem(api.patch(made["Location"], {"min_similarity": 80, "name": "renamed"}), 400, "invalid")
+    assert list(refused["errors"]) == ["name"]
+    changed = api.patch(made["Location"], {"fpir": None, "min_similarity": 80}).json()
     assert (changed["name"], changed["min_similarity"]) == ("office", 80)
     api.post(f"{made['Location']}persons/", {"name": "Ada"})
     assert api.get(made["Location"]).json()["persons"] == 1

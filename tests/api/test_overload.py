@@ -12,7 +12,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from people import identification, turns
+from people import capacity, identification
 from people.errors import Overloaded
 from people.models import AuditEvent, Collection, Person
 from tests import fakes
@@ -26,10 +26,10 @@ PATHS = ["/api/v1/collections/default/identify/", "/api/v1/detect/"]
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let every place be taken by requests that are being worked on."""
-    probing = turns.Turns(1)
-    monkeypatch.setattr(turns, "probing", probing)
+    probing = capacity.Capacity(1)
+    monkeypatch.setattr(capacity, "probe_capacity", probing)
     with ExitStack() as working:
-        working.enter_context(probing.taken())
+        working.enter_context(probing.slot())
         yield
 
 
@@ -63,7 +63,7 @@ def test_photos_are_enrolled_all_the_same(full: None, enrolled: Enrol) -> None:
 def test_places_are_free_again_when_the_photo_could_not_be_used(
     monkeypatch: pytest.MonkeyPatch, api: Program, collection: Collection
 ) -> None:
-    monkeypatch.setattr(turns, "probing", turns.Turns(1))
+    monkeypatch.setattr(capacity, "probe_capacity", capacity.Capacity(1))
     for _ in range(3):
         assert api.sends_photo(PATHS[0], b"no photo").status_code == 415
     assert api.sends_photo(PATHS[0], fakes.photo(1)).status_code == 200
@@ -77,14 +77,14 @@ def test_whoever_came_between_the_check_and_the_turn_is_refused_too(
 
 
 def test_photos_are_looked_at_one_at_a_time() -> None:
-    probing, began = turns.Turns(2), Event()
+    probing, began = capacity.Capacity(2), Event()
 
     def come() -> None:
-        with probing.taken():
+        with probing.slot():
             began.set()
 
     with ThreadPoolExecutor(1) as second:
-        with probing.taken():
+        with probing.slot():
             work = second.submit(come)
             while not _all_taken(probing):
                 time.sleep(0.001)
@@ -93,7 +93,7 @@ def test_photos_are_looked_at_one_at_a_time() -> None:
     assert began.is_set()
 
 
-def _all_taken(probing: turns.Turns) -> bool:
+def _all_taken(probing: capacity.Capacity) -> bool:
     try:
         probing.check()
     except Overloaded:

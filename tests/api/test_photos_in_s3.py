@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from people import buckets
 from people.errors import StorageUnavailable
 from people.models import Person
+from people.s3 import input_buckets
 from tests import fakes
 from tests.api.conftest import Program
 from tests.api.test_faces import IDENTIFY
@@ -66,12 +66,12 @@ def test_a_storage_that_does_not_answer_is_told_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    buckets._client.cache_clear()
+    input_buckets._client.cache_clear()
     answer = api.post(IDENTIFY, _from_s3("1.png"))
     assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
     assert "Retry-After" in answer
     with pytest.raises(StorageUnavailable):
-        list(buckets.listed("inbox", ""))
+        list(input_buckets.listed("inbox", ""))
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,12 @@ def test_searches_and_comparisons_answer_as_described(
 ) -> None:
     person = enrolled(1)
     probe = fakes.photo(1, 9)
-    fits("IdentificationAnswer", api.sends_photo(f"{IDENTIFY}?include_below=true", probe).json())
-    fits("IdentificationAnswer", api.sends_photo(IDENTIFY, fakes.photo(1, dark=True)).json())
-    fits("VerificationAnswer", api.sends_photo(f"{PERSONS}{person.pk}/verify/", fakes.photo(1)).json())
-    fits("ComparisonAnswer", api.post("/api/v1/compare/", _json("source", "target", data=probe)).json())
-    fits("DetectionAnswer", api.sends_photo("/api/v1/detect/", probe).json())
-    fits("EngineAnswer", api.get("/api/v1/engine/").json())
+    fits("Identification", api.sends_photo(f"{IDENTIFY}?include_below=true", probe).json())
+    fits("Identification", api.sends_photo(IDENTIFY, fakes.photo(1, dark=True)).json())
+    fits("Verification", api.sends_photo(f"{PERSONS}{person.pk}/verify/", fakes.photo(1)).json())
+    fits("Comparison", api.post("/api/v1/compare/", _json("source", "target", data=probe)).json())
+    fits("Detection", api.sends_photo("/api/v1/detect/", probe).json())
+    fits("Engine", api.get("/api/v1/engine/").json())
 
 
 @pytest.mark.usefixtures("worker")
@@ -43,19 +43,19 @@ def test_enrolment_and_erasure_answer_as_described(
     made = api.post(PERSONS, {"name": "Ada"})
     fits("Person", made.json())
     photos = f"{made['Location']}photos/"
-    fits("PhotoAnswer", api.sends_photo(photos, fakes.photo(1, variation=4)).json())
-    fits("PhotoAnswer", api.sends_photo(photos, fakes.photo(2), Prefer="wait=0").json())
-    fits("ErasureAnswer", api.delete(made["Location"]).json())
+    fits("Photo", api.sends_photo(photos, fakes.photo(1, variation=4)).json())
+    fits("Photo", api.sends_photo(photos, fakes.photo(2), Prefer="wait=0").json())
+    fits("Erasure", api.delete(made["Location"]).json())
     fits("Collection", api.get("/api/v1/collections/default/").json())
 
 
 def test_merges_answer_as_described(api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]) -> None:
     kept, other = enrolled(1), enrolled(2)
     made = api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(other.pk)})
-    fits("MergeAnswer", made.json())
+    fits("Merge", made.json())
     fits("Person", api.get(f"{PERSONS}{other.pk}/").json())
-    fits("ProblemShape", api.patch(f"{PERSONS}{other.pk}/", {"name": "Ada"}).json())
-    fits("MergeAnswer", api.post(f"{made['Location']}undo/").json())
+    fits("Problem", api.patch(f"{PERSONS}{other.pk}/", {"name": "Ada"}).json())
+    fits("Merge", api.post(f"{made['Location']}undo/").json())
     fits("Person", api.get(f"{PERSONS}{other.pk}/").json())
 
 
@@ -70,8 +70,8 @@ def test_problems_are_as_described(
     person = enrolled(1)
     answer = api.sends_photo(f"{PERSONS}{person.pk}/photos/", data)
     assert answer.status_code >= 400
-    fits("ProblemShape", answer.json())
+    fits("Problem", answer.json())
 
 
 def test_wrong_parameters_are_told_as_described(api: Program, fits: Callable[[str, Any], None]) -> None:
-    fits("ProblemShape", api.sends_photo(f"{IDENTIFY}?fpir=5", fakes.photo(1)).json())
+    fits("Problem", api.sends_photo(f"{IDENTIFY}?fpir=5", fakes.photo(1)).json())

@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db import models
 from django.http import Http404, HttpRequest
+from rest_framework import status
+from rest_framework.generics import GenericAPIView
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.serializers import BaseSerializer
 
-from people import turns
-from people.api.problems import request_id_of
+from people import capacity
+from people.actors import Actor
+from people.api import authentication
+from people.api.requests.queries import NoQuery, QuerySerializer
 from people.models import ApiKey, Collection, Person
 
-READ_AWAY_BYTES = 65_536
+DRAINED_AT_ONCE = 65_536
+"""Bytes."""
+_Row = TypeVar("_Row", bound=models.Model)
 
 
-class ApiView(APIView):
-    """A view names the scopes that each of its methods needs in `scopes`."""
+class ApiView(GenericAPIView[Any]):
+    """Base of the views. `scopes` names the scopes that each method needs."""
 
     scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
-    looks_at_photos: ClassVar[bool] = False
-    """Whether each answer takes a turn of `people.turns`: refused before anything else when all are taken."""
+    processes_photos: ClassVar[bool] = False
+    """Whether each request takes a slot of `people.capacity`. It is refused first thing if there is none."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if self.looks_at_photos:
-            turns.probing.check()
+        if self.processes_photos:
+            capacity.probe_capacity.check()
         super().initial(request, *args, **kwargs)
 
     def perform_authentication(self, request: Request) -> None:
@@ -40,49 +48,70 @@ class ApiView(APIView):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        _read_away(request._request)
+        _drain(request._request)
         if window := getattr(request._request, "rate_window", None):
             for name, value in window.headers().items():
                 response[name] = value
-        # answers hold personal data: no cache on the way may keep them
+        # responses hold personal data, so no cache on the way may store them
         response["Cache-Control"] = "no-store"
         return response
 
-    def may_be_in(self) -> UUID | None:
+    @property
+    def actor(self) -> Actor:
+        return authentication.actor(self.request)
+
+    def only_collection(self) -> UUID | None:
         """Return the id of the only collection that the key is for, or None when it is for all."""
         key = self.request.auth
         return key.collection_id if isinstance(key, ApiKey) else None
 
-    def collection(self, name: str) -> Collection:
-        """Return the collection of this name. Raises Http404, also when the key is for another."""
-        only = self.may_be_in()
-        try:
-            found = Collection.objects.get(name=name)
-        except Collection.DoesNotExist as error:
-            raise Http404 from error
-        if only is not None and only != found.pk:
+    def collection(self) -> Collection:
+        """Return the path's collection. Raises Http404, also when the key is for another."""
+        only = self.only_collection()
+        collection = Collection.objects.filter(name=self.kwargs["collection"]).first()
+        if collection is None or only not in (None, collection.pk):
             raise Http404
-        return found
+        return collection
 
-    def person(self, collection: str, person: UUID) -> Person:
-        """Return the person of this id in this collection. Raises Http404."""
-        home = self.collection(collection)
-        found = Person.objects.filter(collection=home, pk=person).first()
-        if found is None:
+    def person(self, person_id: UUID | None = None) -> Person:
+        """Return the path's person, or another one of the path's collection. Raises Http404."""
+        collection = self.collection()
+        person = Person.objects.filter(collection=collection, pk=person_id or self.kwargs["person"]).first()
+        if person is None:
             raise Http404
-        found.collection = home
-        return found
+        person.collection = collection
+        return person
 
-    def answer(self, content: Mapping[str, Any]) -> Response:
-        return Response({"request_id": request_id_of(self.request._request), **content})
+    def in_reach(self, rows: models.QuerySet[_Row]) -> models.QuerySet[_Row]:
+        """Return those of the rows that belong to a collection which the key is for."""
+        only = self.only_collection()
+        return rows if only is None else rows.filter(collection_id=only)
 
 
-def _read_away(request: HttpRequest) -> None:
-    """Take in what the client still sends, and keep nothing of it.
+class ListView(ListModelMixin, ApiView):
+    """Base of lists. `query_class` is the query string's serializer; `page_ordering` one column."""
 
-    Whoever is refused before their photo was read would find the connection broken, and no answer.
+    query_class: ClassVar[type[QuerySerializer]] = NoQuery
+    query: Mapping[str, Any]
+    page_ordering = "-created_at"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        self.query = self.query_class.read(request)
+        return super().list(request, *args, **kwargs)
+
+
+def created(content: BaseSerializer[Any], location: str, code: int = status.HTTP_201_CREATED) -> Response:
+    """Return the response to a request that made something, which is at `location`."""
+    return Response(content.data, status=code, headers={"Location": location})
+
+
+def _drain(request: HttpRequest) -> None:
+    """Read and discard the rest of the body.
+
+    Otherwise gunicorn resets the connection of a request that was refused before its photo was read,
+    and the client never sees the response.
     """
     left = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    with suppress(OSError):  # gone, or too slow: then there is nobody to answer
-        while left > 0 and (chunk := request.read(READ_AWAY_BYTES)):
+    with suppress(OSError):  # disconnected, or too slow: nobody waits for the response
+        while left > 0 and (chunk := request.read(DRAINED_AT_ONCE)):
             left -= len(chunk)

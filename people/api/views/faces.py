@@ -1,7 +1,8 @@
-"""Search and comparison; nothing of a probe is kept."""
+"""Search and comparison; nothing of a probe is stored."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -10,14 +11,21 @@ from rest_framework.response import Response
 
 from people import identification
 from people.active_engine import active_engine
-from people.api import representations, schemas
-from people.api.authentication import actor
-from people.api.parsing import (
+from people.api.answers.faces import (
+    ComparisonSerializer,
+    DetectionSerializer,
+    EngineSerializer,
+    IdentificationSerializer,
+    VerificationSerializer,
+)
+from people.api.openapi import PROBLEM
+from people.api.requests.bodies import COMPARE_REQUEST, PHOTO_REQUEST, photo_bytes
+from people.api.requests.queries import (
     CompareQuery,
     DetectQuery,
     IdentifyQuery,
+    NoQuery,
     VerifyQuery,
-    photo_bytes,
     threshold_choice,
 )
 from people.api.views.base import ApiView
@@ -29,115 +37,113 @@ SHOWN_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 class IdentifyView(ApiView):
     scopes = {"POST": ["identify"]}
-    looks_at_photos = True
+    processes_photos = True
 
     @extend_schema(
         operation_id="identify",
-        description="Search every face of the photo among the people of the collection (1:N).",
-        request=schemas.PHOTO_REQUEST,
+        description="Search for every face of a photo among the people of a collection (1:N).",
+        request=PHOTO_REQUEST,
         parameters=[IdentifyQuery],
-        responses={200: schemas.IdentificationAnswer, **schemas.PROBLEM},
+        responses={200: IdentificationSerializer, **PROBLEM},
     )
     def post(self, request: Request, collection: str) -> Response:
         query = IdentifyQuery.read(request)
+        (photo,) = photo_bytes(request, "photo")
         result = identification.identify(
-            photo_bytes(request),
-            collection=self.collection(collection),
-            actor=actor(request),
+            photo,
+            collection=self.collection(),
+            actor=self.actor,
             choice=threshold_choice(query),
             max_candidates=query["max_candidates"],
             max_faces=query["max_faces"],
             quality_level=query["quality"],
             include_below=query["include_below"],
         )
-        return self.answer(representations.identification(result))
+        return Response(IdentificationSerializer(result).data)
 
 
 class VerifyView(ApiView):
     scopes = {"POST": ["identify"]}
-    looks_at_photos = True
+    processes_photos = True
 
     @extend_schema(
         operation_id="verify",
-        description="Compare the photo with one person (1:1).",
-        request=schemas.PHOTO_REQUEST,
+        description="Compare a photo with one person (1:1).",
+        request=PHOTO_REQUEST,
         parameters=[VerifyQuery],
-        responses={200: schemas.VerificationAnswer, **schemas.PROBLEM},
+        responses={200: VerificationSerializer, **PROBLEM},
     )
     def post(self, request: Request, collection: str, person: UUID) -> Response:
         query = VerifyQuery.read(request)
+        (photo,) = photo_bytes(request, "photo")
         result = identification.verify(
-            photo_bytes(request),
-            person=self.person(collection, person),
-            actor=actor(request),
+            photo,
+            person=self.person(),
+            actor=self.actor,
             choice=threshold_choice(query),
             face=query["face"],
         )
-        return self.answer(representations.verification(result))
+        return Response(VerificationSerializer(result).data)
 
 
 class CompareView(ApiView):
     scopes = {"POST": ["detect"]}
-    looks_at_photos = True
+    processes_photos = True
 
     @extend_schema(
         operation_id="compare",
         description="Compare the largest face of one photo with every face of another; no collection.",
-        request=schemas.COMPARE_REQUEST,
+        request=COMPARE_REQUEST,
         parameters=[CompareQuery],
-        responses={200: schemas.ComparisonAnswer, **schemas.PROBLEM},
+        responses={200: ComparisonSerializer, **PROBLEM},
     )
     def post(self, request: Request) -> Response:
         query = CompareQuery.read(request)
-        result = identification.compare(
-            photo_bytes(request, "source"),
-            photo_bytes(request, "target"),
-            actor=actor(request),
-            choice=threshold_choice(query),
-        )
-        return self.answer(representations.comparison(result))
+        source, target = photo_bytes(request, "source", "target")
+        result = identification.compare(source, target, actor=self.actor, choice=threshold_choice(query))
+        return Response(ComparisonSerializer(result).data)
 
 
 class DetectView(ApiView):
     scopes = {"POST": ["detect"]}
-    looks_at_photos = True
+    processes_photos = True
 
     @extend_schema(
         operation_id="detect",
         description="Find the faces of a photo; no collection.",
-        request=schemas.PHOTO_REQUEST,
+        request=PHOTO_REQUEST,
         parameters=[DetectQuery],
-        responses={200: schemas.DetectionAnswer, **schemas.PROBLEM},
+        responses={200: DetectionSerializer, **PROBLEM},
     )
     def post(self, request: Request) -> Response:
         query = DetectQuery.read(request)
-        found = identification.detect(
-            photo_bytes(request), actor=actor(request), max_faces=query["max_faces"]
-        )
-        return self.answer(representations.detection(found))
+        (photo,) = photo_bytes(request, "photo")
+        result = identification.detect(photo, actor=self.actor, max_faces=query["max_faces"])
+        return Response(DetectionSerializer(result).data)
 
 
 class EngineView(ApiView):
     scopes = {"GET": ["detect"]}
 
-    @extend_schema(operation_id="getEngine", responses={200: schemas.EngineAnswer, **schemas.PROBLEM})
+    @extend_schema(
+        operation_id="getEngine",
+        description="Get the engine that serves requests, and its thresholds.",
+        responses={200: EngineSerializer, **PROBLEM},
+    )
     def get(self, request: Request) -> Response:
+        NoQuery.read(request)
         engine = active_engine()
-        limits = [(rate, engine.calibration.cosine_at_fmr(rate)) for rate in SHOWN_RATES]
-        return Response(
-            {
-                "engine": engine_id(engine),
-                "name": engine.name,
-                "version": engine.version,
-                "dimension": engine.dimension,
-                "quality_levels": list(LEVELS),
-                "thresholds": [
-                    {
-                        "fmr": rate,
-                        "cosine": round(cosine, 4),
-                        "similarity": round(engine.calibration.similarity(cosine), 1),
-                    }
-                    for rate, cosine in limits
-                ],
-            }
-        )
+        calibration = engine.calibration
+        thresholds: list[dict[str, Any]] = []
+        for rate in SHOWN_RATES:
+            cosine = calibration.cosine_at_fmr(rate)
+            thresholds.append({"fmr": rate, "cosine": cosine, "similarity": calibration.similarity(cosine)})
+        content = {
+            "engine": engine_id(engine),
+            "name": engine.name,
+            "version": engine.version,
+            "dimension": engine.dimension,
+            "quality_levels": list(LEVELS),
+            "thresholds": thresholds,
+        }
+        return Response(EngineSerializer(content).data)

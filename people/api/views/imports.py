@@ -3,152 +3,136 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from people import imports
-from people.api import representations, schemas
-from people.api.authentication import actor
+from people.api.answers.imports import ImportItemSerializer, ImportSerializer
 from people.api.idempotency import once
-from people.api.pagination import NewestFirst
-from people.api.parsing import QuerySerializer, StrictBooleanField
-from people.api.views.base import ApiView
-from people.api.views.collections import PageQuery
+from people.api.openapi import PROBLEM
+from people.api.requests.bodies import IMPORT_REQUEST, import_source
+from people.api.requests.queries import IDEMPOTENCY_KEY, ImportQuery, ItemQuery, NoQuery, PageQuery
+from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict
+from people.imports import jobs
 from people.models import ImportItem, ImportJob
 from people.uploads import expect_archive
 
 
-class ImportQuery(QuerySerializer):
-    dry_run = StrictBooleanField(
-        required=False, default=False, help_text="Judge every file, and enrol nothing."
-    )
-
-
-class ItemQuery(PageQuery):
-    state = serializers.ChoiceField(ImportItem.State.choices, required=False)
-
-
-def _in_place() -> NewestFirst:
-    """Return pages of files in the order of their import."""
-    pages = NewestFirst()
-    pages.ordering = ("number",)
-    return pages
-
-
-class ImportBase(ApiView):
-    def job(self, collection: str, job: UUID) -> ImportJob:
-        """Return the import of this id in this collection. Raises Http404."""
-        found = ImportJob.objects.filter(collection=self.collection(collection), pk=job).first()
-        if found is None:
+class _ImportView(ApiView):
+    def job(self) -> ImportJob:
+        """Return the path's import. Raises Http404."""
+        job = ImportJob.objects.filter(collection=self.collection(), pk=self.kwargs["job"]).first()
+        if job is None:
             raise Http404
-        return found
-
-    def shown(self, job: ImportJob) -> dict[str, Any]:
-        return representations.import_job(job, imports.counts(job))
+        return job
 
 
-class ImportsView(ImportBase):
+class ImportsView(ListView):
     scopes = {"GET": ["enrol"], "POST": ["enrol"]}
+    queryset = ImportJob.objects.all()
+    serializer_class = ImportSerializer
+    query_class = PageQuery
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         expect_archive(request)
         return super().initialize_request(request, *args, **kwargs)
 
+    def get_queryset(self) -> QuerySet[ImportJob]:
+        return ImportJob.objects.filter(collection=self.collection())
+
+    def paginate_queryset(self, queryset: QuerySet[ImportJob]) -> list[ImportJob]:  # type: ignore[override]
+        return list(jobs.with_counts(super().paginate_queryset(queryset) or []))
+
     @extend_schema(
         operation_id="listImports",
+        description="List the imports of a collection, newest first.",
         parameters=[PageQuery],
-        responses={200: schemas.ImportAnswer(many=True), **schemas.PROBLEM},
+        responses={200: ImportSerializer(many=True), **PROBLEM},
     )
     def get(self, request: Request, collection: str) -> Response:
-        PageQuery.read(request)
-        rows = ImportJob.objects.filter(collection=self.collection(collection))
-        pages = NewestFirst()
-        page = pages.paginate_queryset(rows, request, self) or []
-        return pages.get_paginated_response([self.shown(row) for row in page])
+        return self.list(request)
 
     @extend_schema(
         operation_id="startImport",
-        description="Enrols many photos of many people; the answer comes at once, the work follows.",
-        request=schemas.IMPORT_REQUEST,
-        parameters=[ImportQuery, schemas.IDEMPOTENCY_KEY],
-        responses={202: schemas.ImportAnswer, **schemas.PROBLEM},
+        description="Enrols many photos of many people. The response comes at once; the work follows.",
+        request=IMPORT_REQUEST,
+        parameters=[ImportQuery, IDEMPOTENCY_KEY],
+        responses={202: ImportSerializer, **PROBLEM},
     )
     def post(self, request: Request, collection: str) -> Response:
-        return once(request, lambda: self._start(request, collection), lambda response: None)
+        return once(request, lambda: self._start(request), lambda response: None)
 
-    def _start(self, request: Request, collection: str) -> Response:
+    def _start(self, request: Request) -> Response:
         query = ImportQuery.read(request)
-        home = self.collection(collection)
-        options: dict[str, Any] = {"collection": home, "actor": actor(request), **query}
-        archives = request.FILES.getlist("archive")
-        if len(archives) == 1 and archives[0].size:
-            job = imports.submit_archive(archives[0], **options)
-        else:
-            bucket, prefix = _named_prefix(request.data)
-            job = imports.submit_prefix(bucket, prefix, **options)
-        location = reverse("import", kwargs={"collection": home.name, "job": job.pk}, request=request)
-        return Response(self.shown(job), status=status.HTTP_202_ACCEPTED, headers={"Location": location})
+        collection = self.collection()
+        options: dict[str, Any] = {"collection": collection, "actor": self.actor, **query}
+        match import_source(request):
+            case (bucket, prefix):
+                job = jobs.submit_prefix(bucket, prefix, **options)
+            case archive:
+                job = jobs.submit_archive(archive, **options)
+        location = reverse("import", kwargs={"collection": collection.name, "job": job.pk}, request=request)
+        return created(_shown(job), location, status.HTTP_202_ACCEPTED)
 
 
-class ImportView(ImportBase):
-    scopes = {"GET": ["enrol"]}
-
-    @extend_schema(operation_id="getImport", responses={200: schemas.ImportAnswer, **schemas.PROBLEM})
-    def get(self, request: Request, collection: str, job: UUID) -> Response:
-        return Response(self.shown(self.job(collection, job)))
-
-
-class ImportItemsView(ImportBase):
+class ImportView(_ImportView):
     scopes = {"GET": ["enrol"]}
 
     @extend_schema(
-        operation_id="listImportItems",
-        parameters=[ItemQuery],
-        responses={200: schemas.ImportItemAnswer(many=True), **schemas.PROBLEM},
+        operation_id="getImport",
+        description="Get one import: its state, and how many files are done.",
+        responses={200: ImportSerializer, **PROBLEM},
     )
     def get(self, request: Request, collection: str, job: UUID) -> Response:
-        query = ItemQuery.read(request)
-        found = self.job(collection, job)
-        rows = found.items.all()
-        if wanted := query.get("state"):
-            rows = rows.filter(state=wanted)
-        pages = _in_place()
-        page = pages.paginate_queryset(rows, request, self) or []
-        return pages.get_paginated_response(
-            [representations.import_item(row, dry_run=found.dry_run) for row in page]
-        )
+        NoQuery.read(request)
+        return Response(_shown(self.job()).data)
 
 
-class ImportCancelView(ImportBase):
+class ImportItemsView(ListView, _ImportView):
+    scopes = {"GET": ["enrol"]}
+    queryset = ImportItem.objects.all()
+    serializer_class = ImportItemSerializer
+    query_class = ItemQuery
+    page_ordering = "number"
+
+    def get_queryset(self) -> QuerySet[ImportItem]:
+        items = self.job().items.select_related("job")
+        return items.filter(state=self.query["state"]) if "state" in self.query else items
+
+    @extend_schema(
+        operation_id="listImportItems",
+        description="List the files of an import, each with its result.",
+        parameters=[ItemQuery],
+        responses={200: ImportItemSerializer(many=True), **PROBLEM},
+    )
+    def get(self, request: Request, collection: str, job: UUID) -> Response:
+        return self.list(request)
+
+
+class ImportCancelView(_ImportView):
     scopes = {"POST": ["enrol"]}
 
     @extend_schema(
         operation_id="cancelImport",
         description="What was enrolled stays.",
         request=None,
-        responses={200: schemas.ImportAnswer, **schemas.PROBLEM},
+        responses={200: ImportSerializer, **PROBLEM},
     )
     def post(self, request: Request, collection: str, job: UUID) -> Response:
-        found = self.job(collection, job)
-        ended_now = imports.cancel(found, actor=actor(request))
-        found.refresh_from_db()
-        if not ended_now and found.state != ImportJob.State.CANCELLED:
+        NoQuery.read(request)
+        row = self.job()
+        ended_now = jobs.cancel(row, actor=self.actor)
+        row.refresh_from_db()
+        if not ended_now and row.state != ImportJob.State.CANCELLED:
             raise Conflict("The import has ended already. Erase people or withdraw photos one by one.")
-        return Response(self.shown(found))
+        return Response(_shown(row).data)
 
 
-def _named_prefix(data: Any) -> tuple[str, str]:
-    match data:
-        case {"s3": {"bucket": str(bucket), "prefix": str(prefix), **more}, **rest} if not (more or rest):
-            return bucket, prefix
-    raise serializers.ValidationError(
-        {
-            "archive": "Send one ZIP archive as multipart file `archive`, or JSON "
-            '{"s3": {"bucket": "…", "prefix": "…"}} of an allowed bucket.'
-        }
-    )
+def _shown(job: ImportJob) -> ImportSerializer:
+    jobs.with_counts([job])
+    return ImportSerializer(job)

@@ -4,26 +4,24 @@ from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
-from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import merging
-from people.api import representations, schemas
-from people.api.authentication import actor
+from people.api.answers.records import MergeSerializer
 from people.api.idempotency import once
-from people.api.views.base import ApiView
+from people.api.openapi import PROBLEM
+from people.api.requests.bodies import MergeBody
+from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery
+from people.api.views.base import ApiView, created
 from people.models import Merge
 
 
 class _MergeView(ApiView):
-    def merge(self, merge: UUID) -> Merge:
-        """Return the merge of this id. Raises Http404, also when the key is for another collection."""
-        rows = Merge.objects.all()
-        if (only := self.may_be_in()) is not None:
-            rows = rows.filter(collection_id=only)
-        return get_object_or_404(rows, pk=merge)
+    def merge(self) -> Merge:
+        """Return the path's merge. Raises Http404, also when the key is for another collection."""
+        return get_object_or_404(self.in_reach(Merge.objects.all()), pk=self.kwargs["merge"])
 
 
 class MergesView(ApiView):
@@ -31,32 +29,35 @@ class MergesView(ApiView):
 
     @extend_schema(
         operation_id="mergePersons",
-        description="Two records of one human become one: the photos of `other` come to this person.",
-        request=schemas.PersonMerge,
-        parameters=[schemas.IDEMPOTENCY_KEY],
-        responses={201: schemas.MergeAnswer, **schemas.PROBLEM},
+        description="Merges two records of the same person: the photos of `other` move to this person.",
+        request=MergeBody,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={201: MergeSerializer, **PROBLEM},
     )
     def post(self, request: Request, collection: str, person: UUID) -> Response:
-        return once(request, lambda: self._merge(request, collection, person), lambda response: person)
+        NoQuery.read(request)
+        return once(request, lambda: self._merge(request), lambda response: person)
 
-    def _merge(self, request: Request, collection: str, person: UUID) -> Response:
-        kept = self.person(collection, person)
-        body = schemas.PersonMerge(data=request.data)
+    def _merge(self, request: Request) -> Response:
+        kept = self.person()
+        body = MergeBody(data=request.data)
         body.is_valid(raise_exception=True)
-        other = self.person(collection, body.validated_data["other"])
-        done = merging.merge(kept, other, actor=actor(request))
-        location = reverse("merge", kwargs={"merge": done.pk}, request=request)
-        return Response(
-            representations.merge(done), status=status.HTTP_201_CREATED, headers={"Location": location}
-        )
+        other = self.person(body.validated_data["other"])
+        merge = merging.merge(kept, other, actor=self.actor)
+        return created(MergeSerializer(merge), reverse("merge", kwargs={"merge": merge.pk}, request=request))
 
 
 class MergeView(_MergeView):
     scopes = {"GET": ["manage"]}
 
-    @extend_schema(operation_id="getMerge", responses={200: schemas.MergeAnswer, **schemas.PROBLEM})
+    @extend_schema(
+        operation_id="getMerge",
+        description="Get one merge.",
+        responses={200: MergeSerializer, **PROBLEM},
+    )
     def get(self, request: Request, merge: UUID) -> Response:
-        return Response(representations.merge(self.merge(merge)))
+        NoQuery.read(request)
+        return Response(MergeSerializer(self.merge()).data)
 
 
 class UndoView(_MergeView):
@@ -64,14 +65,18 @@ class UndoView(_MergeView):
 
     @extend_schema(
         operation_id="undoMerge",
-        description="What came over goes back; what was enrolled since stays. The latest merge comes first.",
+        description=(
+            "The photos that were moved return to the merged person; photos enrolled since stay. The latest "
+            "merge of a person is undone first."
+        ),
         request=None,
-        parameters=[schemas.IDEMPOTENCY_KEY],
-        responses={200: schemas.MergeAnswer, **schemas.PROBLEM},
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: MergeSerializer, **PROBLEM},
     )
     def post(self, request: Request, merge: UUID) -> Response:
-        row = self.merge(merge)
-        return once(request, lambda: self._undo(request, row), lambda response: row.kept_id)
+        NoQuery.read(request)
+        row = self.merge()
+        return once(request, lambda: self._undo(row), lambda response: row.kept_id)
 
-    def _undo(self, request: Request, merge: Merge) -> Response:
-        return Response(representations.merge(merging.undo(merge, actor=actor(request))))
+    def _undo(self, merge: Merge) -> Response:
+        return Response(MergeSerializer(merging.undo(merge, actor=self.actor)).data)

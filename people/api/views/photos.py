@@ -3,72 +3,73 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers, status
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import enrolment
-from people.api import representations, schemas
-from people.api.authentication import actor
+from people.api.answers.records import PhotoSerializer, with_warnings
 from people.api.idempotency import once
-from people.api.pagination import NewestFirst
-from people.api.parsing import EnrolQuery, QuerySerializer, photo_bytes, wait_seconds
-from people.api.views.base import ApiView
+from people.api.openapi import PROBLEM
+from people.api.requests.bodies import PHOTO_REQUEST, photo_bytes
+from people.api.requests.queries import (
+    IDEMPOTENCY_KEY,
+    PREFER,
+    EnrolQuery,
+    NoQuery,
+    PhotoQuery,
+    wait_seconds,
+)
+from people.api.views.base import ApiView, ListView, created
 from people.errors import refusal
 from people.models import Photo
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
 
 
-class PhotoQuery(QuerySerializer):
-    status = serializers.ChoiceField(Photo.Status.choices, required=False)
-    cursor = serializers.CharField(required=False, help_text="From `next` or `previous`.")
-    page_size = serializers.IntegerField(
-        required=False, min_value=1, max_value=200, help_text="50 by default."
-    )
-
-
-class PhotosView(ApiView):
+class PhotosView(ListView):
     scopes = {"GET": ["enrol"], "POST": ["enrol"]}
+    queryset = Photo.objects.all()
+    serializer_class = PhotoSerializer
+    query_class = PhotoQuery
+
+    def get_queryset(self) -> QuerySet[Photo]:
+        photos = Photo.objects.filter(person=self.person()).prefetch_related("templates")
+        return photos.filter(status=self.query["status"]) if "status" in self.query else photos
+
+    def paginate_queryset(self, queryset: QuerySet[Photo]) -> list[Photo]:  # type: ignore[override]
+        return list(with_warnings(super().paginate_queryset(queryset) or []))
 
     @extend_schema(
         operation_id="listPhotos",
+        description="List a person's photos, newest first.",
         parameters=[PhotoQuery],
-        responses={200: schemas.PhotoAnswer(many=True), **schemas.PROBLEM},
+        responses={200: PhotoSerializer(many=True), **PROBLEM},
     )
     def get(self, request: Request, collection: str, person: UUID) -> Response:
-        query = PhotoQuery.read(request)
-        rows = Photo.objects.filter(person=self.person(collection, person)).prefetch_related("templates")
-        if wanted := query.get("status"):
-            rows = rows.filter(status=wanted)
-        pages = NewestFirst()
-        page = pages.paginate_queryset(rows, request, self) or []
-        return pages.get_paginated_response(representations.photos(page))
+        return self.list(request)
 
     @extend_schema(
         operation_id="enrolPhoto",
-        request=schemas.PHOTO_REQUEST,
-        parameters=[EnrolQuery, schemas.IDEMPOTENCY_KEY, schemas.PREFER],
-        responses={
-            200: schemas.PhotoAnswer,
-            201: schemas.PhotoAnswer,
-            202: schemas.PhotoAnswer,
-            **schemas.PROBLEM,
-        },
+        description="Enrol a face from a photo. Returns 202 if the verdict takes longer than `Prefer: wait`.",
+        request=PHOTO_REQUEST,
+        parameters=[EnrolQuery, IDEMPOTENCY_KEY, PREFER],
+        responses={200: PhotoSerializer, 201: PhotoSerializer, 202: PhotoSerializer, **PROBLEM},
     )
     def post(self, request: Request, collection: str, person: UUID) -> Response:
-        return once(request, lambda: self._enrol(request, collection, person), lambda response: person)
+        return once(request, lambda: self._enrol(request), lambda response: person)
 
-    def _enrol(self, request: Request, collection: str, person_id: UUID) -> Response:
+    def _enrol(self, request: Request) -> Response:
         query = EnrolQuery.read(request)
-        person = self.person(collection, person_id)
+        (data,) = photo_bytes(request, "photo")
         submission = enrolment.submit(
-            person,
-            photo_bytes(request),
-            actor=actor(request),
+            self.person(),
+            data,
+            actor=self.actor,
             face=query["face"],
             quality_level=query["quality"],
         )
@@ -77,42 +78,52 @@ class PhotosView(ApiView):
         if photo is None:
             raise Http404  # erased while it was enrolled
         if photo.status == Photo.Status.REJECTED:
-            # the answer says it all: a photo that can't be used leaves nothing behind
-            enrolment.withdraw(photo, actor=actor(request))
+            # the response says it all: a photo that can't be used leaves nothing behind
+            enrolment.withdraw(photo, actor=self.actor)
             raise refusal(photo.rejection or {})
-        headers = {
-            "Location": reverse(
-                "photo",
-                kwargs={"collection": collection, "person": photo.person_id, "photo": photo.pk},
-                request=request,
-            )
-        }
-        if "Prefer" in request.headers:
-            headers["Preference-Applied"] = f"wait={wait}"
         code: int = status.HTTP_202_ACCEPTED
         if photo.status == Photo.Status.ACCEPTED:
             code = status.HTTP_201_CREATED if submission.created else status.HTTP_200_OK
-        return Response(representations.photo(photo), status=code, headers=headers)
+        place = {"collection": self.kwargs["collection"], "person": photo.person_id, "photo": photo.pk}
+        response = created(_shown(photo), reverse("photo", kwargs=place, request=request), code)
+        if "Prefer" in request.headers:
+            response["Preference-Applied"] = f"wait={wait}"
+        return response
 
 
 class PhotoView(ApiView):
     scopes = {"GET": ["enrol"], "DELETE": ["enrol"]}
 
-    @extend_schema(operation_id="getPhoto", responses={200: schemas.PhotoAnswer, **schemas.PROBLEM})
+    @extend_schema(
+        operation_id="getPhoto",
+        description="Get one photo: pending, accepted, or rejected with reasons.",
+        responses={200: PhotoSerializer, **PROBLEM},
+    )
     def get(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
-        return Response(representations.photo(self._photo(collection, person, photo)))
+        NoQuery.read(request)
+        return Response(_shown(self._photo(photo)).data)
 
-    @extend_schema(operation_id="withdrawPhoto", responses={204: None, **schemas.PROBLEM})
+    @extend_schema(
+        operation_id="withdrawPhoto",
+        description="Delete a photo with its template.",
+        responses={204: None, **PROBLEM},
+    )
     def delete(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
-        enrolment.withdraw(self._photo(collection, person, photo), actor=actor(request))
+        NoQuery.read(request)
+        enrolment.withdraw(self._photo(photo), actor=self.actor)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _photo(self, collection: str, person: UUID, photo: UUID) -> Photo:
-        rows = Photo.objects.filter(person=self.person(collection, person), pk=photo)
-        found = rows.prefetch_related("templates").first()
-        if found is None:
+    def _photo(self, photo_id: UUID) -> Photo:
+        photos = Photo.objects.filter(person=self.person(), pk=photo_id)
+        photo = photos.prefetch_related("templates").first()
+        if photo is None:
             raise Http404
-        return found
+        return photo
+
+
+def _shown(photo: Photo) -> PhotoSerializer:
+    with_warnings([photo])
+    return PhotoSerializer(photo)
 
 
 def _decided(photo_id: UUID, wait: int) -> Photo | None:

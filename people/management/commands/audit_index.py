@@ -6,8 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from people import indexing, outbox
+from people import index_sync
+from people.actors import COMMAND
 from people.errors import IndexUnavailable
+from people.failed_tasks import failed_tasks, retry
 from people.indexes import remote_index
 from people.models import OutboxEntry
 
@@ -27,10 +29,11 @@ class Command(BaseCommand):
             self.stdout.write("The embedded index reads the database itself: there is nothing to compare.")
             return
         try:
-            found = indexing.compare(repair=options["repair"])
+            found = index_sync.compare(repair=options["repair"])
         except IndexUnavailable as error:
             raise CommandError(f"The index can't be asked now: {error.message}", returncode=2) from error
-        purges = outbox.dead_letters().filter(topic=OutboxEntry.Topic.PURGE_VECTOR).count()
+        failed_purges = failed_tasks().filter(topic=OutboxEntry.Topic.PURGE_VECTOR)
+        purges = failed_purges.count()
         self.stdout.write(
             f"{found.kept} vectors are where they belong, {found.waiting} are on their way.\n"
             f"Missing in the index: {found.missing}. Too much in it: {found.extra}. "
@@ -39,7 +42,7 @@ class Command(BaseCommand):
         if not (found.drift or purges):
             return
         if options["repair"]:
-            outbox.retry(outbox.dead_letters().filter(topic=OutboxEntry.Topic.PURGE_VECTOR))
+            retry(failed_purges, actor=COMMAND)
             self.stdout.write("The difference is being mended. Run audit_index again in a minute.")
             return
         raise CommandError("The index differs from the database. Run it with --repair to mend it.")

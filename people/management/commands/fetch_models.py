@@ -1,28 +1,26 @@
-"""`manage.py fetch_models`: bring the model files to where the engine looks for them."""
+"""`manage.py fetch_models`: fetch the model files into the folder where the engine expects them."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from people.engines import conversion, registry
+from people.engines import fetching, registry
 from people.errors import FacerecError
 
 
 class Command(BaseCommand):
-    help = "Fetch the model files into FACEREC_MODELS_DIR, verify each one's sha256 and convert what can be."
-    # The check for missing models must not stop the command that brings them.
+    help = "Fetch the model files into FACEREC_MODELS_DIR and verify each one's sha256."
+    # The check for missing models must not stop the command that fetches them.
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            registry.fetch_all(
+            fetching.fetch_all(
                 registry.entries("models").values(), settings.FACEREC_MODELS_DIR, self.stdout.write
             )
-            conversion.convert_all(Path(settings.FACEREC_MODELS_DIR), self.stdout.write)
         except FacerecError as error:
             raise CommandError(error.message) from error
         self.stdout.write(self.style.SUCCESS(f"The models are in {settings.FACEREC_MODELS_DIR}."))

@@ -1,4 +1,4 @@
-"""`manage.py fetch_samples`: bring photos in the public domain, for tests and first steps."""
+"""`manage.py fetch_samples`: fetch photos in the public domain, for tests and first steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from people.engines import registry
+from people.engines import fetching, registry
 
 
 class Command(BaseCommand):
@@ -24,8 +24,8 @@ class Command(BaseCommand):
         directory = options["to"] or settings.FACEREC_SAMPLES_DIR
         samples = registry.entries("samples").values()
         try:
-            registry.fetch_all(samples, directory, self.stdout.write)
-        except registry.FetchFailed as error:
+            fetching.fetch_all(samples, directory, self.stdout.write)
+        except fetching.FetchFailed as error:
             raise CommandError(error.message) from error
         for sample in samples:
             self.stdout.write(f"{sample.file}: {sample.person}. {sample.credit}.")

@@ -12,9 +12,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from people import imports
 from people.actors import COMMAND
 from people.errors import FacerecError
+from people.imports import jobs
 from people.models import Collection, ImportItem, ImportJob
 from people.outages import is_outage
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no collection {name}. Create it in the admin or through the API.")
         job: ImportJob | None = None
         try:
-            job = imports.begin(
+            job = jobs.begin(
                 options["source"], collection=collection, dry_run=options["dry_run"], actor=COMMAND
             )
             if job.fingerprint:
@@ -71,10 +71,10 @@ class Command(BaseCommand):
 
     def _run(self, job: ImportJob) -> None:
         with _progress(self, job) as watch:
-            imports.run(job.pk, watch=watch)
+            jobs.run(job.pk, watch=watch)
 
     def _tell(self, job: ImportJob) -> None:
-        found = imports.counts(job)
+        found = jobs.counts(job)
         if job.state == ImportJob.State.FAILED:
             problem = job.problem or {}
             told = [line for lines in problem.get("errors", {}).values() for line in lines]
@@ -103,7 +103,7 @@ def _progress(command: BaseCommand, job: ImportJob) -> Iterator[Any]:
 
             def move(item: ImportItem) -> None:
                 if bar.total is None:
-                    found = imports.counts(job)
+                    found = jobs.counts(job)
                     bar.total, bar.initial = found.total, found.done - 1
                     bar.n = bar.initial
                 bar.update()
@@ -116,14 +116,14 @@ def _progress(command: BaseCommand, job: ImportJob) -> Iterator[Any]:
             nonlocal done
             done += 1
             if done % LINE_EVERY == 0:
-                found = imports.counts(job)
+                found = jobs.counts(job)
                 command.stdout.write(f"{found.done} of {found.total} files done")
 
         yield tell
 
 
 def _write(job: ImportJob, path: Path) -> None:
-    found = imports.counts(job)
+    found = jobs.counts(job)
     head = {
         "import": str(job.pk),
         "state": job.state,

@@ -8,8 +8,10 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from people import outbox, tasks
+from people import delivery, outbox
+from people.failed_tasks import failed_tasks
 
+SYNC_SECONDS = 60
 SWEEP_SECONDS = 30 * 60
 """A large import goes on with the next round, or with the worker."""
 
@@ -26,7 +28,7 @@ class Command(BaseCommand):
         failed += self._run("audit_index")
         while outbox.prune():
             pass
-        if given_up := outbox.dead_letters().count():
+        if given_up := failed_tasks().count():
             failed.append(f"{given_up} pieces of work were given up: see “Work given up” in the admin.")
         if failed:
             raise CommandError("\n".join(failed))
@@ -45,7 +47,7 @@ class Command(BaseCommand):
         until = time.monotonic() + SWEEP_SECONDS
         while (due := outbox.due()) and time.monotonic() < until:
             for entry in due:
-                tasks.deliver(entry)
+                delivery.deliver(entry)
             entries += len(due)
-        tasks.tend_index()
+        delivery.sync_index(SYNC_SECONDS)
         self.stdout.write(f"Outbox: {entries} entries were due.")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
-from people import audit
+from people import api_keys, registration
 from people.actors import COMMAND
-from people.models import ApiKey
 from people.models.api_key import SCOPES
 
 
@@ -24,15 +22,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         password = secrets.token_urlsafe(12)
         with transaction.atomic():
-            user, _ = User.objects.get_or_create(username=options["user"])
-            user.is_staff = user.is_superuser = user.is_active = True
-            user.set_password(password)
-            user.save()
-            key, text = ApiKey.issue(label="first key", scopes=SCOPES)
-            audit.record("user.password_set", actor=COMMAND, object_id=user.pk)
-            audit.record(
-                "api_key.issued", actor=COMMAND, object_id=key.prefix, details={"scopes": list(SCOPES)}
-            )
+            user = registration.save_administrator(options["user"], password, actor=COMMAND)
+            _, text = api_keys.issue(label="first key", scopes=SCOPES, actor=COMMAND)
         self.stdout.write(f"admin user: {user.username}")
         self.stdout.write(f"admin password: {password}")
         self.stdout.write(f"api key: {text}")

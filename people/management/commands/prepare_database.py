@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.db import connection
 
-from people import audit
+from people import registration
 from people.actors import COMMAND
-from people.models import Collection
-
-LOCK = 7_246_031_185
-"""Of PostgreSQL's advisory locks; any number that nobody else takes."""
+from people.database import one_preparation_at_a_time
 
 
 class Command(BaseCommand):
@@ -29,9 +23,9 @@ class Command(BaseCommand):
     requires_system_checks = ("database",)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with _turn():
+        with one_preparation_at_a_time():
             call_command("migrate", interactive=False, stdout=self.stdout)
-            Collection.objects.get_or_create(name="default", defaults={"description": "For your own people."})
+            registration.ensure_default_collection(actor=COMMAND)
             if not User.objects.filter(is_superuser=True).exists():
                 self._administrator()
 
@@ -40,25 +34,5 @@ class Command(BaseCommand):
         if not password:
             self.stdout.write("There is no administrator: `manage.py createsuperuser` makes one.")
             return
-        user = User.objects.create_superuser("admin", password=password)
-        audit.record("user.password_set", actor=COMMAND, object_id=user.pk)
+        registration.save_administrator("admin", password, actor=COMMAND)
         self.stdout.write("The administrator `admin` has the password of ADMIN_PASSWORD.")
-
-
-@contextmanager
-def _turn() -> Iterator[None]:
-    """Wait until no other process prepares this database. SQLite's migrations lock by themselves."""
-    if connection.vendor != "postgresql":
-        yield
-        return
-    with connection.cursor() as cursor:
-        # neither waiting nor a long migration is a request that hangs
-        cursor.execute("SET statement_timeout = 0")
-        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-    try:
-        yield
-    finally:
-        if connection.is_usable():
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
-                cursor.execute("RESET statement_timeout")

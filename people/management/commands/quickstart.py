@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from people import enrolment
+from people import enrolment, registration
 from people.actors import COMMAND
 from people.engines.registry import entries
 from people.models import Collection, Person
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         settings.FACEREC_VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
         call_command("fetch_models", stdout=self.stdout)
         call_command("migrate", verbosity=0, interactive=False)
-        Collection.objects.get_or_create(name="default", defaults={"description": "For your own people."})
+        registration.ensure_default_collection(actor=COMMAND)
         if not Collection.objects.filter(name=SAMPLE).exists():
             self._load_sample()
         if not User.objects.filter(is_superuser=True).exists():
@@ -44,12 +44,22 @@ class Command(BaseCommand):
             # the service is whole without them
             self.stderr.write(f"The sample collection is left out: {error}")
             return
-        collection = Collection.objects.create(
-            name=SAMPLE, description="Public-domain portraits, to try the service with. Delete it when done."
+        collection = registration.save_collection(
+            Collection(
+                name=SAMPLE,
+                description="Public-domain portraits, to try the service with. Delete it when done.",
+            ),
+            actor=COMMAND,
         )
         samples = entries("samples")
+        people: dict[str, Person] = {}
         for sample in (samples[name] for name in ENROLLED):
-            person, _ = Person.objects.get_or_create(collection=collection, name=sample.person)
+            person = people.get(sample.person)
+            if person is None:
+                person = registration.save_person(
+                    Person(collection=collection, name=sample.person), actor=COMMAND
+                )
+                people[sample.person] = person
             data = (settings.FACEREC_SAMPLES_DIR / sample.file).read_bytes()
             photo = enrolment.submit(person, data, actor=COMMAND).photo
             enrolment.enrol(photo.pk)

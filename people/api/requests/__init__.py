@@ -1,0 +1,1 @@
+"""What requests bring: bodies and queries. Every mistake is reported by field."""

@@ -1,0 +1,52 @@
+"""Notify a worker of new work. A message may be lost: the outbox has the work, and a sweep finds it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+PAUSE_SECONDS = 5.0
+"""After a failure, so that not every request waits for an unreachable broker."""
+_next_try = 0.0
+
+
+class Task(StrEnum):
+    """The tasks of `people.tasks`, by the names that messages and schedules carry.
+
+    A queued message outlives the process that sent it, so a name never changes.
+    """
+
+    DELIVER = "people.tasks.deliver"
+    SWEEP = "people.tasks.sweep"
+    SYNC_INDEX = "people.tasks.tend_index"
+    AUDIT_INDEX = "people.tasks.audit_index"
+    FORGET_OLD_ANSWERS = "people.tasks.forget_old_answers"
+    APPLY_RETENTION = "people.tasks.apply_retention"
+    PRUNE_OUTBOX = "people.tasks.prune_outbox"
+
+
+def notify_on_commit(task: Task, *args: Any) -> None:
+    """Have a worker run the task once the current transaction is committed."""
+    transaction.on_commit(partial(notify, task, *args), robust=True)
+
+
+def notify(task: Task, *args: Any) -> None:
+    """Have a worker run the task. Never raises: without a broker, the sweep finds the work."""
+    global _next_try
+    if time.monotonic() < _next_try:
+        return
+    try:
+        current_app.send_task(task, list(args), retry=False)
+    except Exception as error:
+        # whichever broker it is, and whatever its library raises
+        _next_try = time.monotonic() + PAUSE_SECONDS
+        logger.warning(
+            "No worker could be notified of new work: %s. The sweep will find it.", type(error).__name__
+        )

@@ -1,0 +1,74 @@
+"""Which people a search may return, and how many people it searches.
+
+Every search asks the first question, so it is raw SQL: after a network has run, the ORM takes longer
+to compose the statement than the database takes to answer it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection as Several
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, models
+from django.utils import timezone
+
+from people.faces import Vectors
+from people.models import Collection, MeanTemplate, Person
+from people.models.template import unpack
+
+CACHED_FROM = 10_000
+"""People. A larger count is cached for CACHED_SECONDS: counting takes as long as a search by then, and
+a few people more or less don't move a threshold."""
+CACHED_SECONDS = 5.0
+_counts: dict[tuple[UUID, str], tuple[int, float]] = {}
+_MEANS = (  # names of our own tables, and no input
+    f"SELECT mean.person_id, person.collection_id, mean.vector "  # noqa: S608
+    f"FROM {MeanTemplate._meta.db_table} mean "
+    f"JOIN {Person._meta.db_table} person ON person.id = mean.person_id "
+    "WHERE mean.engine = %s AND person.status = %s"
+)
+_CONSENTED = (
+    " AND person.consent_given_at <= %s"
+    " AND (person.consent_expires_at IS NULL OR person.consent_expires_at > %s)"
+)
+_UUID = models.UUIDField()
+
+
+def searchable_means(person_ids: Several[UUID], collection: Collection, engine: str) -> dict[UUID, Vectors]:
+    """Return the mean templates, (d,) float32, of those people whom a search may return.
+
+    These are the collection's active people; where it requires consent, only those with consent.
+    """
+    if not person_ids:
+        return {}
+    statement = _MEANS
+    values: list[Any] = [engine, Person.Status.ACTIVE]
+    if collection.requires_consent:
+        now = connection.ops.adapt_datetimefield_value(timezone.now())
+        statement += _CONSENTED
+        values += [now, now]
+    # by ids alone: with the collection in the condition, SQLite reads all of its people
+    statement += f" AND mean.person_id IN ({', '.join(['%s'] * len(person_ids))})"
+    values += [_UUID.get_db_prep_value(person_id, connection) for person_id in person_ids]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows = cursor.fetchall()
+    means = ((_as_uuid(person_id), _as_uuid(home), vector) for person_id, home, vector in rows)
+    return {person_id: unpack(vector) for person_id, home, vector in means if home == collection.pk}
+
+
+def enrolled(collection_id: UUID, engine: str) -> int:
+    """Return how many people of the collection have a template of this engine."""
+    key, now = (collection_id, engine), time.monotonic()
+    if key in _counts and now <= _counts[key][1] + CACHED_SECONDS:
+        return _counts[key][0]
+    count = MeanTemplate.objects.filter(collection=collection_id, engine=engine).count()
+    if count > CACHED_FROM:
+        _counts[key] = count, now
+    return count
+
+
+def _as_uuid(value: str | UUID) -> UUID:
+    return value if isinstance(value, UUID) else UUID(hex=value)

@@ -1,0 +1,1 @@
+"""Import many photos of many people from an archive, a folder or a bucket prefix."""

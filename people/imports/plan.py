@@ -1,0 +1,119 @@
+"""What an import will do: a row for every file of its source, all files of one person together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ValidationError
+
+from people.errors import FacerecError, SourceGone, TooManyFiles, as_stored
+from people.import_records import UNFINISHED
+from people.imports import people_csv, sources
+from people.imports.entries import MAX_ENTRIES, MAX_PATH, folder_of
+from people.imports.sources import Source
+from people.models import ImportItem, ImportJob
+from people.models.collection import validate_key
+
+BATCH = 500
+"""Rows that are written at once."""
+State = ImportItem.State
+
+
+def plan(job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -> None:
+    """Write a row for every file. Done anew when it was interrupted: the fingerprint comes last."""
+    planned = _listed(source, people)
+    ImportItem.objects.filter(job=job).delete()
+    for start in range(0, len(planned), BATCH):
+        rows = [
+            ImportItem(
+                job=job,
+                number=start + offset,
+                path=one.path,
+                person_key=one.key,
+                state=State.SKIPPED if one.problem else State.PENDING,
+                problem=as_stored(one.problem, "not_importable") if one.problem else None,
+            )
+            for offset, one in enumerate(planned[start : start + BATCH])
+        ]
+        ImportItem.objects.bulk_create(rows)
+    job.fingerprint = _digest(planned)
+    ImportJob.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
+        fingerprint=job.fingerprint, state=ImportJob.State.RUNNING
+    )
+
+
+def fingerprint(job: ImportJob) -> str:
+    """Return the digest of what the source lists now; nothing when it can't be listed."""
+    try:
+        with sources.opened(job) as source:
+            return _digest(_listed(source, sources.people_of(source)))
+    except sources.REFUSALS:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Planned:
+    """In the order of import: all files of one person together."""
+
+    key: str
+    path: str
+    mark: str
+    problem: FacerecError | None = field(compare=False)
+
+
+def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Planned]:
+    """Return what is to be imported, in order, and folders of people.csv that are missing."""
+    found: list[_Planned] = []
+    folders: set[str] = set()
+    for entry in source.entries():
+        if entry.path == people_csv.NAME:
+            continue
+        if len(found) >= MAX_ENTRIES:
+            raise TooManyFiles
+        folder = folder_of(entry.path)
+        problem = entry.problem
+        key = ""
+        if len(entry.path) > MAX_PATH or not _storable(entry.path):
+            problem = problem or FacerecError("The name is too long, or not UTF-8. Rename the file.")
+        elif folder is None:
+            problem = problem or FacerecError(
+                "The file does not lie in a person's folder. Name it person/photo.jpg."
+            )
+        else:
+            folders.add(folder)
+            key = people[folder].external_id if folder in people else folder
+            try:
+                validate_key(key)
+            except ValidationError:
+                problem = problem or FacerecError(
+                    "The folder's name can't be an external_id: only letters, digits and _ . - : can. "
+                    "Rename the folder, or give it an external_id in people.csv."
+                )
+                key = ""
+        path = entry.path.encode(errors="replace").decode()[:MAX_PATH]
+        found.append(_Planned(key, path, f"{entry.size}:{entry.mark}", problem))
+    if not found:
+        raise SourceGone("The source holds no photo. Name them person/photo.jpg.")
+    for folder, row in people.items():
+        if folder not in folders:
+            missing = FacerecError(f"Line {row.line} of people.csv names a folder that holds no photo.")
+            found.append(_Planned("", people_csv.NAME, str(row.line), missing))
+    found.sort()
+    return found
+
+
+def _storable(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _digest(planned: list[_Planned]) -> str:
+    digest = hashlib.sha256()
+    for one in planned:
+        digest.update(f"{one.path}\0{one.key}\0{one.mark}\0".encode())
+    return digest.hexdigest()

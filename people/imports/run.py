@@ -1,0 +1,163 @@
+"""Run an import: its pending files are enrolled, or judged in a dry run, one after the other.
+
+Every file's result is a row, written as soon as it is known, so an interrupted import resumes where it
+stopped. One photo at a time is in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from people import enrolment, import_records, outbox, registration
+from people.actors import Actor
+from people.errors import FacerecError, ProcessingFailed, as_stored
+from people.import_records import UNFINISHED
+from people.imports import people_csv
+from people.imports.dry_run import DryRun
+from people.imports.results import Result, State
+from people.imports.roster import Roster
+from people.imports.sources import Source
+from people.models import ImportItem, ImportJob, Person, Photo
+from people.outages import is_outage
+
+logger = logging.getLogger(__name__)
+BATCH = 500
+"""Rows that are read at once."""
+
+
+class Run:
+    """One process's share of an import that is planned; `people` are the rows of its people.csv."""
+
+    def __init__(self, job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -> None:
+        self._job, self._source = job, source
+        self._roster = Roster(job, people)
+        self._actor = Actor(job.submitted_by)
+        self._process = DryRun(job, source, self._roster).judge if job.dry_run else self._enrolled
+
+    def go(self, until: float | None, watch: Callable[[ImportItem], None]) -> bool:
+        """Import what is pending; return whether nothing is left."""
+        last = -1
+        while items := list(
+            self._job.items.filter(state=State.PENDING, number__gt=last).order_by("number")[:BATCH]
+        ):
+            for item in items:
+                if until is not None and time.monotonic() >= until:
+                    return False
+                if not ImportJob.objects.filter(pk=self._job.pk, state__in=UNFINISHED).exists():
+                    return True  # cancelled meanwhile
+                self._record(item, self._result(item))
+                watch(item)
+                last = item.number
+        return True
+
+    def _result(self, item: ImportItem) -> Result | None:
+        try:
+            return self._process(item)
+        except FacerecError as error:
+            if is_outage(error):
+                raise
+            return Result(State.REJECTED, as_stored(error))
+        except Exception as error:
+            if is_outage(error):
+                raise
+            # one file's fault must not keep the others out
+            logger.error("Item %s of import %s failed", item.number, self._job.pk, exc_info=error)
+            return Result(State.REJECTED, as_stored(ProcessingFailed()))
+
+    def _record(self, item: ImportItem, result: Result | None) -> None:
+        if result is None:
+            return
+        # An erasure has the last word; a cancellation meanwhile has not.
+        row = ImportItem.objects.filter(Q(state=State.PENDING) | Q(problem__code="cancelled"), pk=item.pk)
+        item.state, item.problem, item.photo_id = result.state, result.problem, result.photo_id
+        row.update(state=result.state, problem=result.problem, photo_id=result.photo_id)
+        if not ImportJob.objects.filter(pk=self._job.pk, state__in=UNFINISHED).exists():
+            import_records.store_counts(self._job)  # cancelled meanwhile, and counted without this file
+
+    def _enrolled(self, item: ImportItem) -> Result | None:
+        """Enrol one file; None when its person was erased meanwhile."""
+        photo_id = item.photo_id
+        if photo_id is None:
+            data = self._source.read(item.path)
+            person = self._person(item, data)
+            if person is None:
+                return None
+            try:
+                submission = enrolment.submit(
+                    person,
+                    data,
+                    actor=self._actor,
+                    attend=lambda photo: self._note_photo(item, photo.pk),
+                )
+            except Person.DoesNotExist:
+                return None
+            photo_id = submission.photo.pk
+            if not submission.created:
+                # another process at the same import may have stored it just now
+                mine = ImportItem.objects.filter(pk=item.pk, photo_id=photo_id).exists()
+                if not mine:
+                    return Result(State.KNOWN, None, photo_id)
+        enrolment.enrol(photo_id)
+        outbox.photo_enrolled(photo_id)
+        photo = Photo.objects.filter(pk=photo_id).first()
+        if photo is None:
+            gone = FacerecError("The photo was withdrawn while it was imported.")
+            return Result(State.SKIPPED, as_stored(gone, "photo_withdrawn"))
+        if photo.status == Photo.Status.REJECTED:
+            result = Result(State.REJECTED, photo.rejection)
+            with transaction.atomic():
+                # its result says it all: a photo that can't be used leaves nothing behind
+                enrolment.withdraw(photo, actor=self._actor)
+                self._record(item, result)
+            return result
+        return Result(State.ENROLLED, None, photo_id)
+
+    def _note_photo(self, item: ImportItem, photo_id: uuid.UUID) -> None:
+        ImportItem.objects.filter(pk=item.pk).update(photo_id=photo_id)
+
+    def _person(self, item: ImportItem, data: bytes) -> Person | None:
+        """Return whose photo it is, made if need be; None when they were erased.
+
+        From then on an erasure finds all that this import has of them.
+        """
+        external_id = item.person_key
+        if not item.person_id and not self._roster.enrolled(external_id).exists():
+            self._roster.check_new(external_id, data)
+        with transaction.atomic():
+            # In this order everywhere: person, then item.
+            known = (
+                Person.objects.filter(pk=item.person_id)
+                if item.person_id
+                else self._roster.enrolled(external_id)
+            )
+            person = known.select_for_update().first()
+            if not ImportItem.objects.select_for_update().filter(pk=item.pk, state=State.PENDING).exists():
+                return None
+            if person is None:
+                person = self._create(external_id)
+            if item.person_id != person.pk:
+                theirs = self._job.items.filter(number__gte=item.number, person_key=external_id)
+                after = self._job.items.filter(number__gt=item.number).exclude(person_key=external_id)
+                end = after.order_by("number").values_list("number", flat=True).first()
+                if end is not None:
+                    theirs = theirs.filter(number__lt=end)
+                theirs.update(person_id=person.pk)
+        return person
+
+    def _create(self, external_id: str) -> Person:
+        try:
+            with transaction.atomic():
+                return registration.save_person(self._roster.new(external_id), actor=self._actor)
+        except (IntegrityError, ValidationError):
+            # somebody else created them at the same time
+            found: Person | None = self._roster.enrolled(external_id).select_for_update().first()
+            if found is None:
+                raise
+            return found

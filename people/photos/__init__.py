@@ -1,0 +1,8 @@
+"""Photos: bytes to an upright RGB array, and back."""
+
+from people.photos.decoding import MAX_LONG_SIDE, decode
+from people.photos.encoding import encode, preview, thumbnail
+from people.photos.jpeg import LONG_SIDE
+from people.photos.limits import MAX_BYTES
+
+__all__ = ["LONG_SIDE", "MAX_BYTES", "MAX_LONG_SIDE", "decode", "encode", "preview", "thumbnail"]

@@ -1,0 +1,31 @@
+"""PNG, reduced to the chunks of its default picture."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+from PIL import Image
+
+from people.errors import UnreadablePhoto
+from people.photos.limits import MAX_PARTS, check_size
+
+_PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+
+
+def read(data: bytes) -> tuple[Image.Image, bytes]:
+    """Return the PNG's default picture and its EXIF."""
+    check_size(*struct.unpack_from(">II", data, 16))
+    kept, exif, at, parts = [data[:8]], b"", 8, 0
+    while at + 8 <= len(data):
+        parts += 1
+        if parts > MAX_PARTS:
+            raise UnreadablePhoto
+        length, name = struct.unpack_from(">I4s", data, at)
+        chunk = data[at : at + 12 + length]
+        if name == b"eXIf":
+            exif = chunk[8:-4]
+        elif name in _PICTURE and (name != b"IHDR" or at == 8):  # a second one could lie on the size
+            kept.append(chunk)
+        at += len(chunk)
+    return Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",)), exif
