@@ -193,7 +193,8 @@ DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 STARTERS = (service.running, prove_kills.prove, prove_import.prove)
 """What starts the service's processes, by default on the database that DATABASE_URL names."""
 SHARED = {"rendered": "copilot"}
-"""Fixtures of a whole session that take many seconds: all tests of one run in one worker."""
+"""Session fixtures that take many seconds, by the group of tests that runs in one worker because of them."""
+SLOW_FIXTURES = {"real_engine", *SHARED}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -213,7 +214,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _depends_on_the_database(item):
             item.add_marker("database")
-        if _starts_processes(item) or SHARED.keys() & _fixtures(item):
+        if _starts_processes(item) or SLOW_FIXTURES & _fixtures(item):
             item.add_marker("slow")
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))

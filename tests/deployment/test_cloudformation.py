@@ -225,6 +225,7 @@ def test_nothing_is_checked_that_the_contract_does_not_say() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_cfn_lint_finds_no_fault(path: Path) -> None:
     done = subprocess.run(
         [Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", path],
