@@ -121,6 +121,7 @@ def running(
         "ENVIRONMENT": "development",
         "DJANGO_SETTINGS_MODULE": "tests.settings_processes",
         "FACEREC_VAR_DIR": str(folder),
+        "TMPDIR": str(folder / "tmp"),  # what a killed process leaves goes with the folder
         "FACEREC_MODELS_DIR": os.environ.get("FACEREC_MODELS_DIR", str(ROOT / "var" / "models")),
         "FACEREC_SAMPLES_DIR": os.environ.get("FACEREC_SAMPLES_DIR", str(ROOT / "var" / "samples")),
         "PORT": str(port),
@@ -128,7 +129,7 @@ def running(
         "PYTHONPATH": str(ROOT),
         **environment,
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
     run = [sys.executable, "manage.py"]
     subprocess.run([*run, "migrate", "--verbosity", "0"], cwd=ROOT, env=variables, check=True)
     made = subprocess.run(

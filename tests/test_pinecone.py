@@ -96,6 +96,7 @@ def test_only_opaque_ids_and_vectors_are_sent(
     assert str(person.pk) not in ids
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_embedded_index(
     collection: Collection, enrolled: Enrol, settings: Any, settled: Callable[[], None]
 ) -> None:
@@ -203,6 +204,7 @@ def test_an_erased_person_is_never_returned_although_pinecone_still_has_them(
     assert _people(_identify(collection, 1, include_below=True)) == ["Person 2"]
 
 
+@pytest.mark.slow
 def test_more_is_fetched_when_the_erased_and_the_suspended_stand_in_the_way(
     collection: Collection, enrolled: Enrol, settled: Callable[[], None]
 ) -> None:
@@ -338,7 +340,7 @@ def test_what_was_lost_on_the_way_is_sent_again(
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
 
 
-@pytest.mark.parametrize("dimension", [64, 128, 512, 4096])
+@pytest.mark.parametrize("dimension", [64, 128, 512, pytest.param(4096, marks=pytest.mark.slow)])
 def test_batches_keep_within_what_pinecone_takes(
     dimension: int, collection: Collection, pinecone: Double
 ) -> None:
@@ -375,6 +377,7 @@ def test_the_audit_finds_nothing_when_nothing_is_wrong(
     assert "3 vectors are where they belong, 1 are on their way" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_audit_tells_drift_and_repairs_it(
     collection: Collection,
     enrolled: Enrol,
