@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import Any
 
 from celery import current_app
@@ -15,10 +12,9 @@ from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from people.engines import get_engine
-from people.errors import FacerecError, StorageUnavailable
+from people.errors import FacerecError
 from people.indexes import get_index, remote_index
 from people.models.photo import photo_storage
-from people.photos import MAX_BYTES
 
 SECONDS = 3.0
 """In all: whoever asks gives up soon after, and would not learn which part it is."""
@@ -79,24 +75,7 @@ def _broker() -> None:
 
 def _storage() -> None:
     storage: Any = photo_storage()
-    if hasattr(storage, "check"):
-        storage.check()
-    else:
-        _check_folder(Path(storage.location))
-
-
-def _check_folder(folder: Path) -> None:
-    """Raise StorageUnavailable unless a photo could be stored in the folder. Nothing is left behind there."""
-    try:
-        while not folder.exists():  # it is created with the first photo
-            folder = folder.parent
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"1")
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise StorageUnavailable from error
-    if free < MAX_BYTES:
-        raise StorageUnavailable
+    storage.check()
 
 
 def _state(check: Callable[[], None]) -> str:

@@ -21,7 +21,7 @@ from people.engines.base import FaceEngine
 from people.errors import ConsentMissing, PersonMerged, PhotoRejected, as_stored
 from people.extraction import PhotoFaces, Purpose
 from people.faces import Box
-from people.models import OutboxEntry, Person, Photo, Template
+from people.models import Person, Photo, Template
 from people.models.guarded import delete_rows
 from people.models.photo import photo_storage
 from people.models.template import pack
@@ -77,7 +77,7 @@ def submit(
     try:
         photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
     except Exception:  # whatever the storage raises
-        outbox.purge_now(leftover)
+        outbox.hasten(leftover)
         raise
     try:
         with transaction.atomic():
@@ -86,7 +86,7 @@ def submit(
             if known is not None:
                 remove(known)
             photo.save(force_insert=True)
-            OutboxEntry.objects.filter(pk=leftover.pk).delete()
+            outbox.cancel(leftover)
             if attend is None:
                 outbox.enrol_photo(photo.id)
             else:
@@ -97,7 +97,7 @@ def submit(
                 details={"person": str(person.pk)},
             )  # fmt: skip
     except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
-        outbox.purge_now(leftover)
+        outbox.hasten(leftover)
         if isinstance(error, PersonMerged):
             raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()

@@ -193,6 +193,7 @@ def test_an_archive_of_too_many_files_is_refused_before_it_is_taken_into_memory(
         jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
 
 
+@pytest.mark.slow
 def test_an_archive_of_more_than_65535_files_is_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
         for number in range(66_000):

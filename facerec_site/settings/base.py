@@ -6,9 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 import environ
 
 from facerec_site.logs import chosen_format, configuration
+
+# Makes the classes that django-stubs declares generic, such as ModelAdmin, subscriptable at run time.
+django_stubs_ext.monkeypatch()
 
 env = environ.Env()
 # A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
@@ -135,7 +139,7 @@ if env("CACHE_URL", default=""):
 
 STORAGES = {
     "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "people.photo_folder.PhotoFolder",
         "OPTIONS": {
             "location": FACEREC_VAR_DIR / "photos",
             "base_url": None,  # photos are served by views that check permissions, never by path
