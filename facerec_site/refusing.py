@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import errors as gunicorn_errors
 from gunicorn.workers.gthread import ThreadWorker
+from structlog.contextvars import bound_contextvars
 
 from people.errors import (
     PROBLEM_CONTENT_TYPE,
@@ -30,9 +32,9 @@ _KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
     (gunicorn_errors.LimitRequestHeaders, HeadersTooLarge),
     (gunicorn_errors.ExpectationFailed, ExpectationFailed),
     (gunicorn_errors.UnsupportedTransferCoding, NotImplementedByServer),
-    # of a response, which is a fault of ours
-    (gunicorn_errors.InvalidResponseHeader, FacerecError),
-    (gunicorn_errors.InvalidResponseHeaderName, FacerecError),
+    # in a response of ours; the stubs are those of gunicorn 26
+    (gunicorn_errors.InvalidResponseHeader, FacerecError),  # type: ignore[attr-defined]
+    (gunicorn_errors.InvalidResponseHeaderName, FacerecError),  # type: ignore[attr-defined]
     (gunicorn_errors.ConfigurationProblem, FacerecError),
     (gunicorn_errors.ParseException, Malformed),
     (Exception, FacerecError),
@@ -41,25 +43,25 @@ _KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
 
 class RefusingWorker(ThreadWorker):
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer a request that can't be read, or that failed outside Django, before its connection is closed."""
+        """Answer a request that can't be read, or that failed outside Django. Its connection closes then."""
         error = next((ours() for kind, ours in _KINDS if isinstance(exc, kind)), FacerecError())
         request_id = str(uuid.uuid4())
-        if type(error) is FacerecError:
-            self.log.error("Request %s failed outside Django", request_id, exc_info=exc)
-        else:
-            self.log.warning("Request %s can't be read: %s", request_id, type(exc).__name__)
-        try:
-            util.write_nonblock(client, response(error, request_id))
-        except OSError:
-            self.log.debug("The client of request %s is gone", request_id)
+        with bound_contextvars(request_id=request_id):
+            if type(error) is FacerecError:
+                self.log.error("A request failed outside Django", exc_info=exc)
+            else:
+                self.log.warning("Invalid request: %s", type(exc).__name__)
+            try:
+                util.write_nonblock(client, response(error, request_id))
+            except OSError:
+                self.log.debug("The client has disconnected")
 
 
 def response(error: FacerecError, request_id: str) -> bytes:
     """Return an HTTP response with the error, after which the connection is closed."""
-    problem = error.as_problem(request_id)
-    body = json.dumps(problem).encode()
+    body = json.dumps(error.as_problem(request_id)).encode()
     head = (
-        f"HTTP/1.1 {error.status} {problem['title']}",
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
         "Connection: close",
         f"Content-Type: {PROBLEM_CONTENT_TYPE}",
         f"Content-Length: {len(body)}",

@@ -101,10 +101,12 @@ def test_a_folder_that_is_named_in_both_forms_is_one_mistake_in_people_csv(colle
 
 @pytest.mark.parametrize(
     "cell",
-    ['"{""a"": ' + "[" * 3_000 + "]" * 3_000 + '}"', '"{""a"": ' + "[" * 60_000 + '"', r'"{""a"": ""\u0000""}"',
+    ['"{""a"": ' + "[" * 3_000 + "]" * 3_000 + '}"', '"{""a"": ' + "[" * 60_000 + '"',
+     r'"{""a"": ""\u0000""}"',
      r'"{""a"": ""\ud800""}"', '"{""a"": NaN}"', '"{""a"": 1e400}"', '"{""a"": ' + "9" * 5_000 + '}"',
      '"{""a"": 1, ""a"": 2}"', "[]", "null", "{", '"{""a"": ""\0""}"'],
-    ids=["nested", "nested without end", "nul", "surrogate", "nan", "float", "integer", "twice", "array", "null",
+    ids=["nested", "nested without end", "nul", "surrogate", "nan", "float", "integer", "twice", "array",
+         "null",
          "broken", "raw nul"],
 )  # fmt: skip
 @pytest.mark.parametrize("column", ["metadata", "consent_given_at"])
@@ -131,7 +133,8 @@ def test_no_text_in_people_csv_leaves_an_import_pending(
 
 @pytest.mark.parametrize(
     "data",
-    [b"\xff\xfe", b"folder\n" + b"\xed\xa0\x80", b"folder,\0\n", b"\0", b'folder\n"', b"folder\n" + b"x" * 200_000,
+    [b"\xff\xfe", b"folder\n" + b"\xed\xa0\x80", b"folder,\0\n", b"\0",
+     b'folder\n"', b"folder\n" + b"x" * 200_000,
      b"folder," * 2_000 + b"\n"],
 )  # fmt: skip
 def test_a_people_csv_that_can_t_be_read_fails_the_import(collection: Collection, data: bytes) -> None:

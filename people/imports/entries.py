@@ -56,6 +56,6 @@ def refuse_tricks(path: str) -> None:
         or re.match(r"[A-Za-z]:", path)
     ):
         raise ImportRefused(
-            "The source contains a name that is absolute, leads upward, or has a backslash, a drive letter or "
-            "a NUL in it. Name everything person/photo.jpg; put other ids into people.csv."
+            "The source contains a name that is absolute, leads upward, or has a backslash, a drive letter "
+            "or a NUL in it. Name everything person/photo.jpg; put other ids into people.csv."
         )

@@ -187,7 +187,8 @@ def test_an_extension_and_a_trailer_of_chunks_are_passed_over(service: Service) 
 
 @pytest.mark.parametrize(
     "body",
-    [b"zz\r\nab\r\n", b"5\r\nab", b"5\r\n{}", b"-1\r\n", b"2\r\n{}xx0\r\n\r\n", b"2\r\n{}\r\n", b"", b"2;\r\r\n{}\r\n",
+    [b"zz\r\nab\r\n", b"5\r\nab", b"5\r\n{}", b"-1\r\n", b"2\r\n{}xx0\r\n\r\n", b"2\r\n{}\r\n", b"",
+     b"2;\r\r\n{}\r\n",
      b"f" * 10_000, b"ffffffffffffffffffff\r\n{}"],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=frontier"])
@@ -267,9 +268,12 @@ UNREADABLE = {
     "length that is no number": (f"POST {PERSONS} HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, "malformed"),
     "negative length": (f"POST {PERSONS} HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, "malformed"),
     "length and chunks": (
-        f"POST {PERSONS} HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "malformed"
+        f"POST {PERSONS} HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400, "malformed"
     ),
-    "coding without chunks": (f"POST {PERSONS} HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "malformed"),
+    "coding without chunks": (
+        f"POST {PERSONS} HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400, "malformed"
+    ),
     "unknown coding": (f"POST {PERSONS} HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n", 501, "not_implemented"),
     "unknown expectation": (f"POST {PERSONS} HTTP/1.1\r\nExpect: tea\r\n\r\n", 417, "expectation_failed"),
 }  # fmt: skip
@@ -292,7 +296,8 @@ def test_a_request_that_can_t_be_read_is_answered_with_a_problem(
 
 @pytest.mark.parametrize(
     "kind",
-    ["text/plain; charset*=no-such''x", "application/json; charset*=utf-8''%00", "text/plain; a*0*=no-such''x",
+    ["text/plain; charset*=no-such''x", "application/json; charset*=utf-8''%00",
+     "text/plain; a*0*=no-such''x",
      "multipart/form-data; boundary*=no-such''x"],
 )  # fmt: skip
 def test_a_content_type_that_can_t_be_read_is_refused(service: Service, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""Whatever fails under /api/, and wherever: the answer is a problem document that fits the OpenAPI document."""
+"""Whatever fails under /api/, and wherever: the response is the problem document that OpenAPI describes."""
 
 from __future__ import annotations
 

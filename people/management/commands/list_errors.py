@@ -20,12 +20,13 @@ Every error under `/api/` is a problem document (RFC 9457, `application/problem+
 {EXAMPLE}
 ```
 
-Programs branch on `code`, which never changes. `detail` is a sentence for people, and may be more specific than
-the table. Some codes come with further members: `errors` has messages by field, `reasons` the measured and
-required quality, and `faces` boxes to choose from.
+Programs branch on `code`, which never changes. `detail` is a sentence for people, and may be more specific
+than the table. Some codes come with further members: `errors` has messages by field, `reasons` the measured
+and required quality, and `faces` boxes to choose from.
 
-Codes of an import result are in the `problem` of an import's file, and those of a command in what `manage.py`
-prints. Photos that are rejected after a response of 202, and files of an import, have the codes of responses too.
+The codes of import results are in the `problem` of an import's file, and those of commands in the output of
+`manage.py`. Photos that are rejected after a response of 202, and files of an import, also have the codes of
+responses.
 
 This page is generated: `manage.py list_errors > docs/errors.md`.
 """
