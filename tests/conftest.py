@@ -30,8 +30,6 @@ from tests.pinecone_double import Double
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-STAFF = Actor("user:1")
-PINECONE_DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pinecone"
 
 
 @pytest.fixture(autouse=True)
@@ -94,28 +92,14 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pinecone() -> Iterator[Double]:
-    """Speak Pinecone's HTTP; all requests and answers fit its documents, where those are at hand."""
-    with Double(documents=PINECONE_DOCUMENTS if PINECONE_DOCUMENTS.is_dir() else None).running() as double:
+    """Speak Pinecone's HTTP; all requests and responses must fit its OpenAPI document."""
+    with Double().running() as double:
         gc.freeze()  # what is there already need not be searched
         yield double
         forget_index()
         gc.collect()  # closes the connections of indexes that nobody holds any more
         gc.unfreeze()
     assert double.problems == []
-
-
-def pinecone_index(double: Double) -> dict[str, Any]:
-    """Return the setting TEMPLATE_INDEX that talks to the double."""
-    return {
-        "BACKEND": "people.indexes.pinecone.PineconeIndex",
-        "OPTIONS": {
-            "api_key": "pcsk_of-no-account",
-            "name": "facerec",
-            "cloud": "aws",
-            "region": "us-east-1",
-            "control_host": double.url,
-        },
-    }
 
 
 @pytest.fixture
