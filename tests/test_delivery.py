@@ -21,9 +21,9 @@ from people.indexes.base import Space
 from people.models import Collection, Erasure, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import PEOPLE, zipped
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 Topic = OutboxEntry.Topic
 Enrol = Callable[..., Person]

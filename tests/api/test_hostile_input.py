@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
-from people.api.urls import urlpatterns
 from people.models import Collection, Merge, Person
-from tests.api.conftest import Answer, Program
+from tests.api.program import Answer, Program
+from tests.api.routes import ROUTES, SOME_ID
 
-SOME_ID = "00000000-0000-0000-0000-000000000000"
 WRITING = ("POST", "PATCH", "DELETE")
 NESTED = {"array": ("[", "]"), "object": ('{"a":', "}")}
 BODIES = {
@@ -71,24 +69,6 @@ TEXTS = {
     "quotes": "'%22;--",
     "Arabic digits": "%D9%A1",
 }
-
-
-def _routes() -> Iterator[tuple[str, str]]:
-    """Yield method and path of every operation of the API, with ids that don't exist."""
-    for pattern in urlpatterns:
-        route = str(pattern.pattern)
-        for name in pattern.pattern.converters:
-            value = "default" if name == "collection" else SOME_ID
-            route = route.replace(f"<uuid:{name}>", value).replace(f"<str:{name}>", value)
-        view: Any = pattern.callback
-        yield from (
-            (name.upper(), f"/api/v1/{route}")
-            for name in ("get", "post", "patch", "delete")
-            if hasattr(view.cls, name)
-        )
-
-
-ROUTES = list(_routes())
 
 
 def _paths(person: Person) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from people import photo_folder
 from people.models import Collection, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
-from tests.api.conftest import Answer, Program
+from tests.api.program import Answer, Program
 from tests.importing import PEOPLE, zipped
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from facerec_site import errors
 from people.errors import FacerecError, PersonMerged, every_code
 from people.models import Collection, Person
 from tests import fakes
-from tests.api.conftest import Answer, Program
-from tests.api.test_hostile_input import ROUTES
+from tests.api.program import Answer, Program
+from tests.api.routes import ROUTES
 
 PERSONS = "/api/v1/collections/default/persons/"
 Fits = Callable[[str, Any], None]

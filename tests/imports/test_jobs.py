@@ -13,9 +13,9 @@ from django.utils import timezone
 from people import delivery, enrolment, erasure, extraction, tasks
 from people.imports import jobs, sources
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person, Photo
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import PEOPLE, killed, results, run, zipped
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 
 def test_an_interrupted_import_goes_on_where_it_stopped(collection: Collection) -> None:

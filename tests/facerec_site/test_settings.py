@@ -5,9 +5,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import subprocess
-import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,20 +13,11 @@ import pytest
 
 from facerec_site.settings import required
 from people import capacity
+from tests.production import COMPLETE, ROOT, production_setting, start
 
-ROOT = Path(__file__).resolve().parents[1]
 READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get", "variables.get"}
 INTERNAL = {"PROMETHEUS_MULTIPROC_DIR"}
 """Set by the service itself."""
-COMPLETE = {
-    "ENVIRONMENT": "production",
-    "SECRET_KEY": "a-long-and-random-text-of-no-account-with-many-different-letters-0123456789",
-    "ALLOWED_HOSTS": "faces.example.org",
-    "DATABASE_URL": "postgres://facerec:of-no-account@127.0.0.1:1/facerec",
-    "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
-    "AWS_STORAGE_BUCKET_NAME": "photos",
-}
-
 MODELS = {"FACEREC_MODELS_DIR": os.environ["FACEREC_MODELS_DIR"]}
 
 
@@ -55,36 +43,23 @@ def test_every_variable_stands_in_the_table_and_nothing_else_does() -> None:
     assert set(table) - read == set(), "SETTINGS.md tells of variables that nothing reads"
 
 
-def _start(variables: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, *(command or ("manage.py", "check"))],
-        cwd=ROOT,
-        env={**kept, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
 @pytest.mark.parametrize("name", [name for name in COMPLETE if name != "ENVIRONMENT"])
 @pytest.mark.parametrize("empty", [True, False])
 def test_a_production_start_without_a_needed_variable_fails_with_its_name(name: str, empty: bool) -> None:
     variables = {**COMPLETE, name: ""} if empty else {one: COMPLETE[one] for one in COMPLETE if one != name}
-    start = _start(variables)
-    assert start.returncode == 1
-    assert f"{name} is missing" in start.stderr
-    assert "Traceback" not in start.stderr
+    process = start(variables)
+    assert process.returncode == 1
+    assert f"{name} is missing" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_all_that_is_missing_is_told_at_once_and_no_value_is() -> None:
     secret = {"SECRET_KEY": "hush-hush", "DATABASE_POOL_SIZE": "many-hush"}
-    start = _start({"ENVIRONMENT": "production", **secret})
+    process = start({"ENVIRONMENT": "production", **secret})
     for name in ("ALLOWED_HOSTS", "DATABASE_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME"):
-        assert f"{name} is missing" in start.stderr
-    assert "DATABASE_POOL_SIZE must be a whole number" in start.stderr
-    assert "hush" not in start.stderr
+        assert f"{name} is missing" in process.stderr
+    assert "DATABASE_POOL_SIZE must be a whole number" in process.stderr
+    assert "hush" not in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -101,18 +76,18 @@ def test_all_that_is_missing_is_told_at_once_and_no_value_is() -> None:
     ],
 )
 def test_a_value_that_cannot_be_meant_is_told(variables: dict[str, str], told: str) -> None:
-    start = _start({**COMPLETE, **variables})
-    assert start.returncode == 1
-    assert told in start.stderr
-    assert "Traceback" not in start.stderr
+    process = start({**COMPLETE, **variables})
+    assert process.returncode == 1
+    assert told in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.slow
 def test_gunicorn_and_celery_tell_it_too() -> None:
     incomplete = {name: COMPLETE[name] for name in COMPLETE if name != "SECRET_KEY"}
-    served = _start({**incomplete, "PORT": "0"}, "-m", "gunicorn", "--config",
+    served = start({**incomplete, "PORT": "0"}, "-m", "gunicorn", "--config",
                     "facerec_site/gunicorn_conf.py", "facerec_site.wsgi")  # fmt: skip
-    worked = _start(incomplete, "-m", "celery", "--app", "facerec_site.celery", "worker")
+    worked = start(incomplete, "-m", "celery", "--app", "facerec_site.celery", "worker")
     assert "SECRET_KEY is missing" in served.stderr + served.stdout
     assert "SECRET_KEY is missing" in worked.stderr + worked.stdout
     assert served.returncode != 0
@@ -123,36 +98,16 @@ def test_gunicorn_and_celery_tell_it_too() -> None:
 def test_a_disk_that_stays_replaces_the_shared_parts(tmp_path: Path) -> None:
     shared = ("DATABASE_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME")
     variables = {name: COMPLETE[name] for name in COMPLETE if name not in shared}
-    start = _start({**variables, "FACEREC_VAR_DIR": str(tmp_path), **MODELS})
-    assert start.returncode == 0, start.stderr
+    process = start({**variables, "FACEREC_VAR_DIR": str(tmp_path), **MODELS})
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.slow
 def test_djangos_own_deployment_check_finds_nothing_but_the_operators_choice() -> None:
-    start = _start({**COMPLETE, **MODELS}, "manage.py", "check", "--deploy")
-    assert start.returncode == 0, start.stderr
+    process = start({**COMPLETE, **MODELS}, "manage.py", "check", "--deploy")
+    assert process.returncode == 0, process.stderr
     # HSTS for other hosts of the domain, and for the lists that browsers bring along
-    assert set(re.findall(r"security\.W\d+", start.stderr)) <= {"security.W005", "security.W021"}
-
-
-def production_setting(variables: dict[str, str], name: str) -> Any:
-    """Return a setting as production has it with these variables, which come on top of COMPLETE."""
-    return ast.literal_eval(_production_settings(tuple(variables.items()))[name])
-
-
-@cache
-def _production_settings(variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Return all settings as a production start has them, as Python source."""
-    code = (
-        "import django; django.setup()\n"
-        "from django.conf import settings\n"
-        "print({name: repr(getattr(settings, name)) for name in dir(settings) if name.isupper()})"
-    )
-    production = {"DJANGO_SETTINGS_MODULE": "facerec_site.settings.production"}
-    start = _start({**COMPLETE, **production, **dict(variables)}, "-c", code)
-    assert start.returncode == 0, start.stderr
-    settings: dict[str, str] = ast.literal_eval(start.stdout)
-    return settings
+    assert set(re.findall(r"security\.W\d+", process.stderr)) <= {"security.W005", "security.W021"}
 
 
 def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
@@ -194,17 +149,17 @@ def test_django_and_gunicorn_choose_the_same_log_format(
         "print(*(type(one['formatters']['console']['processors'][-1]).__name__ for one in configurations))"
     )
     settings = f"facerec_site.settings.{variables.get('ENVIRONMENT', 'production')}"
-    start = _start({**COMPLETE, "DJANGO_SETTINGS_MODULE": settings, "TMPDIR": str(tmp_path), **variables},
+    process = start({**COMPLETE, "DJANGO_SETTINGS_MODULE": settings, "TMPDIR": str(tmp_path), **variables},
                    "-c", code)  # fmt: skip
-    assert start.returncode == 0, start.stderr
-    assert start.stdout.split() == [expected, expected]
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.split() == [expected, expected]
 
 
 def _gunicorn(variables: dict[str, str], name: str) -> Any:
     code = f"from facerec_site import gunicorn_conf; print(repr(gunicorn_conf.{name}))"
-    start = _start({**COMPLETE, **variables}, "-c", code)
-    assert start.returncode == 0, start.stderr
-    return ast.literal_eval(start.stdout)
+    process = start({**COMPLETE, **variables}, "-c", code)
+    assert process.returncode == 0, process.stderr
+    return ast.literal_eval(process.stdout)
 
 
 def test_a_process_has_threads_to_spare_for_refusals_and_a_connection_for_each() -> None:
@@ -230,9 +185,9 @@ def test_bucket_and_queue_are_in_the_one_region_that_is_set() -> None:
 def test_the_workers_memory_limit_reaches_celery() -> None:
     code = "from facerec_site.celery import app; print(app.conf.worker_max_memory_per_child)"
     for variables, megabytes in (({}, 1200), ({"WORKER_MAX_MEMORY_MB": "700"}, 700)):
-        start = _start({**COMPLETE, **variables}, "-c", code)
-        assert start.returncode == 0, start.stderr
-        assert int(start.stdout) == megabytes * 1024
+        process = start({**COMPLETE, **variables}, "-c", code)
+        assert process.returncode == 0, process.stderr
+        assert int(process.stdout) == megabytes * 1024
 
 
 def test_every_variable_that_is_read_as_a_number_is_checked_to_be_one() -> None:
@@ -276,5 +231,5 @@ def test_the_small_installation_starts_without_the_packages_of_production(tmp_pa
         "from django.core.management import call_command\n"
         "call_command('check')\n"
     )
-    start = _start({**MODELS, "FACEREC_VAR_DIR": str(tmp_path)}, "-c", script)
-    assert start.returncode == 0, start.stderr
+    process = start({**MODELS, "FACEREC_VAR_DIR": str(tmp_path)}, "-c", script)
+    assert process.returncode == 0, process.stderr

@@ -17,7 +17,7 @@ from people import erasure, identification, outbox
 from people.models import Collection, Erasure, MeanTemplate, Person, Photo, Template
 from people.models.photo import photo_storage
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 Enrol = Callable[..., Person]
 pytestmark = pytest.mark.django_db

@@ -14,7 +14,7 @@ import pytest
 from people.imports import jobs
 from people.models import Collection, ImportJob, Person
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import laid_out, results, run, zipped
 
 if TYPE_CHECKING:

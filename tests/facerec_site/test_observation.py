@@ -30,7 +30,7 @@ from people.models import Collection, Person, Photo
 from tests import fakes
 from tests.service import running
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAME, EXTERNAL = "Ada-Lovelace-Byron", "emp-very-secret-17"
 app = Celery("tasks of these tests", set_as_current=False)
 

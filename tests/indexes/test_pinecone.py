@@ -26,8 +26,8 @@ from people.indexes.base import RemoteIndex, Space
 from people.indexes.pinecone import MAX_WAITING, PineconeIndex, batch_size, namespace_of, space_of
 from people.models import AuditEvent, Collection, Erasure, MeanTemplate, OutboxEntry, Person
 from tests import fakes
-from tests.conftest import STAFF, pinecone_index
-from tests.pinecone_double import Double
+from tests.actors import STAFF
+from tests.pinecone_double import Double, pinecone_index
 
 Enrol = Callable[..., Person]
 

@@ -20,9 +20,9 @@ from people.imports import jobs, sources
 from people.imports.archive import ZipSource
 from people.models import Collection, ImportJob, Person
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import PEOPLE, laid_out, results, zipped
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from people.decision import unit
 from people.indexes import forget_index, get_index
 from people.indexes.base import TemplateIndex
 from people.models import Collection, MeanTemplate, OutboxEntry, Person
-from tests.conftest import pinecone_index
+from tests.pinecone_double import pinecone_index
 
 BACKENDS = ["embedded", "pinecone, confirmed", "pinecone, unsent", "pinecone, away"]
 ENGINE = "fake/1"

@@ -15,8 +15,8 @@ from kombu.utils import functional
 
 from people import broker as people_broker
 from tests import fakes, servers
+from tests.production import production_setting
 from tests.service import Service, running
-from tests.test_settings import production_setting
 
 pytestmark = pytest.mark.once
 

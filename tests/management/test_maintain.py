@@ -20,12 +20,12 @@ from facerec_site import container_health
 from people import database, outbox
 from people.models import AuditEvent, Collection, OutboxEntry, Person, Photo
 from tests import fakes
-from tests.conftest import STAFF, pinecone_index
-from tests.pinecone_double import Double
+from tests.actors import STAFF
+from tests.pinecone_double import Double, pinecone_index
 from tests.postgresql import postgresql
 from tests.servers import free_port, hung_server
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _run(command: str) -> str:

@@ -23,7 +23,7 @@ from people.models.photo import photo_storage
 from people.s3 import input_buckets
 from people.s3.photo_storage import SIGNED_URL_SECONDS
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.servers import AWS_ENVIRONMENT, Role, free_port, make_bucket, role_server
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from people import enrolment, erasure
 from people.imports import jobs
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person, Photo
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import PEOPLE, killed, results, run, zipped
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 State = ImportItem.State
 

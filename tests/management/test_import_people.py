@@ -13,7 +13,7 @@ from people import enrolment
 from people.models import Collection, ImportJob, Photo
 from tests import fakes
 from tests.importing import PEOPLE, killed, laid_out, zipped
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 
 def test_the_command_imports_a_folder(collection: Collection, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from people.photos import MAX_BYTES
 from people.s3 import input_buckets
 from people.s3.photo_storage import S3PhotoStorage
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import PEOPLE, results, zipped
 from tests.servers import make_bucket
 

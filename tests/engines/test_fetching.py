@@ -22,7 +22,7 @@ from people.errors import ModelMissing
 from people.management.commands.fetch_models import Command
 
 CONTENT = b"weights " * 1000
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def an_entry(*sources: Source, file: str = "model.onnx", content: bytes = CONTENT) -> Entry:
