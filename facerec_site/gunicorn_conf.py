@@ -7,6 +7,8 @@ import shutil
 import tempfile
 from typing import Any
 
+from facerec_site.bind_address import as_netloc, bind_address
+from facerec_site.draining import announce_stop
 from facerec_site.logs import chosen_format, configuration
 from facerec_site.settings.required import problems
 
@@ -14,7 +16,7 @@ from facerec_site.settings.required import problems
 if os.environ.get("ENVIRONMENT") == "production" and (_missing := problems(os.environ)):
     raise SystemExit("facerec-api can't start:\n" + "\n".join(f"  {line}" for line in _missing))
 
-bind = f"{os.environ.get('BIND_ADDRESS', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+bind = as_netloc(*bind_address(os.environ))
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Photos are worked on one at a time (people.capacity); threads let requests that wait for a turn, an
 # enrolment or a slow client stand beside others, and those for whom there is no room be told so.
@@ -51,13 +53,18 @@ def on_exit(server: object) -> None:
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
-def when_ready(server: object) -> None:
+def when_ready(server: Any) -> None:
     """Load models and templates before the workers are forked, so that they share them: see DECISIONS.
 
     Nothing that runs threads or holds a connection may be left open here.
     """
     from facerec_site.preloading import prepare
 
-    prepare()
+    announce_stop(server)
+    try:
+        prepare()
+    except BaseException:
+        on_exit(server)  # gunicorn calls it only after it has served
+        raise
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, all that is shared

@@ -18,5 +18,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
 ]
 
+handler400 = "facerec_site.errors.bad_request"
+handler403 = "facerec_site.errors.permission_denied"
 handler404 = "facerec_site.errors.not_found"
 handler500 = "facerec_site.errors.server_error"

@@ -10,12 +10,12 @@ from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from people import outbox
-from people.errors import NoFaceFound, PoorQuality, SeveralFacesFound
+from people.errors import Cancelled, NoFaceFound, PersonErased, PoorQuality, SeveralFacesFound, as_stored
 from people.models import ImportItem, ImportJob, Person
 from people.models.import_job import Counts
 
-ERASED = {"code": "person_erased", "detail": "The person was erased while or after this was imported."}
-CANCELLED = {"code": "cancelled", "detail": "The import was cancelled before this file."}
+ERASED = as_stored(PersonErased())
+CANCELLED = as_stored(Cancelled())
 _SEEN_ONLY_IN_FACES = (NoFaceFound.code, SeveralFacesFound.code, PoorQuality.code)
 UNFINISHED = (ImportJob.State.PENDING, ImportJob.State.RUNNING)
 

@@ -238,11 +238,10 @@ def main() -> int:
         from django.conf import settings
         from django.core.management import call_command
 
-        from tests.conftest import PINECONE_DOCUMENTS, pinecone_index
+        from tests.pinecone_double import pinecone_index
 
         call_command("migrate", verbosity=0)
-        documents = PINECONE_DOCUMENTS if PINECONE_DOCUMENTS.is_dir() else None
-        with Double(seed=chosen.seed, documents=documents).running() as double:
+        with Double(seed=chosen.seed).running() as double:
             settings.TEMPLATE_INDEX = pinecone_index(double)
             print(f"{'fault':18} operations searches degraded converged_s drift problems")
             for fault in chosen.fault or FAULTS:

@@ -110,7 +110,9 @@ class Service:
 
 
 @contextmanager
-def running(folder: Path, **environment: str) -> Iterator[Service]:
+def running(
+    folder: Path, names: tuple[str, ...] = ("web", "worker"), **environment: str
+) -> Iterator[Service]:
     """Start web (two workers) and worker processes, wait until they answer, and stop them at the end."""
     port = free_port()
     database = environment.get("DATABASE_URL", _own_database(os.environ.get("DATABASE_URL", "")))
@@ -137,8 +139,8 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
     url = f"http://127.0.0.1:{port}"
     service = Service(url, folder, lines["admin password"], lines["api key"], database, variables)
     try:
-        service.start("web")
-        service.start("worker")
+        for name in names:
+            service.start(name)
         service.wait_until_ready()
         yield service
     finally:

@@ -6,9 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 import environ
 
 from facerec_site.logs import chosen_format, configuration
+
+# Makes the classes that django-stubs declares generic, such as ModelAdmin, subscriptable at run time.
+django_stubs_ext.monkeypatch()
 
 env = environ.Env()
 # A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
@@ -47,10 +51,12 @@ MIDDLEWARE = [
     "facerec_site.health.HealthMiddleware",
     "facerec_site.request_id.RequestIdMiddleware",
     "facerec_site.observation.ObservationMiddleware",
+    "facerec_site.request_checks.RequestChecksMiddleware",
+    "facerec_site.chunked_bodies.ChunkedBodiesMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "facerec_site.errors.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -133,7 +139,7 @@ if env("CACHE_URL", default=""):
 
 STORAGES = {
     "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "people.photo_folder.PhotoFolder",
         "OPTIONS": {
             "location": FACEREC_VAR_DIR / "photos",
             "base_url": None,  # photos are served by views that check permissions, never by path
@@ -195,9 +201,10 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["people.api.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
-        "rest_framework.parsers.JSONParser",
-        "rest_framework.parsers.MultiPartParser",
+        "people.api.parsers.StrictJsonParser",
+        "people.api.parsers.StrictMultiPartParser",
     ],
+    "DEFAULT_METADATA_CLASS": "people.api.metadata.AllowedMethods",
     "DEFAULT_THROTTLE_CLASSES": ["people.api.throttling.KeyRateThrottle"],
     "DEFAULT_PAGINATION_CLASS": "people.api.pagination.KeysetPagination",
     "PAGE_SIZE": 50,

@@ -67,14 +67,18 @@ class StaffSessionAuthentication(SessionAuthentication):
 
 
 class HasScope(BasePermission):
-    """Each view names the scopes that each method needs; what it doesn't name is refused."""
+    """Each view names the scopes that each method needs; what it doesn't name is refused.
+
+    HEAD is GET without a body, so it needs the same.
+    """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if request.user is None:
             raise exceptions.NotAuthenticated("Send an API key as `Authorization: Bearer frk_…`.")
         if request.method == "OPTIONS":
             return True
-        needed: Sequence[str] = getattr(view, "scopes", {}).get(request.method, ())
+        method = "GET" if request.method == "HEAD" else request.method
+        needed: Sequence[str] = getattr(view, "scopes", {}).get(method, ())
         if not needed:
             self._refuse(request, view)
         missing = [scope for scope in needed if not has_scope(request, scope)]
@@ -87,7 +91,7 @@ class HasScope(BasePermission):
     def _refuse(self, request: Request, view: APIView) -> NoReturn:
         if request.method not in getattr(view, "allowed_methods", ()):
             raise exceptions.MethodNotAllowed(str(request.method))
-        raise exceptions.PermissionDenied("Nobody may do this.")
+        raise exceptions.PermissionDenied
 
 
 def has_scope(request: Request, scope: str) -> bool:

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from people.api.answers.base import Answer
 from people.api.answers.faces import BoxSerializer, ReasonSerializer
+from people.errors import NoFaceFound
 
 
 class ProblemSerializer(Answer):
@@ -36,17 +37,7 @@ PROBLEM = {
         ProblemSerializer,
         description="A problem, with a stable `code` and a `detail` that says what to do.",
         examples=[
-            OpenApiExample(
-                "No face",
-                {
-                    "type": "about:blank",
-                    "title": "The photo can't be used",
-                    "status": 422,
-                    "detail": "No face was found in the photo. Send one that shows a face.",
-                    "code": "no_face",
-                    "request_id": "4be3…",
-                },
-            )
+            OpenApiExample("No face", NoFaceFound().as_problem("4be3…")),
         ],
     ),
     ("503", "application/problem+json"): OpenApiResponse(ProblemSerializer, description="Try again later."),

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from people.errors import FacerecError
+from people.errors import FetchFailed
 
 URL_TIMEOUT_SECONDS = 5
 """If a server doesn't answer within this time, the next source is tried."""
@@ -32,13 +32,6 @@ DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 Progress = Callable[[str], None]
 """Called with one line of text at a time."""
-
-
-class FetchFailed(FacerecError):
-    """No source of a file returned the bytes that the catalogue describes."""
-
-    code = "fetch_failed"
-    message = "A file could not be fetched from any of its sources."
 
 
 class SourceFailed(Exception):

@@ -6,7 +6,7 @@ import hashlib
 import uuid
 
 from people import enrolment
-from people.errors import ConsentMissing, FacerecError, as_stored
+from people.errors import ConsentMissing, Duplicate, as_stored
 from people.imports.results import Result, State
 from people.imports.roster import Roster
 from people.imports.sources import Source
@@ -40,8 +40,7 @@ class DryRun:
         # stands for the photo that there would be
         photo_id = uuid.UUID(hashlib.sha256(f"{item.person_key}\0{sha256}".encode()).hexdigest()[:32])
         if photo_id in self._seen_before(item):
-            repeated = FacerecError("The same file comes earlier in this import.")
-            return Result(State.KNOWN, as_stored(repeated, "duplicate"), photo_id)
+            return Result(State.KNOWN, as_stored(Duplicate()), photo_id)
         enrolment.check(data)
         self._seen.add(photo_id)
         return Result(State.ENROLLED, None, photo_id)

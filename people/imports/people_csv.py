@@ -14,7 +14,9 @@ from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_date, parse_datetime
 
 from people.errors import PeopleCsvInvalid
+from people.imports.entries import composed
 from people.models import Person
+from people.strict_json import StrictDecoder
 
 NAME = "people.csv"
 COLUMNS = ("folder", "external_id", "name", "metadata", "consent_given_at", "consent_expires_at")
@@ -94,11 +96,11 @@ def _lines(text: str, mistakes: list[tuple[int, str]]) -> Iterator[tuple[int, di
 
 
 def _row(line: int, cells: Mapping[str, str]) -> tuple[str, Row]:
-    folder = cells["folder"]
+    folder = composed(cells["folder"])
     if not folder or "/" in folder:
         raise ValueError("`folder` must name one folder.")
     if any("\0" in cell for cell in cells.values()):
-        raise ValueError("A cell holds a NUL character.")
+        raise ValueError("A cell contains a NUL character.")
     person = Person(
         external_id=cells.get("external_id") or folder,
         name=cells.get("name", ""),
@@ -122,9 +124,11 @@ def _row(line: int, cells: Mapping[str, str]) -> tuple[str, Row]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text) if text else {}
-    except ValueError as error:
-        raise ValueError("`metadata` must be a JSON object, its quotes doubled in CSV.") from error
+        return json.loads(text, cls=StrictDecoder) if text else {}
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"`metadata` must be a JSON object, with its quotes doubled in CSV: {error.msg}."
+        ) from error
 
 
 def _time(text: str, column: str) -> datetime | None:

@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from people import enrolment, import_records, outbox, registration
 from people.actors import Actor
-from people.errors import FacerecError, ProcessingFailed, as_stored
+from people.errors import Cancelled, FacerecError, PhotoWithdrawn, ProcessingFailed, as_stored
 from people.import_records import UNFINISHED
 from people.imports import people_csv
 from people.imports.dry_run import DryRun
@@ -75,7 +75,7 @@ class Run:
         if result is None:
             return
         # An erasure has the last word; a cancellation meanwhile has not.
-        row = ImportItem.objects.filter(Q(state=State.PENDING) | Q(problem__code="cancelled"), pk=item.pk)
+        row = ImportItem.objects.filter(Q(state=State.PENDING) | Q(problem__code=Cancelled.code), pk=item.pk)
         item.state, item.problem, item.photo_id = result.state, result.problem, result.photo_id
         row.update(state=result.state, problem=result.problem, photo_id=result.photo_id)
         if not ImportJob.objects.filter(pk=self._job.pk, state__in=UNFINISHED).exists():
@@ -108,8 +108,7 @@ class Run:
         outbox.photo_enrolled(photo_id)
         photo = Photo.objects.filter(pk=photo_id).first()
         if photo is None:
-            gone = FacerecError("The photo was withdrawn while it was imported.")
-            return Result(State.SKIPPED, as_stored(gone, "photo_withdrawn"))
+            return Result(State.SKIPPED, as_stored(PhotoWithdrawn()))
         if photo.status == Photo.Status.REJECTED:
             result = Result(State.REJECTED, photo.rejection)
             with transaction.atomic():

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import uuid
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from people import strict_json
 from people.models.guarded import GuardedModel, GuardedQuerySet
 
 validate_key = RegexValidator(
@@ -77,6 +79,12 @@ class Collection(GuardedModel):
                 violation_error_message="Set one of fpir, fmr and min_similarity only.",
             )
         ]
+
+    def clean(self) -> None:
+        try:
+            strict_json.check_text(self.description)
+        except ValueError as error:
+            raise ValidationError({"description": f"{error}."}) from error
 
     def __str__(self) -> str:
         return self.name

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 
+from people import strict_json
 from people.errors import PersonMerged
 from people.models.collection import Collection, validate_key
 from people.models.guarded import GuardedModel, GuardedQuerySet
@@ -18,11 +19,16 @@ from people.models.guarded import GuardedModel, GuardedQuerySet
 logger = logging.getLogger(__name__)
 MAX_METADATA_BYTES = 4096
 TOUCHED_EVERY = timedelta(hours=1)
+NOT_AN_OBJECT = "Metadata must be a JSON object."
 
 
 def validate_metadata(value: Any) -> None:
     if not isinstance(value, dict):
-        raise ValidationError("Metadata must be a JSON object.")
+        raise ValidationError(NOT_AN_OBJECT)
+    try:
+        strict_json.check(value)
+    except ValueError as error:
+        raise ValidationError(f"{error}.") from error
     if len(json.dumps(value, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
         raise ValidationError("Metadata must be 4 KB at most.")
 
@@ -97,6 +103,12 @@ class Person(GuardedModel):
 
     def clean(self) -> None:
         self.external_id = self.external_id or None
+        if not isinstance(self.metadata, dict):  # Django validates no value that it takes for empty, as []
+            raise ValidationError({"metadata": NOT_AN_OBJECT})
+        try:
+            strict_json.check_text(self.name)
+        except ValueError as error:
+            raise ValidationError({"name": f"{error}."}) from error
         if self.consent_expires_at and not self.consent_given_at:
             raise ValidationError({"consent_given_at": "Say when the consent was given, too."})
 

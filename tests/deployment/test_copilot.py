@@ -118,7 +118,7 @@ def test_every_container_has_all_that_a_production_start_needs(
 
 def test_the_containers_health_is_asked_for_by_ecs(rendered: Rendered) -> None:
     assert container(rendered.api, "api")["HealthCheck"] == {
-        "Command": ["CMD", "python", "-m", "facerec_site.probe"],
+        "Command": ["CMD", "python", "-m", "facerec_site.container_health"],
         "Interval": 30,
         "Timeout": 5,
         "Retries": 2,

@@ -23,6 +23,7 @@ from people.models import Collection, Person
 from people.models.collection import validate_key
 from people.photos import MAX_BYTES
 from people.s3 import input_buckets
+from people.strict_json import StrictDecoder
 from people.uploads import content
 
 UNKNOWN_FIELD = "The body has no such field. Parameters go in the URL's query string."
@@ -154,7 +155,10 @@ class PersonBody(StrictFields, serializers.ModelSerializer[Person]):
     class Meta:
         model = Person
         fields = ["external_id", "name", "metadata", "status", "consent"]
-        extra_kwargs = {"external_id": {"validators": [validate_key]}}
+        extra_kwargs = {
+            "external_id": {"validators": [validate_key]},
+            "metadata": {"decoder": StrictDecoder},  # for a form's field
+        }
         validators: list[Any] = []
 
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from people.engines import fetching, registry
+from people.errors import FetchFailed
 
 
 class Command(BaseCommand):
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         samples = registry.entries("samples").values()
         try:
             fetching.fetch_all(samples, directory, self.stdout.write)
-        except fetching.FetchFailed as error:
+        except FetchFailed as error:
             raise CommandError(error.message) from error
         for sample in samples:
             self.stdout.write(f"{sample.file}: {sample.person}. {sample.credit}.")

@@ -1,0 +1,354 @@
+"""No input causes a 500: every route is sent values that JSON, SQLite, PostgreSQL or Python can't take."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+
+from people.models import Collection, Merge, Person
+from tests.api.program import Answer, Program
+from tests.api.routes import ROUTES, SOME_ID
+
+WRITING = ("POST", "PATCH", "DELETE")
+NESTED = {"array": ("[", "]"), "object": ('{"a":', "}")}
+BODIES = {
+    **{
+        f"{kind} nested {depth:,} deep": opening * depth + "1" + closing * depth
+        for kind, (opening, closing) in NESTED.items()
+        for depth in (100, 3_000, 100_000)
+    },
+    "opening brackets only": "[" * 100_000,
+    "nul": r'"a\u0000b"',
+    "lone high surrogate": r'"\ud800"',
+    "lone low surrogate": r'"a\udc00"',
+    "surrogates in the wrong order": r'"\udc00\ud800"',
+    "not a number": "NaN",
+    "infinity": "Infinity",
+    "negative infinity": "-Infinity",
+    "float beyond a double": "1e400",
+    "integer beyond a double": "9" * 400,
+    "integer of 5,000 digits": "9" * 5_000,
+}
+"""JSON that no route accepts, wherever it is."""
+MEMBERS = (
+    "name",
+    "external_id",
+    "metadata",
+    "description",
+    "fpir",
+    "photo",
+    "source",
+    "s3",
+    "other",
+    "consent",
+)
+PARAMETERS = (
+    "search", "ordering", "cursor", "page_size", "status", "state", "external_id", "created_after",
+    "created_before", "dry_run", "face", "quality", "fmr", "fpir", "min_similarity", "max_faces",
+    "max_candidates", "include_below", "no_such_parameter",
+)  # fmt: skip
+TEXTS = {
+    "nul": "%00",
+    "nul in a word": "a%00b",
+    "invalid UTF-8": "%ff%fe",
+    "surrogate in UTF-8": "%ed%a0%80",
+    "not a number": "nan",
+    "infinity": "inf",
+    "number beyond a double": "1e400",
+    "integer of 5,000 digits": "9" * 3_500,
+    "negative": "-1",
+    "earliest time": "0001-01-01T00:00:00%2B14:00",
+    "latest time": "9999-12-31T23:59:59-14:00",
+    "empty": "",
+    "formula": "=1%2B1",
+    "quotes": "'%22;--",
+    "Arabic digits": "%D9%A1",
+}
+
+
+def _paths(person: Person) -> list[tuple[str, str]]:
+    """Return the operations for ids that don't exist, and for a person who does."""
+    existing = str(person.pk)
+    return ROUTES + [
+        (method, path.replace(SOME_ID, existing, 1))
+        for method, path in ROUTES
+        if f"persons/{SOME_ID}" in path
+    ]
+
+
+def _is_problem(answer: Answer, *statuses: int) -> None:
+    assert answer.status_code in (statuses or range(400, 500)), answer.content[:300]
+    assert answer["Content-Type"] == "application/problem+json"
+    problem = json.loads(answer.content)
+    assert problem["status"] == answer.status_code
+    assert {"type", "title", "detail", "code", "request_id"} <= set(problem)
+    assert problem["request_id"] == answer["X-Request-ID"]
+
+
+@pytest.fixture
+def person(collection: Collection) -> Person:
+    return Person.objects.create(collection=collection, name="Ada")
+
+
+@pytest.fixture(autouse=True)
+def _unlimited(settings: Any) -> None:
+    settings.FACEREC_S3_INPUT_BUCKETS = []
+
+
+@pytest.fixture
+def api(program: Any) -> Program:
+    client: Program = program(rate="1000000/min")
+    return client
+
+
+@pytest.mark.parametrize("text", BODIES.values(), ids=BODIES)
+def test_no_operation_accepts_json_that_is_hostile(api: Program, person: Person, text: str) -> None:
+    for method, path in _paths(person):
+        if method not in WRITING or path.endswith("collections/default/"):
+            continue
+        for body in (text, f'{{"name": {text}}}', f'{{"{SOME_ID}": [{text}]}}'):
+            answer = api.generic(method, path, body, content_type="application/json")
+            if method == "DELETE":  # has no body, so none is read
+                assert answer.status_code < 500, (method, path)
+                continue
+            _is_problem(answer)
+    assert Collection.objects.count() == 1
+    assert not Merge.objects.exists()
+
+
+@pytest.mark.parametrize("text", BODIES.values(), ids=BODIES)
+def test_hostile_json_is_refused_in_every_member(api: Program, person: Person, text: str) -> None:
+    person_path = f"/api/v1/collections/default/persons/{person.pk}/"
+    for method, path in [
+        ("POST", "/api/v1/collections/"),
+        ("PATCH", "/api/v1/collections/default/"),
+        ("POST", "/api/v1/collections/default/persons/"),
+        ("PATCH", person_path),
+        ("POST", f"{person_path}photos/"),
+        ("POST", f"{person_path}merge/"),
+        ("POST", "/api/v1/collections/default/imports/"),
+        ("POST", "/api/v1/compare/"),
+        ("POST", "/api/v1/detect/"),
+    ]:
+        for member in MEMBERS:
+            for body in (f'{{"{member}": {text}}}', f'{{"{member}": {{"a": [{text}]}}}}'):
+                answer = api.generic(method, path, body, content_type="application/json")
+                _is_problem(answer, 400)
+                assert answer.json()["code"] == "malformed"
+    assert list(Person.objects.values_list("name", "metadata")) == [("Ada", {})]
+    assert list(Collection.objects.values_list("name", "description")) == [("default", "")]
+
+
+@pytest.mark.parametrize("text", BODIES.values(), ids=BODIES)
+def test_hostile_json_is_refused_in_a_field_of_a_form(api: Program, text: str) -> None:
+    path = "/api/v1/collections/default/persons/"
+    _is_problem(api.post(path, {"metadata": f'{{"a": {text}}}'}, format="multipart"), 400)
+    assert not Person.objects.exists()
+
+
+def test_a_name_that_is_given_twice_in_an_object_is_refused(api: Program) -> None:
+    path = "/api/v1/collections/default/persons/"
+    answer = api.generic("POST", path, '{"name": "Ada", "name": "Bob"}', content_type="application/json")
+    _is_problem(answer, 400)
+    assert "`name`" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", ["", "{", "nul", '{"name": "Ada"', b"\xff\xfe", "\ufeff{}", "[1] 2"])
+def test_a_body_that_is_not_json_is_refused(api: Program, body: Any) -> None:
+    path = "/api/v1/collections/default/persons/"
+    answer = api.generic("POST", path, body, content_type="application/json; charset=utf-8")
+    if body:  # none at all is an empty object
+        _is_problem(answer, 400)
+        assert answer.json()["code"] == "malformed"
+
+
+@pytest.mark.parametrize("body", ["null", "1", "true", '"text"', "[]", '[{"name": "Ada"}]'])
+def test_json_that_is_no_object_is_refused(api: Program, person: Person, body: str) -> None:
+    for method, path in _paths(person):
+        if method in ("POST", "PATCH"):
+            _is_problem(api.generic(method, path, body, content_type="application/json"))
+    assert Collection.objects.count() == Person.objects.count() == 1
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_no_parameter_of_any_operation_causes_a_fault(api: Program, person: Person, text: str) -> None:
+    for method, path in _paths(person):
+        if method == "DELETE":
+            continue
+        for name in PARAMETERS:
+            answer = api.generic(method, f"{path}?{name}={text}", "{}", content_type="application/json")
+            if answer.status_code >= 400:
+                _is_problem(answer)
+
+
+@pytest.mark.parametrize("text", ["%00", "a%00b", "%ff%fe", "%ed%a0%80", "%2e%2e", "%2f", "%0a", "'%22;--"])
+def test_no_path_causes_a_fault(api: Program, person: Person, text: str) -> None:
+    for method, path in ROUTES:
+        for hostile in (
+            path.replace("default", text), path.replace(SOME_ID, text), f"{path}{text}/", f"{path}{text}"
+        ):  # fmt: skip
+            if hostile != path:
+                answer = api.generic(method, hostile, "{}", content_type="application/json")
+                _is_problem(answer, *([404] if "%00" in text else ()))
+
+
+@pytest.mark.parametrize("ordering", ["created_at", "-name", "external_id", ""])
+@pytest.mark.parametrize(
+    "position",
+    ["p=%00", "p=a%00", "p=nan", "p=9999-12-31T23:59:59-14:00", "p=" + "9" * 5_000, "o=" + "9" * 5_000,
+     "o=-1",
+     "r=1&p=%ed%a0%80", "p=%ff", "r=x", "p="],
+)  # fmt: skip
+def test_no_cursor_causes_a_fault(api: Program, person: Person, position: str, ordering: str) -> None:
+    Person.objects.create(collection=person.collection, external_id="a")
+    cursor = base64.b64encode(position.encode()).decode()
+    for path in ("collections/", "collections/default/persons/", "collections/default/imports/",
+                 f"collections/default/persons/{person.pk}/photos/"):  # fmt: skip
+        query = f"?cursor={quote(cursor)}"
+        if ordering and path.endswith("default/persons/"):
+            query += f"&ordering={ordering}"
+        answer = api.get(f"/api/v1/{path}{query}")
+        if answer.status_code != 200:
+            _is_problem(answer, 400)
+
+
+@pytest.mark.parametrize("position", ["p=a", "p=%00", "p=1.5", "p=" + "9" * 30, "p=NaN"])
+def test_no_cursor_of_an_import_causes_a_fault(api: Program, collection: Collection, position: str) -> None:
+    job = collection.imports.create(source="s3", location="s3://a/", submitted_by="user:1")
+    cursor = base64.b64encode(position.encode()).decode()
+    answer = api.get(f"/api/v1/collections/default/imports/{job.pk}/items/?cursor={quote(cursor)}")
+    if answer.status_code != 200:
+        _is_problem(answer, 400)
+
+
+@pytest.mark.parametrize("name", ["name", "external_id", "metadata", "status", "a\0b", "photo", "archive"])
+@pytest.mark.parametrize("value", ["a\0b", "\0", "\ufffe", "9" * 5_000])
+def test_no_field_of_a_form_causes_a_fault(api: Program, person: Person, name: str, value: str) -> None:
+    for method, path in _paths(person):
+        if method in ("POST", "PATCH"):
+            answer = api.generic(method, path, *_form(name, value))
+            assert answer.status_code < 500, (method, path)
+            if "\0" in name + value and answer.status_code != 404:
+                _is_problem(answer)
+
+
+@pytest.mark.parametrize("file_name", ["a\\0.jpg", "%00.jpg", "../../etc/passwd", "a\ufffe.jpg", "x" * 5_000])
+def test_no_name_of_a_file_causes_a_fault(api: Program, person: Person, file_name: str) -> None:
+    for path in (f"/api/v1/collections/default/persons/{person.pk}/photos/", "/api/v1/detect/",
+                 "/api/v1/collections/default/imports/"):  # fmt: skip
+        for field in ("photo", "archive"):
+            _is_problem(api.generic("POST", path, *_form(field, "not a photo", file_name=file_name)))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json; charset=utf-7", "application/json; charset=unicode_escape",
+     "application/json; charset=bz2",
+     "application/json; charset=no-such", "multipart/form-data; boundary=x; charset=utf-7",
+     "multipart/form-data; boundary=x; charset=raw_unicode_escape", "multipart/form-data", "text/plain",
+     "multipart/form-data; boundary=\xe9", "multipart/form-data; boundary*=utf-8''%00",
+     "application/x-www-form-urlencoded", "x", "/", ";", "application/json; " + "x=y; " * 500],
+)  # fmt: skip
+def test_no_content_type_causes_a_fault(api: Program, collection: Collection, kind: str) -> None:
+    body = '--x\r\nContent-Disposition: form-data; name="name"\r\n\r\n+2AA-\r\n--x--\r\n'
+    for path in ("/api/v1/collections/", "/api/v1/collections/default/persons/", "/api/v1/detect/",
+                 "/api/v1/collections/default/imports/"):  # fmt: skip
+        _is_problem(api.generic("POST", path, body, content_type=kind), 400, 415)
+    assert not Person.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Accept", "text/html; q*=no-such''x"), ("Accept", "text/html"), ("Accept", ";;;,,,"),
+        ("Accept", "x" * 8_000),
+        ("Cookie", 'sessionid="\\000\\000\\000\\000\\000\\000\\000\\000"'), ("Cookie", "sessionid=\xff\xfe"),
+        ("Authorization", "Bearer frk_\xff_\xfe"), ("Authorization", "Bearer"),
+        ("Authorization", "Basic AAAA"),
+        ("Prefer", "wait=99999999999"), ("Idempotency-Key", "\xff"), ("X-Request-ID", "\xff"),
+        ("If-Modified-Since", "\xff"), ("Range", "bytes=9-1"), ("X-Forwarded-Host", "\xff"),
+    ],
+)  # fmt: skip
+def test_no_header_causes_a_fault(api: Program, collection: Collection, header: str, value: str) -> None:
+    for method, path in (("GET", "collections/default/persons/"), ("POST", "collections/default/persons/")):
+        answer = api.generic(
+            method,
+            f"/api/v1/{path}",
+            '{"name": "Ada"}',
+            content_type="application/json",
+            headers={header: value},
+        )
+        if answer.status_code >= 400:
+            _is_problem(answer)
+
+
+ADMIN_PATHS = (
+    "", "people/person/", "people/person/add/", "people/person/{}/change/", "people/person/{}/delete/",
+    "people/collection/{}/change/", "people/importjob/{}/change/", "people/auditevent/{}/change/",
+    "people/erasure/",
+    "people/apikey/{}/change/", "people/outboxentry/", "auth/user/{}/change/", "identify/",
+    "photos/{}/image/",
+    "people/importjob/?state={}", "people/person/?q={}", "people/person/?status={}", "people/person/?name={}",
+    "people/person/?collection__id__exact={}", "people/person/?p={}", "people/person/?o={}",
+    "people/person/?e={}",
+    "people/auditevent/?at__gte={}", "people/auditevent/?q={}", "people/person/?_changelist_filters={}",
+    "login/?next={}", "r/1/{}/", "jsi18n/?{}", "autocomplete/?term={}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["%00", "_00", "a%00b", "%ff%fe", "%ed%a0%80", "9" * 3_500, "nan", "-1", "'%22;--"]
+)
+def test_no_address_of_the_admin_causes_a_fault(
+    admin_client: Client, collection: Collection, text: str
+) -> None:
+    admin_client.raise_request_exception = False
+    for path in ADMIN_PATHS:
+        answer = admin_client.get(f"/admin/{path.replace('{}', text)}")
+        assert answer.status_code < 500, path
+
+
+@pytest.mark.parametrize("text", BODIES.values(), ids=BODIES)
+def test_the_admin_refuses_hostile_metadata(admin_client: Client, collection: Collection, text: str) -> None:
+    admin_client.raise_request_exception = False
+    for metadata in (text, f'{{"a": {text}}}'):
+        fields = {"collection": collection.pk, "name": "Ada", "status": "active", "metadata": metadata}
+        answer = admin_client.post("/admin/people/person/add/", fields)
+        assert answer.status_code == 200
+        assert b"errorlist" in answer.content
+    assert not Person.objects.exists()
+
+
+@pytest.mark.parametrize("value", ["a\0b", "\0", "9" * 5_000])
+def test_no_form_of_the_admin_causes_a_fault(admin_client: Client, person: Person, value: str) -> None:
+    admin_client.raise_request_exception = False
+    fields = (
+        "collection", "name", "external_id", "status", "metadata", "consent_given_at_0", "action",
+        "_selected_action",
+        "username", "password", "label", "scopes", "rate", "expires_at", "description", "fpir", "folder",
+        "dry_run",
+    )  # fmt: skip
+    for path in (
+        "login/", "people/person/", "people/person/add/", f"people/person/{person.pk}/change/",
+        "people/apikey/add/",
+        "people/collection/add/", "people/importjob/add/", "identify/", "auth/user/add/",
+    ):  # fmt: skip
+        everything = dict.fromkeys(fields, value)
+        for sent in (
+            everything,
+            {**everything, "action": "merge"},
+            {**everything, "action": "delete_selected"},
+        ):
+            assert admin_client.post(f"/admin/{path}", sent).status_code < 500, path
+
+
+def _form(name: str, value: str, *, file_name: str = "") -> tuple[bytes, str]:
+    """Return a multipart body of one field as it would be sent, and its content type."""
+    more = f'; filename="{file_name}"' if file_name else ""
+    part = f'--x\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}\r\n--x--\r\n'
+    return part.encode(), "multipart/form-data; boundary=x"
