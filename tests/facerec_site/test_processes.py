@@ -14,8 +14,8 @@ from tests import fakes
 from tests.service import Service, running
 
 CLIENTS = 6
-ENROLMENTS = 200
-ERASURES = 50
+ENROLMENTS = 100
+ERASURES = 25
 
 
 @pytest.fixture(scope="module")
