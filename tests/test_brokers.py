@@ -50,11 +50,11 @@ def test_redis_wakes_the_worker_and_loses_nothing_when_it_is_flushed_or_restarte
         running(tmp_path, FACEREC_TEST_FAKE_ENGINE="1", CELERY_BROKER_URL=server.url) as service,
     ):
         assert _enrol(service, 1).status_code == 201
-        broker = redis.Redis.from_url(server.url)
+        client = redis.Redis.from_url(server.url)
         for seed in range(2, 6):
             assert _enrol(service, seed, wait=0).status_code in (201, 202)
-            broker.flushall()
-        broker.close()
+            client.flushall()
+        client.close()
         assert _settled(service)
 
         server.stop()
@@ -75,12 +75,12 @@ def test_sqs_wakes_the_worker(tmp_path: Path, aws: str) -> None:
         assert requests.get(f"{service.url}/ready", timeout=30).json()["broker"] == "ok"
 
 
-@pytest.mark.parametrize("broker", ["refused", "hung"])
+@pytest.mark.parametrize("fault", ["refused", "hung"])
 def test_a_broker_that_is_away_is_tried_once_and_then_left_in_peace(
-    broker: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with servers.hung_server() as hung:
-        port = hung if broker == "hung" else servers.free_port()
+        port = hung if fault == "hung" else servers.free_port()
         app = Celery("away", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
         options = production_setting({}, "CELERY_BROKER_TRANSPORT_OPTIONS")
         app.conf.broker_transport_options = {**options, "socket_timeout": 0.2, "socket_connect_timeout": 0.2}

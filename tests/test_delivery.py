@@ -149,6 +149,18 @@ def test_an_outage_is_waited_for_and_never_counted(
     assert not failed_tasks().exists()
 
 
+def test_an_outage_that_lasts_is_logged_as_an_error_for_the_alarm(
+    handles: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    handles(lambda entries: [Failed(StorageUnavailable())])
+    entry = _entry()
+    OutboxEntry.objects.update(created_at=timezone.now() - delivery.LONG_OUTAGE)
+    _deliver(entry)
+    [line] = [line for line in caplog.records if line.name == "people.delivery"]
+    assert line.levelname == "ERROR"
+    assert entry.attempts == 0
+
+
 def test_a_reason_of_an_outage_that_somebody_can_act_on_is_logged(
     handles: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from facerec_site import probe
+from facerec_site import container_health
 from people import database, outbox
 from people.models import AuditEvent, Collection, OutboxEntry, Person, Photo
 from tests import fakes
@@ -155,15 +155,15 @@ def test_the_daily_round_applies_retention_also_when_the_index_is_away(
 
 def test_the_probe_fails_when_nobody_listens_or_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", str(free_port()))
-    assert probe.main() == 1
-    monkeypatch.setattr(probe, "TIMEOUT_SECONDS", 0.05)
+    assert container_health.main() == 1
+    monkeypatch.setattr(container_health, "TIMEOUT_SECONDS", 0.05)
     with hung_server() as port:
         monkeypatch.setenv("PORT", str(port))
-        assert probe.main() == 1
+        assert container_health.main() == 1
 
 
 def test_the_probe_passes_where_health_answers(
     live_server: Any, monkeypatch: pytest.MonkeyPatch, db: None, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PORT", live_server.url.rsplit(":", 1)[1])
-    assert probe.main() == 0
+    assert container_health.main() == 0
