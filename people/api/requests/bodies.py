@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from django.db import models
 from drf_spectacular.utils import (
+    OpenApiRequest,
     PolymorphicProxySerializer,
     extend_schema_field,
     extend_schema_serializer,
@@ -117,9 +118,21 @@ class ImportJson(Body):
     s3 = S3PrefixSerializer()
 
 
-PHOTO_REQUEST = {"multipart/form-data": PhotoUpload, "application/json": PhotoJson}
-COMPARE_REQUEST = {"multipart/form-data": CompareUpload, "application/json": CompareJson}
-IMPORT_REQUEST = {"multipart/form-data": ImportUpload, "application/json": ImportJson}
+_IMAGE = {"contentType": "image/jpeg, image/png, image/webp, image/heic"}
+PHOTO_REQUEST = {
+    "multipart/form-data": OpenApiRequest(PhotoUpload, encoding={"photo": _IMAGE}),
+    "application/json": PhotoJson,
+}
+COMPARE_REQUEST = {
+    "multipart/form-data": OpenApiRequest(CompareUpload, encoding={"source": _IMAGE, "target": _IMAGE}),
+    "application/json": CompareJson,
+}
+IMPORT_REQUEST = {
+    "multipart/form-data": OpenApiRequest(
+        ImportUpload, encoding={"archive": {"contentType": "application/zip"}}
+    ),
+    "application/json": ImportJson,
+}
 
 
 @extend_schema_serializer(component_name="Retention")

@@ -71,7 +71,7 @@ class Base64(Text):
     """Bytes in base64."""
 
 
-@extend_schema_field({"type": ["string", "null"], "pattern": KEY, "maxLength": 255})
+@extend_schema_field({"type": "string", "pattern": KEY, "maxLength": 255})
 class ExternalId(Text):
     """A client's own id of a person. Empty text stands for none."""
 
