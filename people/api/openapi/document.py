@@ -22,6 +22,7 @@ def complete(result: dict[str, Any], **options: Any) -> dict[str, Any]:
         if name.endswith("Request") and "properties" in schema:
             schema["additionalProperties"] = False  # see people.api.requests.bodies.StrictFields
     result["paths"] = {path: _tidy(item) for path, item in result["paths"].items()}
+    _name_enums(result["paths"], components["schemas"])
     components["headers"] = HEADERS
     components["examples"] = problems.examples()
     components["links"] = add_links(result["paths"])
@@ -42,6 +43,20 @@ def _tidy(schema: Any) -> Any:
         case {"allOf": [dict(only)]} if len(tidied) == 1:
             return only
     return tidied
+
+
+def _name_enums(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Have parameters refer to the component with the same choices, so that clients have one type."""
+    names = {tuple(schema["enum"]): name for name, schema in schemas.items() if "enum" in schema}
+    for item in paths.values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", ()):
+                schema = parameter["schema"]
+                if name := names.get(tuple(schema.get("enum", ()))):
+                    reference = {"$ref": f"#/components/schemas/{name}"}
+                    parameter["schema"] = (
+                        {"allOf": [reference], "default": schema["default"]} if "default" in schema else reference
+                    )
 
 
 def _is_noise(name: str, value: Any) -> bool:
