@@ -6,8 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PORT
+# The tests start dozens of processes, each of which would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run stack test bench image prove lint types lock credentials clean
+.PHONY: help run stack check test test-quick test-sqlite test-postgresql samples bench image prove format lint types \
+  lock credentials clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,17 +28,29 @@ docker/.env:
 	  echo "$$name=$$(openssl rand -hex 24)"; done; echo "S3_KEY=facerec:$$(openssl rand -base64 32)") > $@
 	@echo "docker/.env holds this stack's passwords; ADMIN_PASSWORD is that of the administrator admin."
 
-test: $(VENV)/.dev ## set up what is missing, then run the test suite on SQLite and on PostgreSQL
-	@$(BIN)/python manage.py fetch_models
-	@$(BIN)/python manage.py fetch_samples
-	@echo "On SQLite:"
-	$(BIN)/python -m pytest $(ARGS)
-	@echo "On PostgreSQL:"
-	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "not once" $(ARGS) || test $$? -eq 5 # nothing to run
+check: lint ## before each commit: lint, types and the quick tests (90 seconds on two cores)
+	@$(MAKE) --no-print-directory --jobs=2 types test-quick
 
-bench: $(VENV)/.dev ## how fast it is on one core, beside face_recognition and OpenCV's own classes, and over HTTP (20 minutes)
+test: ## set up what is missing, then run the test suite on SQLite, and on PostgreSQL what depends on the database
+	@$(MAKE) --no-print-directory test-sqlite
+	@$(MAKE) --no-print-directory test-postgresql
+
+test-quick: samples ## the tests that take no seconds, on SQLite
+	$(BIN)/python -m pytest --quiet -m "not slow" $(ARGS)
+
+test-sqlite: samples ## all tests, on SQLite, with the coverage of branches (ARGS="tests/x.py -k name" for some of them)
+	@echo "On SQLite:"
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
+
+test-postgresql: samples ## the tests that depend on the database, on PostgreSQL
+	@echo "On PostgreSQL:"
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m database $(ARGS) || test $$? -eq 5 # nothing to run
+
+samples: $(VENV)/.dev
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
+
+bench: samples ## how fast it is on one core, beside face_recognition and OpenCV's own classes, and over HTTP (20 minutes)
 	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
 	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
 	  --json var/benchmark.json --chart benchmark/chart.svg
@@ -50,13 +65,18 @@ prove: $(VENV)/.dev ## the long proofs: 200 kills on each database, faults of th
 	$(BIN)/python -m tests.prove_index --operations 1000
 	$(BIN)/python -m tests.prove_import
 
-lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema, image, compose, workflow
+format: $(VENV)/.dev ## have ruff mend style and format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema, image, compose, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docker/api/Dockerfile
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	ENVIRONMENT=test $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 	ENVIRONMENT=test $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
@@ -73,7 +93,7 @@ credentials: $(VENV)/.base ## a new administrator's password and a new API key
 	@$(BIN)/python manage.py new_credentials
 
 clean: ## remove the environment and the caches; var/ (your data) stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 
 $(VENV)/bin/python:
 	@echo "Making the Python environment in $(VENV) …"

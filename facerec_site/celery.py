@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService
 from celery.schedules import crontab
-from celery.signals import worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
 from django.conf import settings
 from django.core import checks
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from facerec_site import choose_settings
 from people.broker import Task
@@ -69,3 +71,20 @@ def load_models(**kwargs: object) -> None:
     from people.engines import get_engine
 
     get_engine()
+
+
+@setup_logging.connect
+def keep_the_handlers(loglevel: int, **kwargs: object) -> None:
+    """Let Celery set the level only: the handlers are those of facerec_site.logs."""
+    logging.getLogger().setLevel(loglevel)
+
+
+@task_prerun.connect
+def name_the_task(task_id: str, task: Any, **kwargs: object) -> None:
+    """Put the task's name and id on each line that is logged while it runs."""
+    bind_contextvars(task=task.name, task_id=task_id)
+
+
+@task_postrun.connect
+def forget_the_task(**kwargs: object) -> None:
+    unbind_contextvars("task", "task_id")

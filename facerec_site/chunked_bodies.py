@@ -18,6 +18,7 @@ from gunicorn.http.errors import ParseException
 
 from facerec_site.errors import refuse
 from people.errors import LengthRequired, Malformed
+from people.photos import MAX_BYTES
 from people.uploads import FORM_BYTES
 
 
@@ -26,14 +27,14 @@ class ChunkedBodiesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.META.get("HTTP_TRANSFER_ENCODING") and not request.META.get("CONTENT_LENGTH"):
+        if request.META.get("HTTP_TRANSFER_ENCODING"):  # with a length, too, gunicorn refuses it
             if not request.META.get("wsgi.input_terminated"):  # by a server other than gunicorn
                 return refuse(request, LengthRequired())
             body = ChunkedBody(request.META["wsgi.input"], largest_body())
             try:
                 has_bytes = bool(body.peek(1))
             except OSError:
-                return refuse(request, Malformed(MALFORMED_CHUNKS))
+                return refuse(request, Malformed("The chunks of the body are not well-formed."))
             holder: Any = request
             holder._stream = body
             # Django and REST framework only ask whether it is 0
@@ -41,12 +42,10 @@ class ChunkedBodiesMiddleware:
         return self.get_response(request)
 
 
-MALFORMED_CHUNKS = "The chunks of the body are not well-formed, or it ended before its last one. Send it again."
-
-
 def largest_body() -> int:
-    """Return how many bytes a body has at most, whatever it is for: those of the largest archive."""
-    return settings.FACEREC_IMPORT_MAX_MB * 1_000_000 + FORM_BYTES
+    """Return how many bytes a body has at most, whatever it is for: an archive, or many photos."""
+    archive = int(settings.FACEREC_IMPORT_MAX_MB) * 1_000_000
+    return max(archive, settings.DATA_UPLOAD_MAX_NUMBER_FILES * MAX_BYTES) + FORM_BYTES
 
 
 class ChunkedBody(io.BufferedReader):

@@ -1,24 +1,123 @@
-"""A gunicorn worker that answers every connection which the kernel has taken for it before it stops."""
+"""A gunicorn worker that stops without resetting a connection.
+
+A stopping worker keeps serving, in three steps. It listens until no client has connected for a moment.
+Then it has the kernel begin no more handshakes and accepts every client that had begun one. Only then does
+it close the listening sockets, so that the kernel has nobody left to reset: see handshakes.py.
+
+Two limits remain: a client whose handshake takes longer than HANDSHAKE_SECONDS is reset, and HTTP/1.1 can't
+close an idle keep-alive connection without the risk that a request is on its way. The service has processed
+nothing of either request, so both are safe to send again.
+"""
 
 from __future__ import annotations
 
-from gunicorn.workers.gthread import ThreadWorker
+import ctypes
+import mmap
+import time
+from contextlib import suppress
+from socket import socket
+from typing import Any
+
+from facerec_site.handshakes import pending_handshakes, stop_handshakes
+from facerec_site.refusing import RefusingWorker
+
+QUIET_SECONDS = 0.5
+"""The service counts as idle when no client has connected for this long."""
+LISTENING_SECONDS = 3.0
+"""Limit for becoming idle, since a service under constant load never does."""
+SETTLED_SECONDS = 0.1
+"""For packets that the kernel was already processing when handshakes were stopped."""
+HANDSHAKE_SECONDS = 2.0
+"""Limit for handshakes to complete: enough to repeat one lost packet, which takes a second."""
+SILENCE_SECONDS = 2.0
+"""For connections that have never sent anything; gunicorn gives idle keep-alive connections the same."""
+POLL_SECONDS = 0.05
 
 
-class DrainingWorker(ThreadWorker):
-    """gunicorn's own stops accepting at SIGTERM but keeps listening until its last request is answered:
+class _Stop(ctypes.Structure):
+    """Times of time.monotonic(); zero for never."""
 
-    who connects meanwhile waits in the kernel's queue, and is reset at the end. This one takes who is
-    in the queue, and closes it at once: whoever comes later is refused, and a balancer can ask another.
+    began: float
+    last_connection: float
+    _fields_ = [("began", ctypes.c_double), ("last_connection", ctypes.c_double)]
+
+
+_stop = _Stop.from_buffer(mmap.mmap(-1, ctypes.sizeof(_Stop)))
+"""Shared by the arbiter and the workers that it forks."""
+
+
+def announce_stop(arbiter: Any) -> None:
+    """Let the workers know when this gunicorn.arbiter.Arbiter stops all of them.
+
+    A worker that is only replaced must leave the listening sockets as they are: others use them.
     """
+    handle_term = arbiter.handle_term
+
+    def announce_and_handle_term() -> None:
+        # During an upgrade by SIGUSR2 two arbiters share the sockets, and the other one keeps running.
+        arbiter.maybe_promote_master()
+        if arbiter.reexec_pid == arbiter.master_pid == 0:
+            _stop.began = time.monotonic()
+        handle_term()
+
+    arbiter.handle_term = announce_and_handle_term
+
+
+class DrainingWorker(RefusingWorker):
+    def accept(self, listener: socket) -> None:
+        connections = self.nr_conns
+        super().accept(listener)
+        if self.nr_conns > connections:
+            _stop.last_connection = time.monotonic()
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
+        """gunicorn disables accepting when it starts to stop, before it waits for the open requests."""
+        if not enabled and not self.alive and _stop.began and self.sockets:
+            self._stop_listening()
         super().set_accept_enabled(enabled)
-        if enabled or self.alive:
-            return
+
+    def _stop_listening(self) -> None:
+        super().set_accept_enabled(True)  # even with so many connections that gunicorn had disabled it
+        self._serve_until_idle(QUIET_SECONDS, LISTENING_SECONDS)
         for listener in self.sockets:
-            waiting = -1
-            while waiting != self.nr_conns:
-                waiting = self.nr_conns
-                self.accept(listener)
-            listener.close()
+            with suppress(OSError):  # the kernel can't: a client that connects just now may be reset
+                stop_handshakes(listener)
+        self._serve_until_idle(SETTLED_SECONDS, HANDSHAKE_SECONDS)
+        for listener in self.sockets:
+            while self._accepts_one(listener):
+                pass
+        super().set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()  # from now on the kernel refuses new clients
+        self.sockets = []
+        for connection in self.pending_conns:
+            connection.timeout = time.monotonic() + SILENCE_SECONDS
+
+    def _serve_until_idle(self, quiet_seconds: float, limit_seconds: float) -> None:
+        """Serve until no client has connected to any worker for a while, or is waiting to."""
+        began = busy_at = now = time.monotonic()
+        while now < busy_at + quiet_seconds and now < began + limit_seconds:
+            self.notify()
+            self._serve(POLL_SECONDS)
+            now = time.monotonic()
+            busy_at = now if any(map(_has_clients, self.sockets)) else max(busy_at, _stop.last_connection)
+
+    def _serve(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.wait_for_and_dispatch_events(left)
+
+    def _accepts_one(self, listener: socket) -> bool:
+        connections = self.nr_conns
+        self.accept(listener)
+        return self.nr_conns > connections
+
+
+def _has_clients(listener: Any) -> bool:
+    """Return whether a client of this gunicorn.sock.BaseSocket waits to be accepted or is connecting."""
+    if listener.get_backlog() > 0:
+        return True
+    try:
+        return pending_handshakes(listener) > 0
+    except OSError:  # the kernel can't tell
+        return False

@@ -7,14 +7,16 @@ import shutil
 import tempfile
 from typing import Any
 
-from facerec_site.logs import chosen_format
+from facerec_site.bind_address import as_netloc, bind_address
+from facerec_site.draining import announce_stop
+from facerec_site.logs import chosen_format, configuration
 from facerec_site.settings.required import problems
 
 # Told here: a process that can't start because of it would be started again and again.
 if os.environ.get("ENVIRONMENT") == "production" and (_missing := problems(os.environ)):
     raise SystemExit("facerec-api can't start:\n" + "\n".join(f"  {line}" for line in _missing))
 
-bind = f"{os.environ.get('BIND_ADDRESS', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+bind = as_netloc(*bind_address(os.environ))
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 # Photos are worked on one at a time (people.capacity); threads let requests that wait for a turn, an
 # enrolment or a slow client stand beside others, and those for whom there is no room be told so.
@@ -26,25 +28,10 @@ graceful_timeout = 30
 # It would be written to the home folder, which is read-only in a container, and nobody uses it.
 control_socket_disable = True
 keepalive = 75  # above the load balancer's 60 s, so that it never reuses a connection we close
-# in JSON each request is told by facerec_site.observation
-_json = chosen_format(os.environ) == "json"
-accesslog = None if _json else "-"
-if _json:
-    logconfig_dict = {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "facerec_site.logs.json_formatter"}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json"}},
-        "root": {"handlers": ["console"], "level": "INFO"},
-        "loggers": {
-            name: {"handlers": ["console"], "level": "INFO", "propagate": False}
-            for name in ("gunicorn.error", "gunicorn.access")
-        },
-    }
+# no access log: facerec_site.observation reports each request, without address and path
+logconfig_dict = configuration(chosen_format(os.environ))
 # Where the processes put what they count, so that any of them can tell it all; new with each start.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="facerec-metrics-")
-# The path without its query: a search for a name must not stand in a log.
-access_log_format = '%(h)s "%(m)s %(U)s" %(s)s %(b)s %(M)sms %({x-request-id}o)s'
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
@@ -66,13 +53,14 @@ def on_exit(server: object) -> None:
     shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
-def when_ready(server: object) -> None:
+def when_ready(server: Any) -> None:
     """Load models and templates before the workers are forked, so that they share them: see DECISIONS.
 
     Nothing that runs threads or holds a connection may be left open here.
     """
     from facerec_site.preloading import prepare
 
+    announce_stop(server)
     prepare()
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, all that is shared

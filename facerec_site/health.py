@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from people.engines import get_engine
 from people.errors import FacerecError
 from people.indexes import get_index, remote_index
+from people.models.photo import photo_storage
 
 SECONDS = 3.0
 """In all: whoever asks gives up soon after, and would not learn which part it is."""
@@ -32,11 +33,11 @@ class HealthMiddleware:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Tell database, engine, index and broker apart; 503 when a request can't be answered.
+    """Report the state of each part; 503 when no request can be answered.
 
-    A broker that is away delays enrolments, and an index that is away is stood in for by the
-    database: the status is `degraded` then, and the answer still 200. What doesn't answer within
-    SECONDS is away.
+    Without a broker enrolments are delayed, without photo storage there are none, and without a remote
+    index the database is searched: the status is `degraded` then, and the response still 200. A part that
+    doesn't answer within SECONDS is unavailable.
     """
     asked = {name: _THREADS[name].submit(_state, check) for name, check in _CHECKS.items()}
     wait(asked.values(), timeout=SECONDS)
@@ -72,6 +73,11 @@ def _broker() -> None:
             channel._size("celery")
 
 
+def _storage() -> None:
+    storage: Any = photo_storage()
+    storage.check()
+
+
 def _state(check: Callable[[], None]) -> str:
     try:
         try:
@@ -85,6 +91,12 @@ def _state(check: Callable[[], None]) -> str:
     return "ok"
 
 
-_CHECKS = {"database": _database, "engine": _engine, "index": _index, "broker": _broker}
+_CHECKS = {
+    "database": _database,
+    "engine": _engine,
+    "index": _index,
+    "broker": _broker,
+    "storage": _storage,
+}
 # One each: a part that hangs keeps its own thread, and no other part's.
 _THREADS = {name: ThreadPoolExecutor(1, thread_name_prefix=f"ready-{name}") for name in _CHECKS}

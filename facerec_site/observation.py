@@ -9,12 +9,16 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
+from django.db import Error
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from prometheus_client import Counter, Histogram
+
+from facerec_site.logs import route
 
 logger = logging.getLogger("facerec.access")
 emf = logging.getLogger("facerec.emf")
@@ -37,20 +41,19 @@ class ObservationMiddleware:
         response = self.get_response(request)
         seconds = time.perf_counter() - began
         method = request.method if request.method in _METHODS else "other"
-        route = request.resolver_match.route if request.resolver_match else "other"
-        REQUESTS.labels(method, route, response.status_code).inc()
-        SECONDS.labels(method, route).observe(seconds)
-        if settings.LOG_FORMAT == "json":  # in line form gunicorn tells of the requests itself
-            facts = {
-                "method": method,
-                "route": route,
-                "status": response.status_code,
-                "duration_ms": round(seconds * 1000, 1),
-                "actor": _actor(request),
-            }
-            logger.info("request", extra=facts)
+        pattern = route(request)
+        REQUESTS.labels(method, pattern, response.status_code).inc()
+        SECONDS.labels(method, pattern).observe(seconds)
+        facts = {
+            "method": method,
+            "route": pattern,
+            "status": response.status_code,
+            "duration_ms": round(seconds * 1000, 1),
+            "actor": _actor(request),
+        }
+        logger.info("request", extra=facts)
         if settings.METRICS_EMF:
-            emf.info(json.dumps(_embedded(method or "other", route, response.status_code, seconds)))
+            emf.info(json.dumps(_embedded(method or "other", pattern, response.status_code, seconds)))
         return response
 
 
@@ -59,7 +62,10 @@ def _actor(request: Any) -> str:
     if key := getattr(request, "key_prefix", None):
         return f"key:{key}"
     user = getattr(request, "user", None)
-    return f"user:{user.pk}" if user is not None and user.is_authenticated else "-"
+    with suppress(Error):  # a view that failed for want of the database didn't read the session either
+        if user is not None and user.is_authenticated:
+            return f"user:{user.pk}"
+    return "-"
 
 
 def _embedded(method: str, route: str, status: int, seconds: float) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import uuid
 from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from structlog.contextvars import bound_contextvars
 
 from people.actors import request_id as current
 
@@ -25,14 +25,9 @@ class RequestIdMiddleware:
         token = current.set(request_id)
         request.META["facerec.request_id"] = request_id
         try:
-            response = self.get_response(request)
+            with bound_contextvars(request_id=request_id):
+                response = self.get_response(request)
         finally:
             current.reset(token)
         response["X-Request-ID"] = request_id
         return response
-
-
-class RequestIdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current.get() or "-"
-        return True

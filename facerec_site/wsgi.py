@@ -19,7 +19,7 @@ _django = get_wsgi_application()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Serve a request with Django, which reads the Content-Type before any code of ours that could refuse it."""
+    """Serve a request with Django, which reads the Content-Type before any code that could refuse it."""
     if not _is_readable(environ.get("CONTENT_TYPE", "")):
         environ["CONTENT_TYPE"] = "application/x-unreadable"  # no operation accepts it
     return _django(environ, start_response)

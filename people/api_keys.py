@@ -15,6 +15,8 @@ from people.actors import Actor
 from people.models import ApiKey, Collection
 
 DEFAULT_RATE = "600/min"
+CHANGEABLE = ("label", "rate", "expires_at")
+"""What a key may do never changes: a program that needs more gets a new key."""
 
 
 def issue(
@@ -26,7 +28,10 @@ def issue(
     rate: str = DEFAULT_RATE,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Store a new key and return it with its text, which is not stored. Raises ValidationError."""
+    """Store a new key and return it with its text, which is not stored.
+
+    Without `collection` the key is for all collections. Raises ValidationError.
+    """
     prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     key = ApiKey(
         label=label,
@@ -45,16 +50,24 @@ def issue(
 
 
 def change(key: ApiKey, *, actor: Actor) -> ApiKey:
-    """Store a changed label, rate or expiry; nothing else of a key ever changes. Raises ValidationError."""
-    key.full_clean()
+    """Store the key's label, rate and expiry, and return it as it is stored.
+
+    Raises ValidationError, or ApiKey.DoesNotExist when it was deleted with its collection.
+    """
     with transaction.atomic():
-        key.save(update_fields=["label", "rate", "expires_at"])
-        _record("api_key.changed", key, actor)
-    return key
+        stored = ApiKey.objects.select_for_update().get(pk=key.pk)
+        changed = [name for name in CHANGEABLE if getattr(stored, name) != getattr(key, name)]
+        for name in changed:
+            setattr(stored, name, getattr(key, name))
+        stored.full_clean()
+        if changed:
+            stored.save(update_fields=changed)
+            _record("api_key.changed", stored, actor, changed=changed)
+    return stored
 
 
 def revoke(key: ApiKey, *, actor: Actor) -> bool:
-    """Make the key invalid from now on; return False if it was revoked already."""
+    """Make the key invalid from now on; return False if it was revoked before."""
     with transaction.atomic():
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
             return False
@@ -63,7 +76,7 @@ def revoke(key: ApiKey, *, actor: Actor) -> bool:
 
 
 def matching(text: str) -> ApiKey | None:
-    """Return the valid key whose text this is, or None."""
+    """Return the valid key that has this text, or None."""
     start, _, rest = text.partition("_")
     prefix, _, secret = rest.partition("_")
     if start != "frk" or not secret:
@@ -75,7 +88,7 @@ def matching(text: str) -> ApiKey | None:
 
 
 def _record(action: str, key: ApiKey, actor: Actor, **details: object) -> None:
-    # by its prefix, which is what requests and logs show
+    # by its prefix, which requests and logs show
     audit.record(action, actor=actor, collection_id=key.collection_id, object_id=key.prefix, details=details)
 
 

@@ -1,4 +1,4 @@
-"""What a worker does with an entry of the outbox: one handler for each topic."""
+"""What a worker does with an outbox entry: one handler for each topic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from people import enrolment, erasure, index_sync, outbox
-from people.errors import IndexUnavailable, ProcessingFailed
+from people.errors import FacerecError, IndexUnavailable, ProcessingFailed
 from people.imports import jobs
 from people.models import OutboxEntry, Photo
 from people.models.photo import photo_storage
@@ -20,7 +20,7 @@ from people.outages import is_outage
 logger = logging.getLogger(__name__)
 Topic = OutboxEntry.Topic
 IMPORT_SECONDS = 20
-"""Of an import at a time, so that other work gets its turn."""
+"""How long an import runs at a time, so that other work gets its turn."""
 PURGE_BATCH = 100
 """Vectors that one request deletes."""
 
@@ -31,14 +31,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Nothing is wrong, but the entry isn't finished: deliver it again after `seconds`."""
+    """Nothing is wrong, but the entry isn't finished: deliver it again in `seconds`."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This attempt failed. After outbox.MAX_ATTEMPTS the entry is given up."""
+    """This attempt failed. After an outage the entry is tried again; other failures are counted.
+
+    After outbox.MAX_ATTEMPTS of them the entry is given up.
+    """
 
     error: Exception
 
@@ -51,7 +54,7 @@ class StillThere(Exception):
 
 
 class UnknownTopic(Exception):
-    """No handler exists for the entry's topic, so this worker is older than the process that wrote it."""
+    """No handler exists for the entry's topic: a newer version wrote it than this worker runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Handler:
     """How entries of one topic are processed.
 
     `process` takes up to `batch` entries and returns an outcome for each; an error that it raises
-    fails them all. `complete` records that one is finished; `give_up` what else an abandoned entry changes.
+    fails them all. `complete` records that one is finished. `give_up` changes what else must change
+    when one is given up.
     """
 
     process: Callable[[Sequence[OutboxEntry]], Sequence[Outcome]]
@@ -69,37 +73,34 @@ class Handler:
 
 
 def deliver(entry_id: int) -> None:
-    """Process one entry, unless another worker has it."""
+    """Process one entry, unless another worker has it, and as many of its kind as go with it."""
     entry = outbox.claim(entry_id)
     if entry is None:
         return
-    handler = HANDLERS.get(Topic(entry.topic)) if entry.topic in Topic.values else None
-    if handler is None:
-        _settle(entry, Handler(process=lambda entries: ()), Failed(UnknownTopic(entry.topic)))
-        return
+    handler = HANDLERS.get(entry.topic, _UNKNOWN)
     entries = [entry]
     if handler.batch > 1:
         entries += outbox.claim_like(entry, handler.batch - 1)
     try:
-        outcomes = handler.process(entries)
+        outcomes = list(zip(entries, handler.process(entries), strict=True))
     except Exception as error:
         # whatever it was: the entries must be tried again and, in the end, given up visibly
-        outcomes = [Failed(error)] * len(entries)
-    for delivered, outcome in zip(entries, outcomes, strict=True):
-        _settle(delivered, handler, outcome)
+        outcomes = [(claimed, Failed(error)) for claimed in entries]
+    for claimed, outcome in outcomes:
+        _settle(claimed, handler, outcome)
 
 
 def sweep(seconds: float) -> None:
     """Process what is due, for at most about `seconds`, then sync the index if there is time left.
 
-    This finds what a lost message or a killed worker left behind.
+    A sweep finds what a lost message or a killed worker left behind.
     """
     until = time.monotonic() + seconds
     for entry_id in outbox.due():
         deliver(entry_id)
         if time.monotonic() > until:
             return
-    sync_index(seconds)
+    sync_index(until - time.monotonic())
 
 
 def sync_index(seconds: float) -> None:
@@ -115,46 +116,71 @@ def sync_index(seconds: float) -> None:
 def _settle(entry: OutboxEntry, handler: Handler, outcome: Outcome) -> None:
     match outcome:
         case Done():
-            handler.complete(entry)
+            try:
+                handler.complete(entry)
+            except Exception as error:
+                _fail(entry, handler, error)
         case Later(seconds):
-            outbox.put_off(entry, seconds, "")
-            if not seconds:
-                outbox.wake(entry)
-        case Failed(error) if is_outage(error):
-            logger.warning("Outbox entry %s must wait: %s", entry.pk, type(error).__name__)
-            outbox.put_off(entry, outbox.OUTAGE_PAUSE, type(error).__name__)
+            outbox.postpone(entry, seconds)
         case Failed(error):
-            logger.error("Outbox entry %s failed", entry.pk, exc_info=error)
-            if outbox.failed(entry, error):
-                handler.give_up(entry)
+            _fail(entry, handler, error)
 
 
-def _enrol_photo(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
-    (entry,) = entries
-    enrolment.enrol(_id(entry.photo_id))
-    return [Done()]
+def _fail(entry: OutboxEntry, handler: Handler, error: Exception) -> None:
+    if is_outage(error):
+        # the messages of our own errors name nobody, and may say what to do
+        reason = error.message if isinstance(error, FacerecError) else type(error).__name__
+        logger.warning("Outbox entry %s (%s) must wait: %s", entry.pk, entry.topic, reason)
+        outbox.await_recovery(entry, error)
+        return
+    is_given_up = outbox.failed(entry, error)
+    fate = "is given up" if is_given_up else "will be tried again"
+    logger.error(
+        "Outbox entry %s (%s) failed at attempt %s and %s",
+        entry.pk, entry.topic, entry.attempts, fate, exc_info=error,
+    )  # fmt: skip
+    if is_given_up:
+        try:
+            handler.give_up(entry)
+        except Exception:
+            logger.exception("What depends on outbox entry %s (%s) still waits", entry.pk, entry.topic)
+
+
+def _single(
+    process: Callable[[OutboxEntry], Outcome],
+) -> Callable[[Sequence[OutboxEntry]], Sequence[Outcome]]:
+    """Return the function that processes entries one by one."""
+    return lambda entries: [process(entry) for entry in entries]
+
+
+def _refuse_unknown(entry: OutboxEntry) -> Outcome:
+    return Failed(UnknownTopic(entry.topic))
+
+
+def _enrol_photo(entry: OutboxEntry) -> Outcome:
+    enrolment.enrol(_required(entry.photo_id))
+    return Done()
 
 
 def _reject_photo(entry: OutboxEntry) -> None:
-    enrolment.reject(_id(entry.photo_id), ProcessingFailed())
+    enrolment.reject(_required(entry.photo_id), ProcessingFailed())
 
 
-def _purge_file(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
-    (entry,) = entries
+def _purge_file(entry: OutboxEntry) -> Outcome:
     storage = photo_storage()
     if not Photo.objects.filter(file=entry.file_name).exists():
         storage.delete(entry.file_name)
         if storage.exists(entry.file_name):
-            raise StillThere
-    return [Done()]
+            return Failed(StillThere())
+    return Done()
 
 
 def _purge_vectors(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
-    gone = index_sync.purge(entries)
+    purged_ids = index_sync.purge(entries)
     now = timezone.now()
     outcomes: list[Outcome] = []
     for entry in entries:
-        if entry.pk in gone:
+        if entry.pk in purged_ids:
             outcomes.append(Done())
         elif entry.settled_at is not None and entry.settled_at > now:
             outcomes.append(Later((entry.settled_at - now).total_seconds() + 1))
@@ -163,27 +189,27 @@ def _purge_vectors(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
     return outcomes
 
 
-def _run_import(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
-    (entry,) = entries
-    ended = jobs.run(_id(entry.import_id), until=time.monotonic() + IMPORT_SECONDS)
+def _run_import(entry: OutboxEntry) -> Outcome:
+    is_ended = jobs.run(_required(entry.import_id), until=time.monotonic() + IMPORT_SECONDS)
     # an unfinished one queues behind the enrolments and purges that came meanwhile
-    return [Done() if ended else Later(0)]
+    return Done() if is_ended else Later(0)
 
 
 def _give_up_import(entry: OutboxEntry) -> None:
-    jobs.give_up(_id(entry.import_id))
+    jobs.give_up(_required(entry.import_id))
 
 
-def _id(value: UUID | None) -> UUID:
+def _required(value: UUID | None) -> UUID:
     if value is None:
         raise TypeError("The outbox entry lacks the id that its topic needs.")
     return value
 
 
-HANDLERS: Mapping[OutboxEntry.Topic, Handler] = {
-    Topic.ENROL_PHOTO: Handler(_enrol_photo, give_up=_reject_photo),
-    Topic.PURGE_FILE: Handler(_purge_file, complete=erasure.purged),
+HANDLERS: Mapping[str, Handler] = {
+    Topic.ENROL_PHOTO: Handler(_single(_enrol_photo), give_up=_reject_photo),
+    Topic.PURGE_FILE: Handler(_single(_purge_file), complete=erasure.purged),
     Topic.PURGE_VECTOR: Handler(_purge_vectors, batch=PURGE_BATCH, complete=erasure.purged),
-    Topic.RUN_IMPORT: Handler(_run_import, give_up=_give_up_import),
+    Topic.RUN_IMPORT: Handler(_single(_run_import), give_up=_give_up_import),
 }
 """Every topic that is work for a worker. PERSON_CHANGED is a log, which indexes read."""
+_UNKNOWN = Handler(_single(_refuse_unknown))

@@ -21,7 +21,7 @@ from people.engines.base import FaceEngine
 from people.errors import ConsentMissing, PersonMerged, PhotoRejected, as_stored
 from people.extraction import PhotoFaces, Purpose
 from people.faces import Box
-from people.models import OutboxEntry, Person, Photo, Template
+from people.models import Person, Photo, Template
 from people.models.guarded import delete_rows
 from people.models.photo import photo_storage
 from people.models.template import pack
@@ -74,7 +74,11 @@ def submit(
     name = f"{person.collection_id}/{photo.id}.jpg"
     # Written first, so that a file whose row never comes is removed all the same.
     leftover = outbox.purge_file(name, after=ABANDONED_AFTER)
-    photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
+    try:
+        photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
+    except Exception:  # whatever the storage raises
+        outbox.hasten(leftover)
+        raise
     try:
         with transaction.atomic():
             # The person may have been erased or merged while the photo was read.
@@ -82,7 +86,7 @@ def submit(
             if known is not None:
                 remove(known)
             photo.save(force_insert=True)
-            OutboxEntry.objects.filter(pk=leftover.pk).delete()
+            outbox.cancel(leftover)
             if attend is None:
                 outbox.enrol_photo(photo.id)
             else:
@@ -93,8 +97,7 @@ def submit(
                 details={"person": str(person.pk)},
             )  # fmt: skip
     except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
-        OutboxEntry.objects.filter(pk=leftover.pk).update(due_at=timezone.now())
-        outbox.wake(leftover)
+        outbox.hasten(leftover)
         if isinstance(error, PersonMerged):
             raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()

@@ -19,6 +19,7 @@ from people import audit, import_records, mean_templates, outbox
 from people.actors import Actor
 from people.database import wipe_deleted_bytes
 from people.models import (
+    ApiKey,
     Collection,
     Erasure,
     IdempotentAnswer,
@@ -69,7 +70,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         delete_rows(Person.objects.filter(pk__in=ids))
         for one in ids:
             IdempotentAnswer.objects.filter(Q(person_id=one) | Q(body__id=str(one))).delete()
-        OutboxEntry.objects.filter(photo_id__in=photo_ids).delete()
+        outbox.cancel_enrolments(photo_ids)
         for one_person in everyone:
             import_records.forget(one_person)
         for name in files:
@@ -102,9 +103,9 @@ def purged(entry: OutboxEntry) -> None:
     with transaction.atomic():
         outbox.done(entry)
         # read again: an erasure may have taken over the entry since it was claimed
-        erasure_id = OutboxEntry.objects.values_list("erasure_id", flat=True).get(pk=entry.pk)
+        erasure_id = OutboxEntry.objects.filter(pk=entry.pk).values_list("erasure_id", flat=True).first()
         if erasure_id is None:
-            return
+            return  # nobody was erased, or the entry is gone
         # one worker at a time, so that the last two can't both take themselves for the last but one
         erasure = Erasure.objects.select_for_update().filter(pk=erasure_id).first()
         if erasure is None:
@@ -133,9 +134,11 @@ def erase_collection(collection: Collection, *, actor: Actor) -> int:
         erase(person, actor=actor)
         erased += 1
     with transaction.atomic():
+        # deleted with the collection; the audit knows keys by their prefixes
+        keys = list(ApiKey.objects.filter(collection=collection).values_list("prefix", flat=True))
         delete_rows(Collection.objects.filter(pk=collection.pk))
         audit.record(
             "collection.deleted", actor=actor, collection_id=collection.pk, object_id=collection.pk,
-            details={"persons": erased},
+            details={"persons": erased, "api_keys": keys},
         )  # fmt: skip
     return erased

@@ -485,13 +485,13 @@ class EvaluationInterrupted(EvaluationFailed):
 
 def every_code() -> dict[str, type[FacerecError]]:
     """Return every kind of error by its code."""
-    return {kind.code: kind for kind in (FacerecError, *_below(FacerecError)) if "code" in vars(kind)}
+    return {kind.code: kind for kind in _family(FacerecError) if "code" in vars(kind)}
 
 
-def _below(kind: type[FacerecError]) -> Iterator[type[FacerecError]]:
+def _family(kind: type[FacerecError]) -> Iterator[type[FacerecError]]:
+    yield kind
     for child in kind.__subclasses__():
-        yield child
-        yield from _below(child)
+        yield from _family(child)
 
 
 def as_stored(error: FacerecError) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from people import outbox
+from people import audit, outbox
+from people.actors import Actor
 from people.errors import IndexUnavailable
 from people.indexes import remote_index
 from people.indexes.base import LATE_WRITE, RemoteIndex, Space
@@ -146,11 +147,28 @@ def report_drift() -> None:
         )
 
 
-def compare(*, repair: bool = False) -> Comparison:
-    """Compare the remote index with the database; with `repair`, have the difference mended.
+def compare() -> Comparison:
+    """Compare the remote index with the database.
 
     Nothing is compared when the index reads the database itself. Raises IndexUnavailable.
     """
+    return _compare(repair=False)
+
+
+def repair(*, actor: Actor) -> Comparison:
+    """Compare the remote index with the database, and have the difference repaired by the next syncs.
+
+    What is missing is sent again, and what nothing in the database stands for is purged.
+    Raises IndexUnavailable.
+    """
+    comparison = _compare(repair=True)
+    if comparison.drift:
+        details = {"missing": comparison.missing, "extra": comparison.extra}
+        audit.record("index.repaired", actor=actor, details=details)
+    return comparison
+
+
+def _compare(*, repair: bool) -> Comparison:
     total = Comparison()
     index = remote_index()
     if index is None:

@@ -1,4 +1,4 @@
-"""Whether an error says that something else is away, so that the same work may succeed later."""
+"""Outage or fault: whether the same work may succeed later, unchanged."""
 
 from __future__ import annotations
 
@@ -6,35 +6,16 @@ import errno
 
 from django.db import InterfaceError, OperationalError
 
-from people.errors import IndexUnavailable, StorageUnavailable
+from people.errors import IndexUnavailable, ModelMissing, StorageUnavailable
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+"""For files that aren't photos, such as uploads in progress. The photo storages translate their errors."""
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether nothing is wrong with the work itself: database, storage or index are away or full."""
-    if isinstance(
-        error,
-        OperationalError
-        | InterfaceError
-        | IndexUnavailable
-        | StorageUnavailable
-        | ConnectionError
-        | TimeoutError,
-    ):
-        return True
+    """Return whether nothing is wrong with the work itself: something that it needs is down or full."""
     if isinstance(error, OSError):
-        return error.errno in _DISK
-    return _is_storage_outage(error)
-
-
-def _is_storage_outage(error: BaseException) -> bool:
-    # by name: botocore is there only where S3 is used
-    kinds = {kind.__name__ for kind in type(error).__mro__}
-    if kinds & {"HTTPClientError", "ConnectionError", "NoCredentialsError", "CredentialRetrievalError"}:
-        return True
-    if "ClientError" not in kinds:
-        return False
-    answer = getattr(error, "response", {})
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return bool(status >= 500 or status == 429)
+        return isinstance(error, ConnectionError | TimeoutError) or error.errno in _DISK
+    return isinstance(
+        error, OperationalError | InterfaceError | IndexUnavailable | StorageUnavailable | ModelMissing
+    )

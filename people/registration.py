@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -15,36 +16,54 @@ DEFAULT_COLLECTION = "default"
 
 
 def save_collection(collection: Collection, *, actor: Actor) -> Collection:
-    """Store a new or changed collection. Raises ValidationError."""
-    action = "collection.created" if collection._state.adding else "collection.changed"
+    """Store a new or changed collection.
+
+    Raises ValidationError, or Collection.DoesNotExist when it was deleted meanwhile.
+    """
+    is_new = collection._state.adding
     collection.full_clean()
     with transaction.atomic():
-        collection.save()
-        audit.record(action, actor=actor, collection_id=collection.pk, object_id=collection.pk)
+        if not is_new:
+            # saving must not bring back a collection that was deleted meanwhile
+            Collection.objects.select_for_update().get(pk=collection.pk)
+        collection.save(force_insert=is_new, force_update=not is_new)
+        audit.record(
+            "collection.created" if is_new else "collection.changed",
+            actor=actor,
+            collection_id=collection.pk,
+            object_id=collection.pk,
+        )
     return collection
 
 
 def ensure_default_collection(*, actor: Actor) -> None:
-    """Create the collection `default` if there is none."""
+    """Create the collection `default` unless it exists."""
     if not Collection.objects.filter(name=DEFAULT_COLLECTION).exists():
         save_collection(Collection(name=DEFAULT_COLLECTION, description="For your own people."), actor=actor)
 
 
 def save_administrator(username: str, password: str, *, actor: Actor) -> User:
-    """Give an administrator, created if need be, this password."""
+    """Give the administrator of this name this password, and create them if they don't exist.
+
+    Raises ValidationError if Django's validators don't accept the name or the password.
+    """
     with transaction.atomic():
-        user, _ = User.objects.get_or_create(username=username)
+        stored = User.objects.select_for_update().filter(username=username).first()
+        user = stored or User(username=username)
         user.is_staff = user.is_superuser = user.is_active = True
+        user.full_clean(exclude=["password"])
+        validate_password(password, user)
         user.set_password(password)
         user.save()
-        audit.record("user.password_set", actor=actor, object_id=user.pk)
+        audit.record("user.password_set", actor=actor, object_id=user.pk, details={"created": stored is None})
     return user
 
 
 def save_person(person: Person, *, actor: Actor) -> Person:
-    """Store a new or changed person. Raises ValidationError, or PersonMerged.
+    """Store a new or changed person.
 
-    Nobody becomes merged, or is no longer merged, by a change: that is `people.merging`'s.
+    A change of status neither merges people nor undoes a merge: that is the work of `people.merging`.
+    Raises ValidationError, PersonMerged, or Person.DoesNotExist when they were erased meanwhile.
     """
     is_new = person._state.adding
     person.clean_fields()
@@ -52,12 +71,12 @@ def save_person(person: Person, *, actor: Actor) -> Person:
     person.validate_constraints()
     with transaction.atomic():
         if not is_new:
-            # a person who was erased or merged meanwhile must not come back
+            # saving must not bring back a person who was erased or merged meanwhile
             stored = Person.objects.select_for_update().get(pk=person.pk)
             stored.check_not_merged()
             person.last_interaction_at = stored.last_interaction_at
         if person.status == Person.Status.MERGED:
-            raise ValidationError({"status": "People are merged by `merge`, not by a change of status."})
+            raise ValidationError({"status": "Use `merge` to merge people; a change of status can't."})
         if person.status == Person.Status.ACTIVE:
             person.last_interaction_at = timezone.now()
         person.save(force_insert=is_new, force_update=not is_new)

@@ -26,7 +26,7 @@ def sweep() -> None:
 
 
 @shared_task(name=Task.SYNC_INDEX)
-def tend_index() -> None:
+def sync_index() -> None:
     """Bring a remote index up to date."""
     delivery.sync_index(SECONDS)
 

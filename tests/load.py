@@ -17,24 +17,29 @@ class Load:
     def __init__(self, url: str, headers: dict[str, str], photos: list[bytes]) -> None:
         self.answered: list[int] = []
         self.broken: list[requests.RequestException] = []
-        self._refused = threading.Event()
+        self._done = threading.Event()
         self._clients = [threading.Thread(target=self._run, args=(url, headers, one)) for one in photos]
 
     def start(self) -> None:
         for client in self._clients:
             client.start()
 
+    def stop(self) -> None:
+        """Have the clients stop although the service goes on."""
+        self._done.set()
+        self.join()
+
     def join(self) -> None:
         for client in self._clients:
             client.join()
 
     def _run(self, url: str, headers: dict[str, str], photo: bytes) -> None:
-        while not self._refused.is_set():
+        while not self._done.is_set():
             try:
                 answer = requests.post(url, files={"photo": photo}, headers=headers, timeout=60)
             except requests.ConnectionError as error:
                 if "refused" in str(error):
-                    self._refused.set()
+                    self._done.set()
                 else:
                     self.broken.append(error)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -120,14 +121,20 @@ def jpeg_in_single_scans(width: int, height: int) -> bytes:
     return bytes(head) + b"".join(scans) + b"\xff\xd9"
 
 
+@cache
+def _large_heic() -> bytes:
+    return saved(Image.new("RGB", (640, 480)), "HEIF", quality=10)
+
+
 def heic_that_lies(width: int, height: int) -> bytes:
-    """Return a HEIC of 2000 × 2000 pixels whose header claims another size."""
-    heic = bytearray(saved(Image.new("RGB", (2000, 2000)), "HEIF", quality=10))
+    """Return a HEIC of 640 × 480 pixels whose header claims another size."""
+    heic = bytearray(_large_heic())
     where = heic.find(b"ispe")
     heic[where + 8 : where + 16] = struct.pack(">II", width, height)
     return bytes(heic)
 
 
+@cache
 def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
     """Return hostile and broken photos by name, each with the error it deserves."""
     jpeg = saved(picture(640, 480), "JPEG")
@@ -168,6 +175,7 @@ def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
     }
 
 
+@cache
 def good() -> dict[str, bytes]:
     """Return unusual but fine photos of `picture()` by name."""
     image = picture()

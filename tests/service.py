@@ -117,7 +117,9 @@ class Service:
 
 
 @contextmanager
-def running(folder: Path, **environment: str) -> Iterator[Service]:
+def running(
+    folder: Path, names: tuple[str, ...] = ("web", "worker"), **environment: str
+) -> Iterator[Service]:
     """Start web (two workers) and worker processes, wait until they answer, and stop them at the end."""
     port = free_port()
     database = environment.get("DATABASE_URL", _own_database(os.environ.get("DATABASE_URL", "")))
@@ -126,6 +128,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
         "ENVIRONMENT": "development",
         "DJANGO_SETTINGS_MODULE": "tests.settings_processes",
         "FACEREC_VAR_DIR": str(folder),
+        "TMPDIR": str(folder / "tmp"),  # what a killed process leaves goes with the folder
         "FACEREC_MODELS_DIR": os.environ.get("FACEREC_MODELS_DIR", str(ROOT / "var" / "models")),
         "FACEREC_SAMPLES_DIR": os.environ.get("FACEREC_SAMPLES_DIR", str(ROOT / "var" / "samples")),
         "PORT": str(port),
@@ -133,7 +136,7 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
         "PYTHONPATH": str(ROOT),
         **environment,
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
     run = [sys.executable, "manage.py"]
     subprocess.run([*run, "migrate", "--verbosity", "0"], cwd=ROOT, env=variables, check=True)
     made = subprocess.run(
@@ -143,8 +146,8 @@ def running(folder: Path, **environment: str) -> Iterator[Service]:
     url = f"http://127.0.0.1:{port}"
     service = Service(url, folder, lines["admin password"], lines["api key"], database, variables)
     try:
-        service.start("web")
-        service.start("worker")
+        for name in names:
+            service.start(name)
         service.wait_until_ready()
         yield service
     finally:

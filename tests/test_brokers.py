@@ -13,6 +13,7 @@ import requests
 from celery import Celery
 from kombu.utils import functional
 
+from people import broker as people_broker
 from tests import fakes, servers
 from tests.service import Service, running
 from tests.test_settings import production_setting
@@ -93,10 +94,10 @@ def test_a_broker_that_is_away_is_tried_once_and_then_left_in_peace(
             return send_task(*args, **options)
 
         monkeypatch.setattr(app, "send_task", counted)
-        monkeypatch.setattr(broker, "current_app", app)
-        monkeypatch.setattr(broker, "_next_try", 0.0)
+        monkeypatch.setattr(people_broker, "current_app", app)
+        monkeypatch.setattr(people_broker, "_next_try", 0.0)
         for number in range(3):
-            broker.notify(broker.Task.DELIVER, number)
+            people_broker.notify(people_broker.Task.DELIVER, number)
         assert len(tried) == 1
         assert slept == []  # kombu would try it again by itself, for six seconds
         assert "The sweep will find it" in caplog.text

@@ -53,6 +53,7 @@ def test_buckets_are_read_in_the_region_that_is_set(s3: S3Client, settings: Any)
     assert input_buckets._client().meta.region_name == "eu-north-1"
 
 
+@pytest.mark.slow
 def test_a_prefix_of_more_than_a_page_is_listed_to_its_end(s3: S3Client) -> None:
     for number in range(1001):
         s3.put_object(Bucket="inbox", Key=f"many/{number}", Body=b"")

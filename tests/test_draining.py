@@ -1,22 +1,85 @@
-"""What happens to requests when the service is told to stop."""
+"""What happens to connections and requests when gunicorn is told to stop."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests import fakes
+from tests.half_open import half_open, hear_answer
 from tests.load import Load, wait_for
-from tests.service import running
+from tests.servers import free_port
+from tests.service import ROOT, running
 
 pytestmark = pytest.mark.once
 
 
+@dataclass(frozen=True, slots=True)
+class Gunicorn:
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def processes(self) -> tuple[int, int]:
+        """Return the ids of the arbiter and the worker that answer a new connection."""
+        with closing(self.connect()) as connection:
+            connection.request("GET", "/")
+            arbiter, worker = connection.getresponse().read().split()
+        return int(arbiter), int(worker)
+
+    def load(self) -> Load:
+        return Load(f"http://127.0.0.1:{self.port}/", {}, [b"photo"] * 12)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(20) == 0  # gunicorn would kill its workers after thirty
+        assert "was sent SIG" not in self.log.read_text()
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path) -> Iterator[Gunicorn]:
+    with small_app(tmp_path) as gunicorn:
+        yield gunicorn
+
+
+@contextmanager
+def small_app(folder: Path, workers: int = 2, **environment: str) -> Iterator[Gunicorn]:
+    """Run tests.small_app until the block ends."""
+    port, log = free_port(), folder / "gunicorn.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "python:tests.small_app", "tests.small_app"],
+            cwd=ROOT,
+            env={**os.environ, "PORT": str(port), "WEB_CONCURRENCY": str(workers), **environment},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    service = Gunicorn(process, port, log)
+    try:
+        wait_for(lambda: log.read_text().count("Worker serves") == workers)
+        yield service
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def test_a_stop_under_load_breaks_no_request_off(tmp_path: Path) -> None:
-    with running(tmp_path, FACEREC_TEST_FAKE_ENGINE="1") as service:
+    with running(tmp_path, ("web",), FACEREC_TEST_FAKE_ENGINE="1") as service:
         service.sql("UPDATE people_apikey SET rate = '1000000/min'")
         collections = f"{service.url}/api/v1/collections/"
         requests.post(collections, json={"name": "crowd"}, headers=service.headers, timeout=30)
@@ -24,7 +87,7 @@ def test_a_stop_under_load_breaks_no_request_off(tmp_path: Path) -> None:
             f"{collections}crowd/identify/", service.headers, [fakes.photo(seed) for seed in range(12)]
         )
         load.start()
-        wait_for(lambda: len(load.answered) > 100)
+        wait_for(lambda: len(load.answered) > 50)
         web = service.processes["web"]
         web.send_signal(signal.SIGTERM)
         assert web.wait(45) == 0
@@ -33,3 +96,86 @@ def test_a_stop_under_load_breaks_no_request_off(tmp_path: Path) -> None:
     assert "was sent SIG" not in (tmp_path / "web.log").read_text()
     # a worker that is alone for a moment may have no room for all twelve, and says so
     assert {200} <= set(load.answered) <= {200, 503}
+
+
+def test_a_stop_resets_no_client_that_is_just_connecting(gunicorn: Gunicorn) -> None:
+    load = gunicorn.load()
+    load.start()
+    wait_for(lambda: len(load.answered) > 100)
+    gunicorn.stop()
+    load.join()
+    assert load.broken == []
+    assert set(load.answered) == {200}
+
+
+def test_a_client_in_the_middle_of_its_handshake_is_answered(gunicorn: Gunicorn) -> None:
+    with closing(gunicorn.connect()) as connection:
+        connection.sock = half_open(("127.0.0.1", gunicorn.port))
+        gunicorn.process.send_signal(signal.SIGTERM)
+        hear_answer(connection.sock)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 200
+    gunicorn.stop()
+
+
+def test_a_request_on_an_open_connection_is_answered_during_a_stop_and_is_the_last(
+    gunicorn: Gunicorn,
+) -> None:
+    with closing(gunicorn.connect()) as connection:
+        connection.request("GET", "/")
+        first = connection.getresponse()
+        assert not first.will_close
+        first.read()
+        gunicorn.process.send_signal(signal.SIGTERM)
+        while True:  # until the signal has reached the worker
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 200
+            if response.getheader("Connection") == "close":
+                break
+    gunicorn.stop()
+
+
+def test_an_idle_connection_is_closed_by_a_stop_and_not_reset(tmp_path: Path) -> None:
+    with (
+        small_app(tmp_path, 1, GUNICORN_CMD_ARGS="--threads 1", FIRST_BYTE_SECONDS="0.05") as gunicorn,
+        closing(gunicorn.connect()) as unused,
+        closing(gunicorn.connect()) as used,
+    ):
+        unused.connect()
+        used.request("GET", "/")
+        used.getresponse().read()  # by the thread that the unused connection has given up
+        gunicorn.stop()
+        assert unused.sock.recv(1) == b""
+        assert used.sock.recv(1) == b""
+
+
+def test_replacing_the_workers_refuses_no_client(gunicorn: Gunicorn) -> None:
+    _, replaced = gunicorn.processes()
+    load = gunicorn.load()
+    load.start()
+    wait_for(lambda: bool(load.answered))
+    gunicorn.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: gunicorn.log.read_text().count("Worker exiting") == 2)
+    answered = len(load.answered)
+    wait_for(lambda: len(load.answered) > answered + 100)
+    load.stop()
+    assert gunicorn.processes()[1] != replaced
+    assert load.broken == []
+
+
+def test_an_upgrade_refuses_no_client(gunicorn: Gunicorn) -> None:
+    load = gunicorn.load()
+    load.start()
+    wait_for(lambda: bool(load.answered))
+    gunicorn.process.send_signal(signal.SIGUSR2)  # a second arbiter, with workers of its own
+    wait_for(lambda: gunicorn.log.read_text().count("Worker serves") == 4)
+    gunicorn.stop()
+    answered = len(load.answered)
+    wait_for(lambda: len(load.answered) > answered + 100)
+    upgraded, _ = gunicorn.processes()
+    assert upgraded != gunicorn.process.pid
+    os.kill(upgraded, signal.SIGTERM)
+    load.join()
+    assert load.broken == []

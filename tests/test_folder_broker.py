@@ -4,10 +4,7 @@ import threading
 from pathlib import Path
 from queue import Empty
 
-import pytest
 from kombu import Connection
-
-pytestmark = pytest.mark.once
 
 
 def _connection(folder: Path) -> Connection:

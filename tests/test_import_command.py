@@ -70,7 +70,7 @@ def test_the_command_tells_what_is_wrong_with_its_arguments(collection: Collecti
     for source, name, told in [
         (str(tmp_path), "nothing", "no collection nothing"),
         (str(tmp_path / "nothing"), "default", "There is nothing at"),
-        (str(laid_out(tmp_path / "empty", {".DS_Store": b""})), "default", "holds no photo"),
+        (str(laid_out(tmp_path / "empty", {".DS_Store": b""})), "default", "contains no photos"),
         (str(laid_out(tmp_path, {"x.zip": b"x"}) / "x.zip"), "default", "not a ZIP archive"),
     ]:
         with pytest.raises(CommandError, match=told):

@@ -144,7 +144,7 @@ def test_an_import_waits_while_something_it_needs_is_away(
         patch.setattr(Storage, "save", _disk_full)
         tasks.deliver(entry.pk)
     entry.refresh_from_db()
-    assert (entry.attempts, entry.last_error, jobs.counts(job).pending) == (0, "OSError", 3)
+    assert (entry.attempts, entry.last_error, jobs.counts(job).pending) == (0, "StorageUnavailable", 3)
     assert jobs.run(job.pk)
     assert jobs.counts(job).enrolled == 3
 

@@ -65,7 +65,6 @@ def test_a_preparation_without_a_password_says_how_an_administrator_is_made(
     assert not User.objects.exists()
 
 
-@pytest.mark.once
 @pytest.mark.postgresql
 def test_two_tasks_that_start_together_prepare_one_after_the_other(tmp_path: Path) -> None:
     with postgresql() as url:
@@ -98,7 +97,6 @@ def test_two_tasks_that_start_together_prepare_one_after_the_other(tmp_path: Pat
             assert other.execute("SELECT username FROM auth_user").fetchall() == [("admin",)]
 
 
-@pytest.mark.once
 @pytest.mark.postgresql
 def test_a_migration_that_fails_fails_the_preparation(tmp_path: Path) -> None:
     with postgresql() as url:

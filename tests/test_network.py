@@ -19,7 +19,7 @@ def test_the_tests_reach_no_host_but_this_one() -> None:
         connection.connect(("192.0.2.1", 80))
 
 
-@pytest.mark.once
+@pytest.mark.slow
 def test_the_runtime_of_the_models_reports_to_nobody(tmp_path: Path) -> None:
     # Who reports keeps an id in the home folder: onnxruntime does, and OpenVINO's tools do.
     script = "from people.engines import get_engine; get_engine()"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from people import outbox
@@ -36,7 +37,8 @@ def _pauses(now: datetime, draw: float, monkeypatch: pytest.MonkeyPatch) -> list
         entry.refresh_from_db()
         assert (entry.attempts, entry.last_error) == (attempt, "OSError")
         pauses.append((entry.due_at - now).total_seconds())
-    OutboxEntry.objects.filter(pk=entry.pk).update(due_at=now)
+    # given up: staff see it at once, and no worker takes it
+    assert pauses.pop() == 0
     assert outbox.claim(entry.pk) is None
     assert list(failed_tasks()) == [entry]
     return pauses
@@ -45,7 +47,7 @@ def _pauses(now: datetime, draw: float, monkeypatch: pytest.MonkeyPatch) -> list
 def test_the_pause_after_a_failure_doubles_up_to_its_bound(
     now: datetime, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    middle = [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    middle = [2, 4, 8, 16, 32, 64, 128, 256, 300]
     assert _pauses(now, 0.5, monkeypatch) == middle
     assert outbox.LONGEST_PAUSE == 300
 
@@ -54,7 +56,7 @@ def test_the_pause_after_a_failure_doubles_up_to_its_bound(
 def test_the_pause_is_spread_by_half_to_either_side(
     draw: float, share: float, now: datetime, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    middle = [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    middle = [2, 4, 8, 16, 32, 64, 128, 256, 300]
     assert _pauses(now, draw, monkeypatch) == pytest.approx([share * seconds for seconds in middle])
 
 
@@ -67,7 +69,7 @@ def test_work_that_is_put_off_for_an_outage_is_spread_too_and_its_try_not_counte
     claimed = outbox.claim(entry.pk)
     assert claimed is not None
     assert claimed.due_at == now + outbox.LEASE
-    outbox.put_off(claimed, outbox.OUTAGE_PAUSE, "OperationalError")
+    outbox.await_recovery(claimed, OperationalError("10.0.0.7 is away"))
     entry.refresh_from_db()
     assert entry.attempts == 0
     assert entry.due_at - now == pytest.approx(timedelta(seconds=seconds), abs=timedelta(milliseconds=1))

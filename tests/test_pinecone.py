@@ -24,7 +24,7 @@ from people.identification import Identification
 from people.indexes import forget_index, get_index, remote_index
 from people.indexes.base import RemoteIndex, Space
 from people.indexes.pinecone import MAX_WAITING, PineconeIndex, batch_size, namespace_of, space_of
-from people.models import Collection, Erasure, MeanTemplate, OutboxEntry, Person
+from people.models import AuditEvent, Collection, Erasure, MeanTemplate, OutboxEntry, Person
 from tests import fakes
 from tests.conftest import STAFF, pinecone_index
 from tests.pinecone_double import Double
@@ -76,7 +76,7 @@ def test_a_person_is_found_before_and_after_pinecone_shows_them(
 ) -> None:
     enrolled(1)
     assert _people(_identify(collection, 1)) == ["Person 1"]
-    tasks.tend_index()
+    tasks.sync_index()
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
     assert MeanTemplate.objects.get().indexed_at is None
     settled()
@@ -96,6 +96,7 @@ def test_only_opaque_ids_and_vectors_are_sent(
     assert str(person.pk) not in ids
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_embedded_index(
     collection: Collection, enrolled: Enrol, settings: Any, settled: Callable[[], None]
 ) -> None:
@@ -184,7 +185,7 @@ def test_an_enrolment_succeeds_while_pinecone_is_away_and_is_sent_later(
 ) -> None:
     pinecone.faults.down = True
     enrolled(1)
-    tasks.tend_index()
+    tasks.sync_index()
     assert _people(_identify(collection, 1)) == ["Person 1"]
     pinecone.faults.down = False
     forget_index()  # the breaker's pause, passed
@@ -203,6 +204,7 @@ def test_an_erased_person_is_never_returned_although_pinecone_still_has_them(
     assert _people(_identify(collection, 1, include_below=True)) == ["Person 2"]
 
 
+@pytest.mark.slow
 def test_more_is_fetched_when_the_erased_and_the_suspended_stand_in_the_way(
     collection: Collection, enrolled: Enrol, settled: Callable[[], None]
 ) -> None:
@@ -247,7 +249,7 @@ def test_a_vector_that_was_replaced_is_purged_and_stands_on_the_receipt_of_a_lat
     settled()
     photo = enrolment.submit(person, fakes.photo(1, variation=2), actor=STAFF).photo
     enrolment.enrol(photo.pk)
-    tasks.tend_index()
+    tasks.sync_index()
     receipt = erasure.erase(person, actor=STAFF)
     settled()
     receipt.refresh_from_db()
@@ -338,7 +340,7 @@ def test_what_was_lost_on_the_way_is_sent_again(
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
 
 
-@pytest.mark.parametrize("dimension", [64, 128, 512, 4096])
+@pytest.mark.parametrize("dimension", [64, 128, 512, pytest.param(4096, marks=pytest.mark.slow)])
 def test_batches_keep_within_what_pinecone_takes(
     dimension: int, collection: Collection, pinecone: Double
 ) -> None:
@@ -375,6 +377,7 @@ def test_the_audit_finds_nothing_when_nothing_is_wrong(
     assert "3 vectors are where they belong, 1 are on their way" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_audit_tells_drift_and_repairs_it(
     collection: Collection,
     enrolled: Enrol,
@@ -394,11 +397,34 @@ def test_the_audit_tells_drift_and_repairs_it(
         call_command("audit_index")
     assert "Missing in the index: 5. Too much in it: 2." in capsys.readouterr().out
     call_command("audit_index", "--repair")
+    event = AuditEvent.objects.get(action="index.repaired")
+    assert (event.actor, event.details) == ("system:command", {"missing": 5, "extra": 2})
     settled()
-    call_command("audit_index")
+    call_command("audit_index", "--repair")
+    assert AuditEvent.objects.filter(action="index.repaired").count() == 1  # nothing differed
     assert "110 vectors are where they belong, 0 are on their way" in capsys.readouterr().out
     ids = MeanTemplate.objects.values_list("vector_id", flat=True)
     assert pinecone.stored() == {namespace: {str(pk) for pk in ids}}
+
+
+def test_a_repair_retries_purges_that_were_given_up_and_says_so_in_the_log_of_acts(
+    collection: Collection, pinecone: Double
+) -> None:
+    entry = OutboxEntry.objects.create(
+        topic=OutboxEntry.Topic.PURGE_VECTOR,
+        vector_id=uuid4(),
+        collection_id=collection.pk,
+        engine="fake/1",
+        due_at=timezone.now(),
+        attempts=outbox.MAX_ATTEMPTS,
+    )
+    with pytest.raises(CommandError, match="--repair"):
+        call_command("audit_index")
+    call_command("audit_index", "--repair")
+    entry.refresh_from_db()
+    assert entry.attempts == 0
+    event = AuditEvent.objects.get(action="outbox.retried")
+    assert (event.actor, event.details) == ("system:command", {"entries": 1})
 
 
 def test_the_audit_of_an_index_that_is_away_says_so(collection: Collection, pinecone: Double) -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import call_command
 
 from people import api_keys, audit
-from people.models import ApiKey, Collection, Person, Photo
+from people.models import ApiKey, AuditEvent, Collection, Person, Photo
 
 pytestmark = [pytest.mark.usefixtures("real_engine"), pytest.mark.django_db(transaction=True)]
 
@@ -30,6 +31,14 @@ def test_the_first_start_makes_an_administrator_a_key_and_the_sample_and_the_sec
     assert set(Photo.objects.values_list("status", flat=True)) == {"accepted"}
     assert Collection.objects.filter(name="default").exists()
     assert audit.first_broken() is None
+    assert Counter(AuditEvent.objects.values_list("action", "actor")) == {
+        ("collection.created", "system:command"): 2,
+        ("person.created", "system:command"): 3,
+        ("photo.submitted", "system:command"): 4,
+        ("photo.accepted", "system:worker"): 4,
+        ("user.password_set", "system:command"): 1,
+        ("api_key.issued", "system:command"): 1,
+    }
 
     again = _lines()
     assert not {"admin password", "api key"} & set(again)

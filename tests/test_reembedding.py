@@ -112,7 +112,7 @@ def test_a_remote_index_gets_a_space_of_its_own_and_loses_the_discarded_one(
     person = enrolled(1)
     _run("--engine", OTHER)
     for _ in range(4):
-        tasks.tend_index()
+        tasks.sync_index()
     assert {name.partition(".")[2] for name in pinecone.stored()} == {"fake/1", "other-fake/3"}
     _run("--switch")
     assert _found(collection, 1) == ("other-fake/3", [person.pk])

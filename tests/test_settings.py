@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,8 +16,6 @@ import pytest
 
 from facerec_site.settings import required
 from people import capacity
-
-pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS = {"env", "env.int", "env.bool", "env.list", "env.db_url", "os.environ.get", "variables.get"}
@@ -93,6 +92,7 @@ def test_all_that_is_missing_is_told_at_once_and_no_value_is() -> None:
     [
         ({"DATABASE_URL": "mysql://somewhere"}, "DATABASE_URL must begin"),
         ({"CELERY_BROKER_URL": "http://somewhere"}, "CELERY_BROKER_URL must begin"),
+        ({"CACHE_URL": "memcached://somewhere"}, "CACHE_URL must begin"),
         ({"CELERY_BROKER_URL": "sqs://"}, "SQS_QUEUE_URL is missing"),
         ({"TEMPLATE_INDEX": "milvus"}, "TEMPLATE_INDEX must be"),
         ({"TEMPLATE_INDEX": "pinecone"}, "PINECONE_API_KEY is missing"),
@@ -107,6 +107,7 @@ def test_a_value_that_cannot_be_meant_is_told(variables: dict[str, str], told: s
     assert "Traceback" not in start.stderr
 
 
+@pytest.mark.slow
 def test_gunicorn_and_celery_tell_it_too() -> None:
     incomplete = {name: COMPLETE[name] for name in COMPLETE if name != "SECRET_KEY"}
     served = _start({**incomplete, "PORT": "0"}, "-m", "gunicorn", "--config",
@@ -118,6 +119,7 @@ def test_gunicorn_and_celery_tell_it_too() -> None:
     assert worked.returncode != 0
 
 
+@pytest.mark.slow
 def test_a_disk_that_stays_replaces_the_shared_parts(tmp_path: Path) -> None:
     shared = ("DATABASE_URL", "CELERY_BROKER_URL", "AWS_STORAGE_BUCKET_NAME")
     variables = {name: COMPLETE[name] for name in COMPLETE if name not in shared}
@@ -125,6 +127,7 @@ def test_a_disk_that_stays_replaces_the_shared_parts(tmp_path: Path) -> None:
     assert start.returncode == 0, start.stderr
 
 
+@pytest.mark.slow
 def test_djangos_own_deployment_check_finds_nothing_but_the_operators_choice() -> None:
     start = _start({**COMPLETE, **MODELS}, "manage.py", "check", "--deploy")
     assert start.returncode == 0, start.stderr
@@ -134,11 +137,22 @@ def test_djangos_own_deployment_check_finds_nothing_but_the_operators_choice() -
 
 def production_setting(variables: dict[str, str], name: str) -> Any:
     """Return a setting as production has it with these variables, which come on top of COMPLETE."""
-    code = f"import django; django.setup(); from django.conf import settings; print(repr(settings.{name}))"
-    start = _start({**COMPLETE, "DJANGO_SETTINGS_MODULE": "facerec_site.settings.production", **variables},
-                   "-c", code)  # fmt: skip
+    return ast.literal_eval(_production_settings(tuple(variables.items()))[name])
+
+
+@cache
+def _production_settings(variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return all settings as a production start has them, as Python source."""
+    code = (
+        "import django; django.setup()\n"
+        "from django.conf import settings\n"
+        "print({name: repr(getattr(settings, name)) for name in dir(settings) if name.isupper()})"
+    )
+    production = {"DJANGO_SETTINGS_MODULE": "facerec_site.settings.production"}
+    start = _start({**COMPLETE, **production, **dict(variables)}, "-c", code)
     assert start.returncode == 0, start.stderr
-    return ast.literal_eval(start.stdout)
+    settings: dict[str, str] = ast.literal_eval(start.stdout)
+    return settings
 
 
 def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
@@ -150,6 +164,7 @@ def test_the_database_is_pooled_checked_and_bounded_in_time() -> None:
     assert database["OPTIONS"]["sslmode"] == "require"
 
 
+@pytest.mark.slow
 def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> None:
     key = {"PINECONE_API_KEY": "of-no-account"}
     assert production_setting({}, "TEMPLATE_INDEX")["BACKEND"].endswith("EmbeddedIndex")
@@ -161,23 +176,28 @@ def test_a_key_of_pinecone_chooses_pinecone_unless_embedded_is_asked_for() -> No
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, "json"),
-        ({"LOG_FORMAT": ""}, "json"),
-        ({"LOG_FORMAT": "line"}, "line"),
-        ({"ENVIRONMENT": "development"}, "line"),
-        ({"ENVIRONMENT": "development", "LOG_FORMAT": "json"}, "json"),
+        ({}, "JSONRenderer"),
+        ({"LOG_FORMAT": ""}, "JSONRenderer"),
+        ({"LOG_FORMAT": "line"}, "ConsoleRenderer"),
+        ({"ENVIRONMENT": "development"}, "ConsoleRenderer"),
+        ({"ENVIRONMENT": "development", "LOG_FORMAT": "json"}, "JSONRenderer"),
     ],
 )
+@pytest.mark.slow
 def test_django_and_gunicorn_choose_the_same_log_format(
     variables: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
-    formatter = production_setting(variables, "LOGGING")["formatters"]["console"]
-    made_by = {"json": "facerec_site.logs.json_formatter", "line": "facerec_site.logs.LineFormatter"}
-    assert formatter["()"] == made_by[expected]
-    # gunicorn tells of the requests where the service itself doesn't
-    assert _gunicorn({**variables, "TMPDIR": str(tmp_path)}, "accesslog") == (
-        None if expected == "json" else "-"
+    code = (
+        "import django; django.setup(); from django.conf import settings;"
+        "from facerec_site.gunicorn_conf import logconfig_dict;"
+        "configurations = (settings.LOGGING, logconfig_dict);"
+        "print(*(type(one['formatters']['console']['processors'][-1]).__name__ for one in configurations))"
     )
+    settings = f"facerec_site.settings.{variables.get('ENVIRONMENT', 'production')}"
+    start = _start({**COMPLETE, "DJANGO_SETTINGS_MODULE": settings, "TMPDIR": str(tmp_path), **variables},
+                   "-c", code)  # fmt: skip
+    assert start.returncode == 0, start.stderr
+    assert start.stdout.split() == [expected, expected]
 
 
 def _gunicorn(variables: dict[str, str], name: str) -> Any:
@@ -193,6 +213,7 @@ def test_a_process_has_threads_to_spare_for_refusals_and_a_connection_for_each()
     assert production_setting({}, "DATABASES")["default"]["OPTIONS"]["pool"]["max_size"] == threads
 
 
+@pytest.mark.slow
 def test_bucket_and_queue_are_in_the_one_region_that_is_set() -> None:
     variables = {"CELERY_BROKER_URL": "sqs://", "SQS_QUEUE_URL": "http://127.0.0.1:1/1/facerec"}
     for region in ({"AWS_REGION": "eu-north-1"}, {"AWS_REGION": ""}, {}):
@@ -205,6 +226,7 @@ def test_bucket_and_queue_are_in_the_one_region_that_is_set() -> None:
         assert queue == (chosen or "us-east-1")
 
 
+@pytest.mark.slow
 def test_the_workers_memory_limit_reaches_celery() -> None:
     code = "from facerec_site.celery import app; print(app.conf.worker_max_memory_per_child)"
     for variables, megabytes in (({}, 1200), ({"WORKER_MAX_MEMORY_MB": "700"}, 700)):
@@ -233,18 +255,21 @@ def test_every_variable_that_is_read_as_a_number_is_checked_to_be_one() -> None:
 
 
 @pytest.mark.parametrize("value", ["$ecret" * 10, "$PATH", "$", "a$b\\$c\\\\$d", "\\$ecret"])
+@pytest.mark.slow
 def test_a_dollar_stands_for_itself(value: str) -> None:
     # django-environ would look for a variable of that name, and take \$ for $
-    assert production_setting({"SECRET_KEY": value}, "SECRET_KEY") == value
-    assert production_setting({"PINECONE_API_KEY": value}, "TEMPLATE_INDEX")["OPTIONS"]["api_key"] == value
     url = f"postgres://facerec:{quote(value, safe='$')}@127.0.0.1:1/facerec"
-    assert production_setting({"DATABASE_URL": url}, "DATABASES")["default"]["PASSWORD"] == value
+    variables = {"SECRET_KEY": value, "PINECONE_API_KEY": value, "DATABASE_URL": url}
+    assert production_setting(variables, "SECRET_KEY") == value
+    assert production_setting(variables, "TEMPLATE_INDEX")["OPTIONS"]["api_key"] == value
+    assert production_setting(variables, "DATABASES")["default"]["PASSWORD"] == value
 
 
+@pytest.mark.slow
 def test_the_small_installation_starts_without_the_packages_of_production(tmp_path: Path) -> None:
     script = (
         "import sys\n"
-        "for name in ('boto3', 'botocore', 'storages', 'psycopg', 'redis', 'pinecone', 'pythonjsonlogger'):\n"
+        "for name in ('boto3', 'botocore', 'storages', 'psycopg', 'redis', 'pinecone'):\n"
         "    sys.modules[name] = None\n"
         "import facerec_site.wsgi, facerec_site.celery, facerec_site.urls\n"
         "from people.tasks import sweep\n"

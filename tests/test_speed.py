@@ -17,7 +17,6 @@ from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.db import OperationalError, connection
 
 from facerec_site import preloading
-from facerec_site.settings import in_memory
 from people import gallery, uploads
 from people.database import without_waiting_for_the_disk
 from people.decision import unit
@@ -156,33 +155,3 @@ def test_a_search_s_event_does_not_wait_for_the_disk_and_an_enrolment_does(db: N
     with without_waiting_for_the_disk():
         assert not waits()
     assert waits()
-
-
-class TestInMemory:
-    @pytest.fixture
-    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-        monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path / "memory")
-        (tmp_path / "memory").mkdir()
-        return lambda name: in_memory.folder_for(tmp_path / name, otherwise=tmp_path / "disk")
-
-    def test_an_installation_has_its_own_within_one_that_is_the_user_s_alone(
-        self, folder: Callable[[str], Path]
-    ) -> None:
-        assert folder("one") == folder("one") != folder("other")
-        assert folder("one").parent.stat().st_mode & 0o777 == 0o700
-
-    def test_one_that_others_may_write_to_is_not_used(
-        self, folder: Callable[[str], Path], tmp_path: Path
-    ) -> None:
-        ours = folder("one").parent
-        ours.chmod(0o777)
-        assert folder("one") == tmp_path / "disk"
-        ours.rmdir()
-        ours.symlink_to(tmp_path)
-        assert folder("one") == tmp_path / "disk"
-
-    def test_where_there_is_no_shared_memory_the_disk_is_used(
-        self, folder: Callable[[str], Path], tmp_path: Path
-    ) -> None:
-        (tmp_path / "memory").rmdir()
-        assert folder("one") == tmp_path / "disk"

@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 import environ
 
-from facerec_site.logs import chosen_format
+from facerec_site.logs import chosen_format, configuration
 
-from .in_memory import folder_for
+# Makes the classes that django-stubs declares generic, such as ModelAdmin, subscriptable at run time.
+django_stubs_ext.monkeypatch()
 
 env = environ.Env()
 # A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
@@ -124,23 +126,20 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# For the rate limits: in Redis they hold over all machines, in files over all processes of one.
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": folder_for(FACEREC_VAR_DIR, otherwise=FACEREC_VAR_DIR / "cache"),
-    }
+# Rate limits hold over all processes of one machine, or with Redis over all machines.
+RATE_COUNTER: dict[str, Any] = {
+    "BACKEND": "people.api.counters.SqliteCounter",
+    "OPTIONS": {"path": FACEREC_VAR_DIR / "rate_limits.sqlite3"},
 }
 if env("CACHE_URL", default=""):
-    CACHES["default"] = {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": env("CACHE_URL"),
-        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    RATE_COUNTER = {
+        "BACKEND": "people.api.counters.RedisCounter",
+        "OPTIONS": {"url": env("CACHE_URL")},
     }
 
 STORAGES = {
     "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "people.photo_folder.PhotoFolder",
         "OPTIONS": {
             "location": FACEREC_VAR_DIR / "photos",
             "base_url": None,  # photos are served by views that check permissions, never by path
@@ -321,44 +320,9 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
-LOG_FORMAT = chosen_format(os.environ)
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # Who may read /metrics; empty: nobody, there are none.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
 # Whether each request is told on stdout in CloudWatch's embedded metric format, too.
 METRICS_EMF = env.bool("METRICS_EMF", default=False)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "facerec_site.request_id.RequestIdFilter"}},
-    "formatters": {
-        # the chosen one only: JSON's library is not there in a small installation
-        "console": {
-            "line": {
-                "()": "facerec_site.logs.LineFormatter",
-                "format": "{asctime} {levelname} {name} [{request_id}] {message}",
-                "style": "{",
-            },
-            "json": {"()": "facerec_site.logs.json_formatter"},
-        }[LOG_FORMAT],
-        "bare": {"format": "{message}", "style": "{"},
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "console", "filters": ["request_id"]},
-        "embedded-metrics": {
-            "class": "logging.StreamHandler",
-            "formatter": "bare",
-            "stream": "ext://sys.stdout",
-        },
-    },
-    "root": {"handlers": ["console"], "level": "INFO"},
-    # what they tell of every call is of no use to anybody
-    "loggers": {
-        name: {"level": "WARNING"}
-        for name in ("faiss", "pinecone", "httpx", "boto3", "botocore", "s3transfer")
-    }
-    # of refused requests the access line tells, without their query
-    | {"django.request": {"level": "ERROR"}}
-    | {"facerec.emf": {"handlers": ["embedded-metrics"], "propagate": False}},
-}
+LOGGING = configuration(chosen_format(os.environ))

@@ -12,8 +12,7 @@ if found := problems(os.environ):
     raise SystemExit("facerec-api can't start:\n" + "\n".join(f"  {line}" for line in found))
 
 from .base import *  # noqa: F403
-from .base import CACHES, FACEREC_VAR_DIR, STORAGES, env
-from .in_memory import folder_for
+from .base import RATE_COUNTER, STORAGES, env
 
 SECRET_KEY = env("SECRET_KEY")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS")
@@ -24,8 +23,6 @@ SESSION_COOKIE_SECURE = SECURE_SSL_REDIRECT
 CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT
 SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=3600 if SECURE_SSL_REDIRECT else 0)
 STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
-# A container's own disk is read-only; the rate limits' counters may go with it.
+# A container's own disk is read-only; the counts of rate limits may go with the container.
 if "FACEREC_VAR_DIR" not in os.environ and not env("CACHE_URL", default=""):
-    CACHES["default"]["LOCATION"] = folder_for(
-        FACEREC_VAR_DIR, otherwise=Path(tempfile.gettempdir()) / "facerec-cache"
-    )
+    RATE_COUNTER["OPTIONS"]["path"] = Path(tempfile.gettempdir()) / "facerec" / "rate_limits.sqlite3"

@@ -37,12 +37,15 @@ def problems(environment: Mapping[str, str]) -> list[str]:
             " stays."
         )
     broker, database, index = value("CELERY_BROKER_URL"), value("DATABASE_URL"), value("TEMPLATE_INDEX")
+    cache = value("CACHE_URL")
     if broker.startswith("sqs://") and not value("SQS_QUEUE_URL"):
         found.append("SQS_QUEUE_URL is missing: CELERY_BROKER_URL is sqs://, which needs its address.")
     if broker and broker.partition("://")[0] not in BROKERS:
         found.append(f"CELERY_BROKER_URL must begin with one of {', '.join(BROKERS)} and ://.")
     if database and database.partition("://")[0] not in ("postgres", "postgresql"):
         found.append("DATABASE_URL must begin with postgres://.")
+    if cache and cache.partition("://")[0] not in ("redis", "rediss", "unix"):
+        found.append("CACHE_URL must begin with redis://, rediss:// or unix://.")
     if index not in ("", "embedded", "pinecone"):
         found.append("TEMPLATE_INDEX must be embedded or pinecone.")
     if index == "pinecone" and not value("PINECONE_API_KEY"):

@@ -12,7 +12,6 @@ from django.template.response import TemplateResponse
 
 from people import api_keys
 from people.admin.base import AuditedAdmin, staff
-from people.admin.generics import ModelFormOf
 from people.models import ApiKey
 from people.models.api_key import SCOPES
 
@@ -25,7 +24,7 @@ _MEANINGS = {
 }
 
 
-class ApiKeyForm(ModelFormOf[ApiKey]):
+class ApiKeyForm(forms.ModelForm[ApiKey]):
     scopes = forms.MultipleChoiceField(
         choices=[(scope, _MEANINGS[scope]) for scope in SCOPES], widget=forms.CheckboxSelectMultiple
     )
@@ -40,7 +39,7 @@ class ApiKeyForm(ModelFormOf[ApiKey]):
         fields = ("label", "scopes", "collection", "rate", "expires_at")
 
 
-class ChangeForm(ModelFormOf[ApiKey]):
+class ChangeForm(forms.ModelForm[ApiKey]):
     """What a key may do never changes: a program that needs more gets a new one."""
 
     expires_at = ApiKeyForm.base_fields["expires_at"]

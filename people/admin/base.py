@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import admin, messages
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from people.actors import Actor
-from people.admin.generics import ModelAdminOf
+from people.errors import Conflict
 
 
 def staff(request: HttpRequest) -> Actor:
@@ -18,7 +21,7 @@ def staff(request: HttpRequest) -> Actor:
     return Actor(f"user:{request.user.pk}")
 
 
-class AuditedAdmin(ModelAdminOf[Any]):
+class AuditedAdmin(admin.ModelAdmin[Any]):
     """An admin whose history is the audit.
 
     Django's own log keeps the text of every object, here the names of people, after they are erased.
@@ -29,6 +32,24 @@ class AuditedAdmin(ModelAdminOf[Any]):
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any: ...
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any: ...
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except (ObjectDoesNotExist, IntegrityError, ValidationError, Conflict):
+            if request.method != "POST":
+                raise
+            # the form was valid, so another request came between its checks and the act
+            messages.error(
+                request, "Someone else changed, merged or deleted this meanwhile; nothing was saved."
+            )
+            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

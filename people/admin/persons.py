@@ -7,7 +7,6 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db import IntegrityError
 from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -19,8 +18,7 @@ from django.utils.html import format_html
 from people import enrolment, erasure, photo_warnings, registration
 from people.admin.base import AuditedAdmin, staff
 from people.admin.figures import Figure, Mark, words
-from people.admin.generics import ModelFormOf
-from people.errors import FacerecError, PersonMerged
+from people.errors import FacerecError
 from people.models import Collection, Person, Photo, Template
 from people.strict_json import StrictDecoder
 
@@ -47,7 +45,7 @@ class ManyFilesField(forms.FileField):
         return data if isinstance(data, list) else [data] if data else []
 
 
-class PersonForm(ModelFormOf[Person]):
+class PersonForm(forms.ModelForm[Person]):
     photos = ManyFilesField(
         required=False,
         label="Add photos",
@@ -222,14 +220,7 @@ class PersonAdmin(AuditedAdmin):
         context = {**(extra_context or {}), "photo_rows": self._photo_rows(object_id) if object_id else []}
         shown = self.get_object(request, unquote(object_id)) if object_id else None
         context |= {"kept": shown.kept()} if shown and shown.merged_into_id else {}
-        try:
-            response = super().changeform_view(request, object_id, form_url, context)
-        except (Person.DoesNotExist, PersonMerged, IntegrityError, forms.ValidationError):
-            # between the form's checks and the database's
-            messages.error(
-                request, "Somebody else changed, merged or erased this meanwhile; nothing was saved."
-            )
-            return redirect("admin:people_person_changelist")
+        response = super().changeform_view(request, object_id, form_url, context)
         person, files = getattr(request, "photos_to_submit", (None, []))
         if person is None or not files:
             return response

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import IO, Any
 
-from rest_framework.parsers import DataAndFiles, JSONParser, MultiPartParser, get_encoding
+from rest_framework.parsers import DataAndFiles, JSONParser, MultiPartParser
 
 from people.errors import Malformed
 from people.strict_json import StrictDecoder, check_text
@@ -23,7 +23,7 @@ class StrictJsonParser(JSONParser):
     ) -> Any:
         """Return the decoded body. Raises Malformed."""
         try:
-            text = stream.read().decode(get_encoding(parser_context or {}))
+            text = stream.read().decode(str((parser_context or {}).get("encoding", "utf-8")))
             return json.loads(text, cls=StrictDecoder)
         except UnicodeDecodeError as error:
             raise Malformed("The body is not encoded in UTF-8. Encode it, and send it again.") from error
@@ -40,9 +40,14 @@ class StrictMultiPartParser(MultiPartParser):
         stream: IO[bytes],
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
-    ) -> DataAndFiles:
+    ) -> DataAndFiles[Any, Any]:
         """Return fields and files. Raises Malformed, or ParseError when it is not multipart."""
-        form = super().parse(stream, media_type, parser_context)
+        try:
+            form = super().parse(stream, media_type, parser_context)
+        except Exception:
+            for handler in (parser_context or {})["request"].upload_handlers:
+                handler.upload_interrupted()  # removes an archive's temporary file
+            raise
         try:
             for name, values in (*form.data.lists(), *form.files.lists()):
                 check_text(name)

@@ -44,13 +44,14 @@ from people.errors import (
     UnknownHost,
     UnsupportedMediaType,
 )
-from people.models import Person
+from people.models import Collection, Person
 from people.outages import is_outage
 
 logger = logging.getLogger(__name__)
 _KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
     # the first that fits
     (Http404, NotFound),
+    (Collection.DoesNotExist, NotFound),
     (Person.DoesNotExist, NotFound),
     (PermissionDenied, NotAllowed),
     (exceptions.NotAuthenticated, NotAuthenticated),

@@ -1,16 +1,17 @@
-"""Rate limits: each key its own, sessions and failed logins a common one; told in headers."""
+"""Rate limits: each API key has its own, all sessions the same; responses report them in headers."""
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.core.cache import cache
+from django.conf import settings
+from django.utils.module_loading import import_string
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from people.api.counters import OptionalCounter
 from people.models import ApiKey
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 SESSION_RATE = "600/min"
-logger = logging.getLogger(__name__)
+counter = OptionalCounter(import_string(settings.RATE_COUNTER["BACKEND"])(**settings.RATE_COUNTER["OPTIONS"]))
 _SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86400}
 
 
@@ -43,21 +44,8 @@ def count(name: str, rate: str) -> Window:
     limit, _, unit = rate.partition("/")
     length = _SECONDS[unit]
     number, seconds = divmod(int(time.time()), length)
-    key = f"rate:{name}:{unit}:{number}"
-    try:
-        used = _counted(key, length + 1)
-    except Exception as error:
-        # whatever the cache's library raises: without it there is no limit, but there are answers
-        logger.warning("Requests can't be counted now: %s", type(error).__name__)
-        used = 1
+    used = counter.add(f"rate:{name}:{unit}:{number}", length + 1)
     return Window(int(limit), used, length - seconds)
-
-
-def _counted(key: str, seconds: int) -> int:
-    try:
-        return int(cache.incr(key))
-    except ValueError:  # the window's first
-        return 1 if cache.add(key, 1, timeout=seconds) else int(cache.incr(key))
 
 
 class KeyRateThrottle(BaseThrottle):

@@ -38,7 +38,7 @@ class ZipSource:
     def __init__(self, file: IO[bytes]) -> None:
         check_directory(file)
         try:
-            self._archive = zipfile.ZipFile(file)
+            self._archive = _opened(file)
         except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error) as error:
             raise ArchiveUnreadable from error
         self._infos = {info.orig_filename: info for info in self._archive.infolist()}
@@ -46,7 +46,7 @@ class ZipSource:
     def entries(self) -> Iterator[Entry]:
         infos = self._archive.infolist()
         if len(self._infos) < len(infos):
-            raise ImportRefused("The archive holds the same name twice. Make it anew.")
+            raise ImportRefused("The archive contains the same name twice. Recreate it.")
         self._refuse_overlaps()
         for info in infos:
             refuse_tricks(info.orig_filename)
@@ -68,6 +68,7 @@ class ZipSource:
                 data = file.read(limit + 1)
         except (
             zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error,
+            UnicodeDecodeError,
         ) as error:  # fmt: skip
             raise EntryUnreadable from error
         if len(data) > limit:
@@ -77,26 +78,34 @@ class ZipSource:
     def _problem(self, info: zipfile.ZipInfo) -> FacerecError | None:
         # the other methods' decoders can't be stopped at a limit
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            return EntryUnreadable("The file is packed in an unusual way. Make the ZIP the usual way.")
+            return EntryUnreadable("The file is compressed in an unusual way. Use the usual one, Deflate.")
         return None
 
     def _refuse_oddities(self, info: zipfile.ZipInfo) -> None:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise ImportRefused("The archive holds a link or device. Make it of plain files and folders.")
+            raise ImportRefused("The archive contains a link or device. Recreate it with plain files only.")
         if info.flag_bits & _ENCRYPTED:
-            raise ImportRefused("The archive is encrypted. Make it without a password.")
+            raise ImportRefused("The archive is encrypted. Recreate it without a password.")
         if info.file_size > RATIO_COUNTS_FROM and info.file_size > MAX_RATIO * info.compress_size:
-            raise ImportRefused("The archive unpacks to far more than photos do. Make it of photos only.")
+            raise ImportRefused("The archive unpacks to far more than photos do. Put only photos into it.")
 
     def _refuse_overlaps(self) -> None:
         end = 0
         for info in sorted(self._archive.infolist(), key=lambda info: info.header_offset):
             if info.header_offset < end:
-                raise ImportRefused("The archive’s entries lie over each other. Make it anew.")
+                raise ImportRefused("The archive’s entries overlap. Recreate it.")
             end = info.header_offset + 30 + info.compress_size
         if end > self._archive.start_dir:
-            raise ImportRefused("The archive’s entries lie over its directory. Make it anew.")
+            raise ImportRefused("The archive’s entries overlap its directory. Recreate it.")
+
+
+def _opened(file: IO[bytes]) -> zipfile.ZipFile:
+    """Read the archive's directory. macOS names files in UTF-8 without saying so, as the format asks."""
+    try:
+        return zipfile.ZipFile(file, metadata_encoding="utf-8")
+    except UnicodeDecodeError:
+        return zipfile.ZipFile(file)
 
 
 def check_directory(file: IO[bytes]) -> None:

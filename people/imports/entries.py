@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from people.errors import FacerecError, ImportRefused
@@ -23,9 +24,20 @@ class Entry:
 
 
 def folder_of(path: str) -> str | None:
-    """Return the person's folder of a photo's path, or None when it is not `person/photo.jpg`."""
+    """Return the person's folder of a photo's path, or None when it is not `person/photo.jpg`.
+
+    In its composed form: see `composed`.
+    """
     folder, _, file = path.partition("/")
-    return folder if file and "/" not in file else None
+    return composed(folder) if file and "/" not in file else None
+
+
+def composed(name: str) -> str:
+    """Return a folder's name as it is compared with others: in Unicode's normalisation form C.
+
+    macOS writes an accented letter as two characters, and keyboards as one.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def is_junk(path: str) -> bool:
@@ -44,6 +56,6 @@ def refuse_tricks(path: str) -> None:
         or re.match(r"[A-Za-z]:", path)
     ):
         raise ImportRefused(
-            "The source holds a name that is absolute, leads upward, or has a backslash, a drive letter or "
-            "a NUL in it. Name everything person/photo.jpg; put other ids into people.csv."
+            "The source contains a name that is absolute, leads upward, or has a backslash, a drive letter "
+            "or a NUL in it. Name everything person/photo.jpg; put other ids into people.csv."
         )

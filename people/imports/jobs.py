@@ -27,7 +27,7 @@ from people.imports import sources
 from people.imports.archive import check_directory
 from people.imports.plan import fingerprint, plan
 from people.imports.run import Run
-from people.models import Collection, ImportItem, ImportJob, OutboxEntry
+from people.models import Collection, ImportItem, ImportJob
 from people.models.import_job import Counts
 from people.models.photo import photo_storage
 from people.s3 import input_buckets
@@ -47,10 +47,14 @@ def submit_archive(
     # Written first, so that an archive whose import never comes is removed all the same.
     leftover = outbox.purge_file(name, after=UPLOAD_ABANDONED_AFTER)
     file.seek(0)
-    job.location = photo_storage().save(name, File(file))
+    try:
+        job.location = photo_storage().save(name, File(file))
+    except Exception:  # whatever the storage raises
+        outbox.hasten(leftover)
+        raise
     with transaction.atomic():
         _store(job, actor)
-        OutboxEntry.objects.filter(pk=leftover.pk).delete()
+        outbox.cancel(leftover)
         outbox.run_import(job.pk)
     return job
 

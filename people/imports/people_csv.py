@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_date, parse_datetime
 
 from people.errors import PeopleCsvInvalid
+from people.imports.entries import composed
 from people.models import Person
 from people.strict_json import StrictDecoder
 
@@ -95,7 +96,7 @@ def _lines(text: str, mistakes: list[tuple[int, str]]) -> Iterator[tuple[int, di
 
 
 def _row(line: int, cells: Mapping[str, str]) -> tuple[str, Row]:
-    folder = cells["folder"]
+    folder = composed(cells["folder"])
     if not folder or "/" in folder:
         raise ValueError("`folder` must name one folder.")
     if any("\0" in cell for cell in cells.values()):

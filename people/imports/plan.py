@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
 
-from people.errors import FacerecError, SourceGone, TooManyFiles, as_stored
+from people.errors import NotImportable, SourceGone, TooManyFiles, as_stored
 from people.import_records import UNFINISHED
 from people.imports import people_csv, sources
 from people.imports.entries import MAX_ENTRIES, MAX_PATH, folder_of
@@ -33,7 +33,7 @@ def plan(job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -
                 path=one.path,
                 person_key=one.key,
                 state=State.SKIPPED if one.problem else State.PENDING,
-                problem=as_stored(one.problem, "not_importable") if one.problem else None,
+                problem=as_stored(one.problem) if one.problem else None,
             )
             for offset, one in enumerate(planned[start : start + BATCH])
         ]
@@ -60,7 +60,7 @@ class _Planned:
     key: str
     path: str
     mark: str
-    problem: FacerecError | None = field(compare=False)
+    problem: NotImportable | None = field(compare=False)
 
 
 def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Planned]:
@@ -73,13 +73,13 @@ def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Plann
         if len(found) >= MAX_ENTRIES:
             raise TooManyFiles
         folder = folder_of(entry.path)
-        problem = entry.problem
+        problem = NotImportable(entry.problem.message) if entry.problem else None
         key = ""
         if len(entry.path) > MAX_PATH or not _storable(entry.path):
-            problem = problem or FacerecError("The name is too long, or not UTF-8. Rename the file.")
+            problem = problem or NotImportable("The name is too long, or not UTF-8. Rename the file.")
         elif folder is None:
-            problem = problem or FacerecError(
-                "The file does not lie in a person's folder. Name it person/photo.jpg."
+            problem = problem or NotImportable(
+                "The file isn't in a person's folder. Rename it to person/photo.jpg."
             )
         else:
             folders.add(folder)
@@ -87,18 +87,18 @@ def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Plann
             try:
                 validate_key(key)
             except ValidationError:
-                problem = problem or FacerecError(
-                    "The folder's name can't be an external_id: only letters, digits and _ . - : can. "
-                    "Rename the folder, or give it an external_id in people.csv."
+                problem = problem or NotImportable(
+                    "The folder's name can't be an external_id, which has only letters, digits and _ . - : "
+                    "in it. Rename the folder, or give it an external_id in people.csv."
                 )
                 key = ""
         path = entry.path.encode(errors="replace").decode()[:MAX_PATH]
         found.append(_Planned(key, path, f"{entry.size}:{entry.mark}", problem))
     if not found:
-        raise SourceGone("The source holds no photo. Name them person/photo.jpg.")
+        raise SourceGone("The source contains no photos. Its layout must be person/photo.jpg.")
     for folder, row in people.items():
         if folder not in folders:
-            missing = FacerecError(f"Line {row.line} of people.csv names a folder that holds no photo.")
+            missing = NotImportable(f"Line {row.line} of people.csv names a folder that has no photos.")
             found.append(_Planned("", people_csv.NAME, str(row.line), missing))
     found.sort()
     return found

@@ -19,11 +19,12 @@ from people.models.guarded import GuardedModel, GuardedQuerySet
 logger = logging.getLogger(__name__)
 MAX_METADATA_BYTES = 4096
 TOUCHED_EVERY = timedelta(hours=1)
+NOT_AN_OBJECT = "Metadata must be a JSON object."
 
 
 def validate_metadata(value: Any) -> None:
     if not isinstance(value, dict):
-        raise ValidationError("Metadata must be a JSON object.")
+        raise ValidationError(NOT_AN_OBJECT)
     try:
         strict_json.check(value)
     except ValueError as error:
@@ -102,6 +103,8 @@ class Person(GuardedModel):
 
     def clean(self) -> None:
         self.external_id = self.external_id or None
+        if not isinstance(self.metadata, dict):  # Django validates no value that it takes for empty, as []
+            raise ValidationError({"metadata": NOT_AN_OBJECT})
         try:
             strict_json.check_text(self.name)
         except ValueError as error:

@@ -1,35 +1,29 @@
-"""Read photos from buckets that the operator allowed, FACEREC_S3_INPUT_BUCKETS; never from any other.
+"""Read photos from the buckets that the operator allowed in FACEREC_S3_INPUT_BUCKETS, and from no other.
 
-Whoever may enrol may read every object of these buckets. So the bucket that keeps the enrolled
-photos is refused, whatever the setting says.
+Every client that may enrol can read every object of these buckets. So the bucket that keeps the
+enrolled photos is refused, whatever the setting says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.core import checks
 
-from people.errors import BucketNotAllowed, ObjectNotFound, PhotoTooLarge, StorageUnavailable
+from people.errors import BucketNotAllowed, ObjectNotFound, PhotoTooLarge
 from people.photos import MAX_BYTES
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+from people.s3.client import new_client, translated
 
 MAX_KEY_BYTES = 1024
-_NOT_THERE = {
-    "404",
-    "403",
-    "NoSuchKey",
-    "NoSuchBucket",
-    "AccessDenied",
-    "InvalidObjectState",
-    "KeyTooLongError",
-}
+_NOT_FOUND = frozenset(
+    {"404", "403", "NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObjectState", "KeyTooLongError"}
+)
+"""S3 denies access to a key that doesn't exist if the service's role may not list the bucket."""
+_client = cache(new_client)
 
 
 def allowed() -> list[str]:
@@ -38,22 +32,19 @@ def allowed() -> list[str]:
 
 
 def read(bucket: str, key: str, limit: int = MAX_BYTES) -> bytes:
-    """Return an object.
+    """Return an object's bytes.
 
     Raises BucketNotAllowed, ObjectNotFound, PhotoTooLarge beyond `limit` bytes, or StorageUnavailable.
     """
     check(bucket)
     if not key or not can_be_key(key):
         raise ObjectNotFound
-    with _translated():
-        answer = _client().get_object(Bucket=bucket, Key=key)
-        with answer["Body"] as body:
-            if answer["ContentLength"] > limit:
+    with translated(ObjectNotFound(), _NOT_FOUND):
+        response = _client().get_object(Bucket=bucket, Key=key)
+        with closing(response["Body"]) as body:
+            if response["ContentLength"] > limit:
                 raise PhotoTooLarge
-            data = body.read(limit + 1)
-    if len(data) > limit:
-        raise PhotoTooLarge
-    return data
+            return body.read()  # to the end: only then does the SDK check that nothing is missing
 
 
 def listed(bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
@@ -62,7 +53,7 @@ def listed(bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
     Raises BucketNotAllowed, ObjectNotFound when there is no such bucket, or StorageUnavailable.
     """
     check(bucket)
-    with _translated():
+    with translated(ObjectNotFound(), _NOT_FOUND):
         for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for found in page.get("Contents", ()):
                 yield found["Key"], found["Size"], found["ETag"]
@@ -98,31 +89,3 @@ def check(bucket: str) -> None:
     """Raise BucketNotAllowed unless the operator allowed the bucket."""
     if bucket not in allowed():
         raise BucketNotAllowed
-
-
-@cache
-def _client() -> S3Client:
-    # boto3 is there only where S3 is used
-    import boto3
-
-    from people.s3.client import CLIENT
-
-    return boto3.session.Session().client("s3", region_name=settings.AWS_REGION, config=CLIENT)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _NOT_THERE:
-            # a role that may not list is told 403 of a key that isn't there
-            raise ObjectNotFound(
-                "There is no such object, or the service may not read it. Check bucket, key and the "
-                "service's right to read; keys tell upper from lower case."
-            ) from error
-        raise StorageUnavailable from error
-    except BotoCoreError as error:
-        raise StorageUnavailable from error

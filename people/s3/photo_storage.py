@@ -1,86 +1,112 @@
-"""Where photos lie when they lie in S3: a private bucket, encrypted, read through signed URLs only."""
+"""Photos in S3: a private bucket, encrypted, read through signed URLs only.
+
+Every method raises FileNotFoundError or StorageUnavailable, whatever the SDK raises.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+from contextlib import closing
 from typing import IO, Any
 
-from botocore.exceptions import ClientError
+from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
-from people.s3.client import CLIENT
+from people.s3.client import configuration, translated
 
 SIGNED_URL_SECONDS = 300
 PART_BYTES = 4_000_000
-"""Fetched at once of a file that is read in parts: most photos, or the list of a large archive."""
+"""Fetched at a time from a file that is read in parts: most photos, or the directory of a large archive."""
 
 
 class S3PhotoStorage(S3Storage):  # type: ignore[misc]
-    """A private bucket. A deleted file is gone with all its versions, also where the bucket keeps them."""
+    """A private bucket. Deleting a file deletes all its versions, where the bucket keeps them."""
 
     def __init__(self, *, kms_key: str = "", **options: Any) -> None:
         encryption: dict[str, str] = {"ServerSideEncryption": "AES256"}
         if kms_key:
             encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
         super().__init__(
-            default_acl=None,  # the bucket's owner owns, ACLs are off
+            default_acl=None,  # the bucket's owner owns every object, ACLs are off
             querystring_auth=True,
             querystring_expire=SIGNED_URL_SECONDS,
-            file_overwrite=True,  # every name holds a new UUID: no need to ask whether it is taken
+            file_overwrite=True,  # every name contains a new UUID: no need to ask whether it is taken
             object_parameters={**encryption, "CacheControl": "no-store"},
-            client_config=CLIENT,
+            client_config=configuration(),
             **options,
         )
 
+    def check(self) -> None:
+        """Raise StorageUnavailable unless the bucket answers. Stores nothing."""
+        try:
+            with translated(PermissionError(self.bucket_name), codes={"AccessDenied"}):
+                self.connection.meta.client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=1)
+        except PermissionError:
+            pass  # a role need not have the right to list
+
     def signed_url(self, name: str) -> str:
-        """Return where the file can be read for SIGNED_URL_SECONDS, by whoever holds the address."""
-        return str(self.url(name))
+        """Return a URL at which anyone who has it can read the file for SIGNED_URL_SECONDS."""
+        with translated():
+            return str(self.url(name))
+
+    def open(self, name: str, mode: str = "rb") -> File[Any]:
+        """Return the file, to be read. What is read is fetched then, a whole file in one request."""
+        if mode != "rb":
+            raise ValueError("Files in S3 are opened to be read. Write one with `save`.")
+        return File(self.open_in_parts(name), name)
 
     def open_in_parts(self, name: str) -> IO[bytes]:
-        """Return a large file to read here and there; only what is read is fetched.
+        """Return a large file for random access: only the parts that are read are fetched."""
+        with translated():
+            client = self.connection.meta.client
+        return io.BufferedReader(_Object(client, self.bucket_name, clean_name(name)), PART_BYTES)
 
-        Raises FileNotFoundError.
-        """
-        return io.BufferedReader(
-            _Parts(self.connection.meta.client, self.bucket_name, clean_name(name)), PART_BYTES
-        )
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        with translated():
+            return str(super().save(name, content, max_length))
+
+    def exists(self, name: str) -> bool:
+        with translated():
+            return bool(super().exists(name))
 
     def delete(self, name: str) -> None:
         """Delete every version of the file, and every marker that says it was deleted."""
         key = clean_name(name)
-        client = self.connection.meta.client
         try:
-            pages = client.get_paginator("list_object_versions").paginate(Bucket=self.bucket_name, Prefix=key)
-            versions = [
-                version["VersionId"]
-                for page in pages
-                for kind in ("Versions", "DeleteMarkers")
-                for version in page.get(kind, ())
-                if version["Key"] == key
-            ]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "AccessDenied":
-                raise
-            super().delete(key)  # a role that may not list has a bucket without versions
+            with translated(PermissionError(key), codes={"AccessDenied"}):
+                versions = self._versions(key)
+        except PermissionError:
+            # a role that may not list versions has a bucket without them
+            with translated():
+                super().delete(key)
             return
-        for version in versions:
-            client.delete_object(Bucket=self.bucket_name, Key=key, VersionId=version)
+        with translated():
+            for version in versions:
+                self.connection.meta.client.delete_object(Bucket=self.bucket_name, Key=key, VersionId=version)
+
+    def _versions(self, key: str) -> list[str]:
+        pages = self.connection.meta.client.get_paginator("list_object_versions").paginate(
+            Bucket=self.bucket_name, Prefix=key
+        )
+        return [
+            version["VersionId"]
+            for page in pages
+            for kind in ("Versions", "DeleteMarkers")
+            for version in page.get(kind, ())
+            if version["Key"] == key
+        ]
 
 
-class _Parts(io.RawIOBase):
-    """An object's bytes by ranged requests. It must not change meanwhile: its ETag is asked for."""
+class _Object(io.RawIOBase):
+    """An object's bytes by ranged requests. Its ETag is sent along: it must not change meanwhile."""
 
     def __init__(self, client: Any, bucket: str, key: str) -> None:
         self._client, self._bucket, self._key = client, bucket, key
-        try:
+        with self._translated():
             head = client.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
-                raise FileNotFoundError(key) from error
-            raise
-        self._size, self._etag, self._at = int(head["ContentLength"]), head["ETag"], 0
+        self._size, self._etag, self._position = int(head["ContentLength"]), head["ETag"], 0
 
     def readable(self) -> bool:
         return True
@@ -89,22 +115,35 @@ class _Parts(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        self._at = max(start + offset, 0)
-        return self._at
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(start + offset, 0)
+        return self._position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        end = min(self._at + len(buffer), self._size)
-        if end <= self._at:
-            return 0
-        answer = self._client.get_object(
-            Bucket=self._bucket, Key=self._key, IfMatch=self._etag, Range=f"bytes={self._at}-{end - 1}"
-        )
-        with answer["Body"] as body:
-            data = body.read()
+        data = self._fetch(len(buffer))
         buffer[: len(data)] = data
-        self._at += len(data)
         return len(data)
+
+    def readall(self) -> bytes:
+        return self._fetch(self._size)
+
+    def _fetch(self, limit: int) -> bytes:
+        """Return the next bytes, at most `limit`; none at the end."""
+        end = min(self._position + limit, self._size)
+        if end <= self._position:
+            return b""
+        with self._translated():
+            response = self._client.get_object(
+                Bucket=self._bucket, Key=self._key, IfMatch=self._etag,
+                Range=f"bytes={self._position}-{end - 1}",
+            )  # fmt: skip
+            with closing(response["Body"]) as body:
+                data: bytes = body.read()
+        self._position += len(data)
+        return data
+
+    def _translated(self) -> Any:
+        return translated(FileNotFoundError(self._key))

@@ -62,7 +62,7 @@ def test_a_skipped_face_is_shown_with_its_reasons(page: Client, collection: Coll
 
 
 def test_a_file_that_is_no_photo_is_an_error_beside_the_field(page: Client, collection: Collection) -> None:
-    for content, sentence in ((b"text", "The file is not a JPEG"), (b"", "The photo has no bytes")):
+    for content, sentence in ((b"text", "The file is not a JPEG"), (b"", "The photo is empty")):
         answer = ask(page, collection, content)
         assert answer.context["form"].errors["photo"][0].startswith(sentence)
 

@@ -96,7 +96,7 @@ def test_an_archive_beyond_the_limit_is_told_at_the_form(
 ) -> None:
     settings.FACEREC_IMPORT_MAX_MB = 1
     answer = _starts(page, collection, archive=_archive({"ada/1.png": bytes(1_000_001)}))
-    assert "larger than this service takes" in answer.content.decode()
+    assert "larger than this service accepts" in answer.content.decode()
 
 
 def test_staff_import_a_prefix_of_an_allowed_bucket(

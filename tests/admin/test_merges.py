@@ -98,7 +98,7 @@ def test_a_merge_is_undone_from_the_list(page: Client, enrolled: Enrol) -> None:
     assert undo not in answer.content.decode()
     assert Person.objects.get(pk=other.pk).status == "active"
     assert said(page.post(undo, follow=True)) == [
-        "This merge was undone already. There is nothing left to undo."
+        "This merge has already been undone. There is nothing left to undo."
     ]
 
 
@@ -112,7 +112,7 @@ def test_merges_are_undone_in_reverse_and_those_of_the_erased_not_at_all(
     assert said(answer) == ["This person was merged again later. Undo the later merge first."]
     erasure.erase(first, actor=STAFF)
     answer = page.post(reverse("admin:merge_undo", args=[outer.pk]), follow=True)
-    assert said(answer) == ["The people of this merge were erased. It can't be undone."]
+    assert said(answer) == ["The people of this merge were erased. This merge can't be undone."]
     assert answer.content.decode().count("(erased)") == 4
 
 

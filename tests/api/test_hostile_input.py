@@ -37,7 +37,18 @@ BODIES = {
     "integer of 5,000 digits": "9" * 5_000,
 }
 """JSON that no route accepts, wherever it is."""
-MEMBERS = ("name", "external_id", "metadata", "description", "fpir", "photo", "source", "s3", "other", "consent")
+MEMBERS = (
+    "name",
+    "external_id",
+    "metadata",
+    "description",
+    "fpir",
+    "photo",
+    "source",
+    "s3",
+    "other",
+    "consent",
+)
 PARAMETERS = (
     "search", "ordering", "cursor", "page_size", "status", "state", "external_id", "created_after",
     "created_before", "dry_run", "face", "quality", "fmr", "fpir", "min_similarity", "max_faces",
@@ -84,7 +95,9 @@ def _paths(person: Person) -> list[tuple[str, str]]:
     """Return the operations for ids that don't exist, and for a person who does."""
     existing = str(person.pk)
     return ROUTES + [
-        (method, path.replace(SOME_ID, existing, 1)) for method, path in ROUTES if f"persons/{SOME_ID}" in path
+        (method, path.replace(SOME_ID, existing, 1))
+        for method, path in ROUTES
+        if f"persons/{SOME_ID}" in path
     ]
 
 
@@ -206,7 +219,8 @@ def test_no_path_causes_a_fault(api: Program, person: Person, text: str) -> None
 @pytest.mark.parametrize("ordering", ["created_at", "-name", "external_id", ""])
 @pytest.mark.parametrize(
     "position",
-    ["p=%00", "p=a%00", "p=nan", "p=9999-12-31T23:59:59-14:00", "p=" + "9" * 5_000, "o=" + "9" * 5_000, "o=-1",
+    ["p=%00", "p=a%00", "p=nan", "p=9999-12-31T23:59:59-14:00", "p=" + "9" * 5_000, "o=" + "9" * 5_000,
+     "o=-1",
      "r=1&p=%ed%a0%80", "p=%ff", "r=x", "p="],
 )  # fmt: skip
 def test_no_cursor_causes_a_fault(api: Program, person: Person, position: str, ordering: str) -> None:
@@ -252,7 +266,8 @@ def test_no_name_of_a_file_causes_a_fault(api: Program, person: Person, file_nam
 
 @pytest.mark.parametrize(
     "kind",
-    ["application/json; charset=utf-7", "application/json; charset=unicode_escape", "application/json; charset=bz2",
+    ["application/json; charset=utf-7", "application/json; charset=unicode_escape",
+     "application/json; charset=bz2",
      "application/json; charset=no-such", "multipart/form-data; boundary=x; charset=utf-7",
      "multipart/form-data; boundary=x; charset=raw_unicode_escape", "multipart/form-data", "text/plain",
      "multipart/form-data; boundary=\xe9", "multipart/form-data; boundary*=utf-8''%00",
@@ -269,9 +284,11 @@ def test_no_content_type_causes_a_fault(api: Program, collection: Collection, ki
 @pytest.mark.parametrize(
     ("header", "value"),
     [
-        ("Accept", "text/html; q*=no-such''x"), ("Accept", "text/html"), ("Accept", ";;;,,,"), ("Accept", "x" * 8_000),
+        ("Accept", "text/html; q*=no-such''x"), ("Accept", "text/html"), ("Accept", ";;;,,,"),
+        ("Accept", "x" * 8_000),
         ("Cookie", 'sessionid="\\000\\000\\000\\000\\000\\000\\000\\000"'), ("Cookie", "sessionid=\xff\xfe"),
-        ("Authorization", "Bearer frk_\xff_\xfe"), ("Authorization", "Bearer"), ("Authorization", "Basic AAAA"),
+        ("Authorization", "Bearer frk_\xff_\xfe"), ("Authorization", "Bearer"),
+        ("Authorization", "Basic AAAA"),
         ("Prefer", "wait=99999999999"), ("Idempotency-Key", "\xff"), ("X-Request-ID", "\xff"),
         ("If-Modified-Since", "\xff"), ("Range", "bytes=9-1"), ("X-Forwarded-Host", "\xff"),
     ],
@@ -279,7 +296,11 @@ def test_no_content_type_causes_a_fault(api: Program, collection: Collection, ki
 def test_no_header_causes_a_fault(api: Program, collection: Collection, header: str, value: str) -> None:
     for method, path in (("GET", "collections/default/persons/"), ("POST", "collections/default/persons/")):
         answer = api.generic(
-            method, f"/api/v1/{path}", '{"name": "Ada"}', content_type="application/json", headers={header: value}
+            method,
+            f"/api/v1/{path}",
+            '{"name": "Ada"}',
+            content_type="application/json",
+            headers={header: value},
         )
         if answer.status_code >= 400:
             _is_problem(answer)
@@ -287,17 +308,24 @@ def test_no_header_causes_a_fault(api: Program, collection: Collection, header: 
 
 ADMIN_PATHS = (
     "", "people/person/", "people/person/add/", "people/person/{}/change/", "people/person/{}/delete/",
-    "people/collection/{}/change/", "people/importjob/{}/change/", "people/auditevent/{}/change/", "people/erasure/",
-    "people/apikey/{}/change/", "people/outboxentry/", "auth/user/{}/change/", "identify/", "photos/{}/image/",
+    "people/collection/{}/change/", "people/importjob/{}/change/", "people/auditevent/{}/change/",
+    "people/erasure/",
+    "people/apikey/{}/change/", "people/outboxentry/", "auth/user/{}/change/", "identify/",
+    "photos/{}/image/",
     "people/importjob/?state={}", "people/person/?q={}", "people/person/?status={}", "people/person/?name={}",
-    "people/person/?collection__id__exact={}", "people/person/?p={}", "people/person/?o={}", "people/person/?e={}",
+    "people/person/?collection__id__exact={}", "people/person/?p={}", "people/person/?o={}",
+    "people/person/?e={}",
     "people/auditevent/?at__gte={}", "people/auditevent/?q={}", "people/person/?_changelist_filters={}",
     "login/?next={}", "r/1/{}/", "jsi18n/?{}", "autocomplete/?term={}",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["%00", "_00", "a%00b", "%ff%fe", "%ed%a0%80", "9" * 3_500, "nan", "-1", "'%22;--"])
-def test_no_address_of_the_admin_causes_a_fault(admin_client: Client, collection: Collection, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["%00", "_00", "a%00b", "%ff%fe", "%ed%a0%80", "9" * 3_500, "nan", "-1", "'%22;--"]
+)
+def test_no_address_of_the_admin_causes_a_fault(
+    admin_client: Client, collection: Collection, text: str
+) -> None:
     admin_client.raise_request_exception = False
     for path in ADMIN_PATHS:
         answer = admin_client.get(f"/admin/{path.replace('{}', text)}")
@@ -319,15 +347,22 @@ def test_the_admin_refuses_hostile_metadata(admin_client: Client, collection: Co
 def test_no_form_of_the_admin_causes_a_fault(admin_client: Client, person: Person, value: str) -> None:
     admin_client.raise_request_exception = False
     fields = (
-        "collection", "name", "external_id", "status", "metadata", "consent_given_at_0", "action", "_selected_action",
-        "username", "password", "label", "scopes", "rate", "expires_at", "description", "fpir", "folder", "dry_run",
+        "collection", "name", "external_id", "status", "metadata", "consent_given_at_0", "action",
+        "_selected_action",
+        "username", "password", "label", "scopes", "rate", "expires_at", "description", "fpir", "folder",
+        "dry_run",
     )  # fmt: skip
     for path in (
-        "login/", "people/person/", "people/person/add/", f"people/person/{person.pk}/change/", "people/apikey/add/",
+        "login/", "people/person/", "people/person/add/", f"people/person/{person.pk}/change/",
+        "people/apikey/add/",
         "people/collection/add/", "people/importjob/add/", "identify/", "auth/user/add/",
     ):  # fmt: skip
         everything = dict.fromkeys(fields, value)
-        for sent in (everything, {**everything, "action": "merge"}, {**everything, "action": "delete_selected"}):
+        for sent in (
+            everything,
+            {**everything, "action": "merge"},
+            {**everything, "action": "delete_selected"},
+        ):
             assert admin_client.post(f"/admin/{path}", sent).status_code < 500, path
 
 

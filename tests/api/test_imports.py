@@ -142,9 +142,9 @@ def test_a_prefix_of_an_allowed_bucket_is_imported(
     assert (started.status_code, started.json()["location"]) == (202, "s3://inbox/staff/")
     work()
     assert api.get(started["Location"]).json()["counts"]["enrolled"] == 1
-    for prefix in ("\ud800", "a\0b", "x" * 2000):
+    for prefix, status in (("\ud800", 400), ("a\0b", 400), ("x" * 2000, 422)):
         sent = json.dumps({"s3": {"bucket": "inbox", "prefix": prefix}})  # escaped, as programs send it
-        assert api.post(IMPORTS, sent, content_type="application/json").status_code == 422
+        assert api.post(IMPORTS, sent, content_type="application/json").status_code == status
     refused = api.post(IMPORTS, {"s3": {"bucket": "other", "prefix": ""}})
     assert (refused.status_code, refused.json()["code"]) == (400, "bucket_not_allowed")
 

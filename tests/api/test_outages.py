@@ -4,12 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.cache.backends.base import InvalidCacheBackendError
+from django.core.files.storage import FileSystemStorage
 from django.db import InterfaceError, OperationalError, connection
 
-from people.api import throttling
 from people.models import Person, Photo
-from people.models.photo import photo_storage
 from tests import fakes
 from tests.api.conftest import Answer, Program
 from tests.api.test_faces import IDENTIFY
@@ -57,19 +55,7 @@ def test_a_disk_that_is_full_refuses_a_photo_and_keeps_nothing_of_it(
         raise full
 
     person = api.post(PERSONS, {"name": "Ada"}).json()["id"]
-    monkeypatch.setattr(type(photo_storage()), "_save", save)
+    monkeypatch.setattr(FileSystemStorage, "_save", save)
     answer = api.sends_photo(f"{PERSONS}{person}/photos/", fakes.photo(1))
     _is_told(answer, full, "storage_unavailable")
     assert not Photo.objects.exists()
-
-
-def test_requests_are_answered_uncounted_while_the_cache_is_away(
-    api: Program, enrolled: Callable[..., Person], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    enrolled(1)
-
-    def away(*args: Any, **options: Any) -> None:
-        raise InvalidCacheBackendError
-
-    monkeypatch.setattr(throttling.cache, "add", away)
-    assert api.get("/api/v1/collections/default/persons/").status_code == 200

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from facerec_deploy import running, stacks
 
 from tests.deployment import copilot, moto_templates
 from tests.deployment.operating import Operator, Stubbed, push
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _descriptions_read_once() -> Iterator[None]:
+    """Read botocore's service descriptions once per session, not once per run of the command."""
+    loader = JSONFileLoader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(loader.load_file)))
+        yield
 
 
 @pytest.fixture(scope="session")

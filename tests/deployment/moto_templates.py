@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from functools import cache
 from typing import Any
 
 import pytest
-from moto.cloudformation.models import ChangeSet
-from moto.cloudformation.parsing import OutputMap
 
 from tests.deployment.templates import FOLDER, Resolver, read
 
@@ -29,6 +28,7 @@ UNKNOWN = (
 UNKNOWN_ATTRIBUTES = ("DBInstanceArn", "LoadBalancerFullName", "TargetGroupFullName")
 
 
+@cache
 def template(part: str) -> str:
     whole = read(FOLDER / f"{part}.yaml")
     choices = Resolver(whole, {})  # moto makes what a condition leaves out, too
@@ -79,6 +79,10 @@ def _replaced(part: Any, left_out: set[str]) -> Any:
 
 def complete_change_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have moto do what it leaves undone when it executes a change set: outputs and parameters."""
+    # loaded for those tests only that ask for it: it takes seconds
+    from moto.cloudformation.models import ChangeSet
+    from moto.cloudformation.parsing import OutputMap
+
     apply = ChangeSet.apply
 
     def applied(self: ChangeSet) -> None:

@@ -15,8 +15,6 @@ import pytest
 from tests.deployment.contract import CONTRACT
 from tests.deployment.templates import FOLDER, read, resources
 
-pytestmark = pytest.mark.once
-
 DIGEST = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/facerec-api@sha256:" + "0" * 64
 SUBNETS = ["subnet-0a1b2c3d", "subnet-1a1b2c3d"]
 GIVEN: dict[str, dict[str, Any]] = {
@@ -227,6 +225,7 @@ def test_nothing_is_checked_that_the_contract_does_not_say() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_cfn_lint_finds_no_fault(path: Path) -> None:
     done = subprocess.run(
         [Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", path],

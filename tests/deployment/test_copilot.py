@@ -23,8 +23,6 @@ from tests.deployment.copilot import (
 )
 from tests.deployment.copilot_schema import SECRETS
 
-pytestmark = pytest.mark.once
-
 IMAGE = f"{copilot.ACCOUNT}.dkr.ecr.{copilot.REGION}.amazonaws.com/facerec-api:latest"
 
 
@@ -34,6 +32,7 @@ def test_all_requests_are_forwarded_by_a_rule_in_place_of_the_default_action(ren
     assert rule["Actions"] == [{"TargetGroupArn": "<TargetGroup>", "Type": "forward"}]
 
 
+@pytest.mark.slow
 def test_with_a_certificate_everybody_is_sent_to_https(tmp_path: Path) -> None:
     stack, api = copilot.render_with_certificate(tmp_path)
     assert stack.parameters["CreateHTTPSListener"] == "true"
@@ -119,7 +118,7 @@ def test_every_container_has_all_that_a_production_start_needs(
 
 def test_the_containers_health_is_asked_for_by_ecs(rendered: Rendered) -> None:
     assert container(rendered.api, "api")["HealthCheck"] == {
-        "Command": ["CMD", "python", "-m", "facerec_site.probe"],
+        "Command": ["CMD", "python", "-m", "facerec_site.container_health"],
         "Interval": 30,
         "Timeout": 5,
         "Retries": 2,

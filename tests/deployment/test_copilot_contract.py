@@ -23,8 +23,6 @@ from tests.deployment.copilot import (
     statements,
 )
 
-pytestmark = pytest.mark.once
-
 NOT_KEPT = {
     "ecr-name": "the repository `facerec-api` is made by the operator: Copilot names its own after app and "
     "service. The manifests' image.location names the contract's.",

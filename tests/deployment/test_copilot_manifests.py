@@ -14,8 +14,6 @@ from tests.deployment import copilot
 from tests.deployment.copilot import COPILOT, ROOT, buildspec, commands, manifest
 from tests.deployment.copilot_schema import SCHEMAS, VARIABLES
 
-pytestmark = pytest.mark.once
-
 
 def refused(name: str, manifest: dict[str, Any]) -> list[str]:
     return [error.message for error in jsonschema.Draft202012Validator(SCHEMAS[name]).iter_errors(manifest)]

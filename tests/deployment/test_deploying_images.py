@@ -12,7 +12,7 @@ from facerec_deploy import images
 
 from tests.deployment.operating import Operator, push
 
-pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
 
 
 @pytest.fixture

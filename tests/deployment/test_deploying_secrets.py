@@ -9,7 +9,7 @@ from facerec_deploy.secret_store import SecretStore
 
 from tests.deployment.operating import Operator
 
-pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
 
 
 def test_a_secret_is_read_from_standard_input_and_never_shown(run: Operator) -> None:

@@ -14,11 +14,10 @@ from facerec_deploy import stacks
 from facerec_deploy.account import Account
 from facerec_deploy.configuration import STACKS
 from facerec_deploy.stacks import Stacks
-from moto.cloudformation.models import ChangeSet
 
 from tests.deployment.operating import Operator, Stubbed, push
 
-pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
 
 
 def parameter(part: str, name: str) -> str:
@@ -110,6 +109,8 @@ def test_an_apply_that_is_interrupted_goes_on_when_it_is_run_again(
     interruptible: None, run: Operator, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
+    from moto.cloudformation.models import ChangeSet  # loading it takes seconds: see moto_templates
+
     apply = ChangeSet.apply
 
     def interrupted(self: ChangeSet) -> None:

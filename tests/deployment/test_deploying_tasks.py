@@ -10,8 +10,6 @@ from facerec_deploy import cli, running
 
 from tests.deployment.operating import Stubbed
 
-pytestmark = pytest.mark.once
-
 NETWORK = {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "DISABLED"}
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/facerec-api-cluster/0123456789abcdef"
 

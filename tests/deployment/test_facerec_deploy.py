@@ -14,7 +14,7 @@ from facerec_deploy.configuration import FOLDER, STACKS
 from tests.deployment.operating import Operator
 from tests.deployment.templates import read
 
-pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
 
 
 def test_a_misspelt_parameter_is_refused(run: Operator) -> None:

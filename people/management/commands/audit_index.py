@@ -29,7 +29,7 @@ class Command(BaseCommand):
             self.stdout.write("The embedded index reads the database itself: there is nothing to compare.")
             return
         try:
-            found = index_sync.compare(repair=options["repair"])
+            found = index_sync.repair(actor=COMMAND) if options["repair"] else index_sync.compare()
         except IndexUnavailable as error:
             raise CommandError(f"The index can't be asked now: {error.message}", returncode=2) from error
         failed_purges = failed_tasks().filter(topic=OutboxEntry.Topic.PURGE_VECTOR)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from people import api_keys, registration
@@ -21,9 +22,12 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         password = secrets.token_urlsafe(12)
-        with transaction.atomic():
-            user = registration.save_administrator(options["user"], password, actor=COMMAND)
-            _, text = api_keys.issue(label="first key", scopes=SCOPES, actor=COMMAND)
+        try:
+            with transaction.atomic():
+                user = registration.save_administrator(options["user"], password, actor=COMMAND)
+                _, text = api_keys.issue(label="first key", scopes=SCOPES, actor=COMMAND)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
         self.stdout.write(f"admin user: {user.username}")
         self.stdout.write(f"admin password: {password}")
         self.stdout.write(f"api key: {text}")

@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from people import registration
 from people.actors import COMMAND
@@ -34,5 +35,8 @@ class Command(BaseCommand):
         if not password:
             self.stdout.write("There is no administrator: `manage.py createsuperuser` makes one.")
             return
-        registration.save_administrator("admin", password, actor=COMMAND)
+        try:
+            registration.save_administrator("admin", password, actor=COMMAND)
+        except ValidationError as error:
+            raise CommandError(f"ADMIN_PASSWORD is not accepted: {' '.join(error.messages)}") from error
         self.stdout.write("The administrator `admin` has the password of ADMIN_PASSWORD.")

@@ -1,0 +1,18 @@
+"""What became of one file of an import."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from people.models import ImportItem
+
+State = ImportItem.State
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    state: State
+    problem: dict[str, Any] | None = None
+    photo_id: uuid.UUID | None = None

@@ -1,0 +1,62 @@
+"""`manage.py list_errors`: the table of error codes, docs/errors.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from people.errors import FacerecError, NoFaceFound, every_code
+
+EXAMPLE = json.dumps(NoFaceFound().as_problem("4be3…"), ensure_ascii=False, indent=1)
+INTRODUCTION = f"""\
+# Error codes
+
+Every error under `/api/` is a problem document (RFC 9457, `application/problem+json`):
+
+```
+{EXAMPLE}
+```
+
+Programs branch on `code`, which never changes. `detail` is a sentence for people, and may be more specific
+than the table. Some codes come with further members: `errors` has messages by field, `reasons` the measured
+and required quality, and `faces` boxes to choose from.
+
+The codes of import results are in the `problem` of an import's file, and those of commands in the output of
+`manage.py`. Photos that are rejected after a response of 202, and files of an import, also have the codes of
+responses.
+
+This page is generated: `manage.py list_errors > docs/errors.md`.
+"""
+HEADINGS = ("Code", "Status", "Meaning", "What to do")
+
+
+class Command(BaseCommand):
+    help = "Print the table of all error codes, as Markdown."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--check", type=Path, metavar="FILE", help="instead, fail if the file doesn't hold the table"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path | None = options["check"]
+        if path is None:
+            self.stdout.write(page(), ending="")
+        elif not path.is_file() or path.read_text() != page():
+            raise CommandError(f"{path} is not up to date. Run: manage.py list_errors > {path}")
+
+
+def page() -> str:
+    """Return the page, with the codes in order of status and name."""
+    kinds = sorted(every_code().values(), key=lambda kind: (_status(kind), kind.code))
+    rows = [(f"`{kind.code}`", _status(kind), kind.meaning, kind.remedy) for kind in kinds]
+    lines = [f"| {' | '.join(cells)} |" for cells in (HEADINGS, ("---",) * len(HEADINGS), *rows)]
+    return "\n".join([INTRODUCTION, *lines, ""])
+
+
+def _status(kind: type[FacerecError]) -> str:
+    return str(kind.status) if kind.reported_in == "response" else kind.reported_in

@@ -1,0 +1,221 @@
+"""What every counter does, and what becomes of requests while it fails."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from people.api import throttling
+from people.api.counters import PAUSE_SECONDS, Counter, OptionalCounter, RedisCounter, SqliteCounter
+from tests.api.conftest import Program
+from tests.servers import Redis, free_port, hung_server, redis_server
+
+pytestmark = pytest.mark.once
+DAY = 86_400
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def redis() -> Iterator[Redis]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "counts.sqlite3"
+
+
+@pytest.fixture
+def in_file(file: Path) -> Iterator[Callable[..., SqliteCounter]]:
+    """Make counters that share one file, and close them in the end."""
+    with ExitStack() as made:
+
+        def make(clock: Callable[[], float] = time.time) -> SqliteCounter:
+            return made.enter_context(closing(SqliteCounter(file, clock)))
+
+        yield make
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.redis)])
+def make(request: pytest.FixtureRequest) -> Callable[[], Counter]:
+    """Make counters that share their counts."""
+    if request.param == "sqlite":
+        return cast("Callable[[], Counter]", request.getfixturevalue("in_file"))
+    server: Redis = request.getfixturevalue("redis")
+    return lambda: RedisCounter(server.url)
+
+
+def test_a_count_goes_up_by_one_whichever_counter_adds_to_it(make: Callable[[], Counter]) -> None:
+    one, other = make(), make()
+    assert [one.add("key", DAY), other.add("key", DAY), one.add("key", DAY)] == [1, 2, 3]
+
+
+def test_each_name_has_its_own_count(make: Callable[[], Counter]) -> None:
+    counter = make()
+    assert [counter.add(name, DAY) for name in ("key:a", "key:b", "key:a'; --", "key:\u00e4\x00")] == [1] * 4
+
+
+def test_no_count_of_many_threads_is_lost(make: Callable[[], Counter]) -> None:
+    counters = [make(), make()]
+    with ThreadPoolExecutor(12) as threads:
+        counted = threads.map(lambda number: counters[number % 2].add("key", DAY), range(480))
+        assert sorted(counted) == list(range(1, 481))
+
+
+def test_the_file_keeps_no_count_whose_time_is_over(file: Path, in_file: Callable[..., Counter]) -> None:
+    clock = Clock()
+    counter = in_file(clock)
+    counter.add("minute", 60)
+    counter.add("day", DAY)
+    clock.now += 61
+    counter.add("minute later", 60)
+    with closing(sqlite3.connect(file)) as connection:
+        names = connection.execute("SELECT name FROM counts ORDER BY name").fetchall()
+    assert names == [("day",), ("minute later",)]
+    assert counter.add("day", DAY) == 2
+
+
+def test_a_count_in_the_file_outlives_the_process_that_made_it(
+    in_file: Callable[..., SqliteCounter],
+) -> None:
+    first = in_file()
+    first.add("key", DAY)
+    first.close()
+    assert in_file().add("key", DAY) == 2
+
+
+def test_the_file_is_the_owners_alone_and_waits_for_the_disk_only_now_and_then(
+    file: Path, in_file: Callable[..., Counter]
+) -> None:
+    in_file().add("key", DAY)
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_file_that_was_broken_counts_again_once_it_is_removed(
+    file: Path, in_file: Callable[..., Counter]
+) -> None:
+    file.parent.mkdir()
+    file.write_text("no database" * 1_000)
+    counter = in_file()
+    with pytest.raises(sqlite3.DatabaseError):
+        counter.add("key", DAY)
+    file.unlink()
+    assert counter.add("key", DAY) == 1
+
+
+@pytest.mark.redis
+def test_redis_drops_a_count_by_itself_but_not_before_its_time(redis: Redis) -> None:
+    import redis as library
+
+    counter = RedisCounter(redis.url)
+    counter.add("key", DAY)
+    counter.add("key", DAY)
+    with library.Redis.from_url(redis.url) as client:
+        left = client.ttl("key")
+    assert DAY - 60 < left <= DAY
+
+
+@contextmanager
+def _folder_that_is_a_file(path: Path) -> Iterator[Counter]:
+    path.write_text("")
+    yield SqliteCounter(path / "counts.sqlite3")
+
+
+@contextmanager
+def _file_that_is_no_database(path: Path) -> Iterator[Counter]:
+    path.write_text("no database" * 1_000)
+    yield SqliteCounter(path)
+
+
+@contextmanager
+def _file_that_another_writes_to(path: Path) -> Iterator[Counter]:
+    with closing(SqliteCounter(path)) as counter:
+        counter.add("key", DAY)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield counter
+
+
+@contextmanager
+def _redis_that_is_away(path: Path) -> Iterator[Counter]:
+    yield RedisCounter(f"redis://127.0.0.1:{free_port()}/0")
+
+
+@contextmanager
+def _redis_that_hangs(path: Path) -> Iterator[Counter]:
+    with hung_server() as port:
+        yield RedisCounter(f"redis://127.0.0.1:{port}/0")
+
+
+FAULTS = [
+    _folder_that_is_a_file, _file_that_is_no_database, _file_that_another_writes_to, _redis_that_is_away,
+    _redis_that_hangs,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_requests_are_allowed_while_they_cant_be_counted_and_the_log_says_so_once(
+    fault: Callable[[Path], AbstractContextManager[Counter]],
+    tmp_path: Path,
+    program: Callable[..., Program],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    api = program(rate="1/day")
+    with fault(tmp_path / "counts.sqlite3") as counter:
+        monkeypatch.setattr(throttling, "counter", OptionalCounter(counter, clock))
+        for _ in range(3):
+            answer = api.get("/api/v1/engine/")
+            assert (answer.status_code, answer["RateLimit-Remaining"]) == (200, "0")
+            clock.now += PAUSE_SECONDS / 2
+    [line] = [record for record in caplog.records if record.name == "people.api.counters"]
+    assert line.levelno == logging.WARNING
+
+
+class Broken:
+    """A counter that fails as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.fails, self.asked = True, 0
+
+    def add(self, name: str, seconds: int) -> int:
+        self.asked += 1
+        if self.fails:
+            raise ConnectionError("the server at 10.0.0.7 is away")
+        return 7
+
+
+def test_a_counter_that_failed_is_asked_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+    clock, broken = Clock(), Broken()
+    counter = OptionalCounter(broken, clock)
+    assert [counter.add("key", DAY) for _ in range(5)] == [1] * 5
+    assert broken.asked == 1
+    clock.now += PAUSE_SECONDS
+    assert [counter.add("key", DAY) for _ in range(5)] == [1] * 5
+    assert broken.asked == 2
+    clock.now += PAUSE_SECONDS
+    broken.fails = False
+    assert [counter.add("key", DAY) for _ in range(2)] == [7, 7]
+    broken.fails = True
+    counter.add("key", DAY)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Requests can't be counted now: ConnectionError"
+    ] * 2

@@ -1,0 +1,62 @@
+"""Failed tasks are listed once they are given up, and only those are retried, with a line in the audit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from people import outbox
+from people.failed_tasks import failed_tasks, retry
+from people.models import AuditEvent, OutboxEntry
+from tests.conftest import STAFF
+
+Topic = OutboxEntry.Topic
+pytestmark = pytest.mark.django_db
+
+
+def _entry(**fields: object) -> OutboxEntry:
+    values = {"topic": Topic.PURGE_FILE, "due_at": timezone.now(), "attempts": outbox.MAX_ATTEMPTS, **fields}
+    return OutboxEntry.objects.create(**values)
+
+
+def test_only_what_was_given_up_is_retried_and_the_audit_counts_it() -> None:
+    given_up = _entry()
+    others = [
+        _entry(attempts=outbox.MAX_ATTEMPTS - 1),
+        _entry(done_at=timezone.now()),
+        _entry(topic=Topic.PERSON_CHANGED),
+        # at work: its last attempt may succeed
+        _entry(due_at=timezone.now() + timedelta(seconds=30)),
+    ]
+    assert list(failed_tasks()) == [given_up]
+    before = list(OutboxEntry.objects.filter(pk__in=[entry.pk for entry in others]).values())
+    assert retry(OutboxEntry.objects.all(), actor=STAFF) == 1
+    assert list(OutboxEntry.objects.filter(pk__in=[entry.pk for entry in others]).values()) == before
+    given_up.refresh_from_db()
+    assert given_up.attempts == 0
+    assert outbox.claim(given_up.pk) is not None
+    event = AuditEvent.objects.get()
+    assert (event.action, event.actor, event.details) == ("outbox.retried", "user:1", {"entries": 1})
+
+
+def test_an_entry_whose_worker_died_at_the_last_attempt_is_listed_when_its_lease_ends() -> None:
+    entry = _entry(attempts=outbox.MAX_ATTEMPTS - 1)
+    assert outbox.claim(entry.pk) is not None
+    assert not failed_tasks().exists()
+    OutboxEntry.objects.update(due_at=timezone.now())
+    assert list(failed_tasks()) == [entry]
+
+
+def test_a_retry_of_nothing_leaves_no_line_in_the_audit() -> None:
+    _entry(attempts=1)
+    assert retry(OutboxEntry.objects.all(), actor=STAFF) == 0
+    assert not AuditEvent.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_retry_wakes_a_worker(messages: list[int]) -> None:
+    entry = _entry()
+    retry(OutboxEntry.objects.all(), actor=STAFF)
+    assert messages == [entry.pk]
