@@ -79,6 +79,7 @@ lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's sc
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	ENVIRONMENT=test $(BIN)/python manage.py makemigrations --check --dry-run --skip-checks
 	ENVIRONMENT=test $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	ENVIRONMENT=test $(BIN)/python manage.py list_errors --check docs/errors.md
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy

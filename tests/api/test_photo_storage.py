@@ -12,7 +12,6 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from facerec_site import health
 from people.models import Collection, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
@@ -30,7 +29,7 @@ def _store_in(settings: Any, location: Path) -> None:
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "BACKEND": "people.photo_folder.PhotoFolder",
             "OPTIONS": {"location": location},
         },
     }
@@ -113,7 +112,7 @@ def test_ready_reports_a_disk_with_no_room_for_a_photo(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil._ntuple_diskusage(1_000_000_000, 995_000_000, 5_000_000)  # type: ignore[attr-defined]
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     assert _ready(client) == (200, "degraded", "storage_unavailable")
 
 

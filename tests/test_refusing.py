@@ -1,0 +1,58 @@
+"""Failures outside Django: what the worker answers, and what it logs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.http import errors as gunicorn_errors
+
+from facerec_site.refusing import RefusingWorker
+
+SECRET = "Ada Lovelace"
+WORKER: Any = SimpleNamespace(log=logging.getLogger("gunicorn.error.test"))
+
+
+def _response(error: Exception) -> tuple[bytes, dict[str, Any]]:
+    ours, client = socket.socketpair()
+    with closing(ours), closing(client):
+        RefusingWorker.handle_error(WORKER, None, ours, None, error)
+        head, _, body = client.recv(10_000).partition(b"\r\n\r\n")
+    return head.partition(b"\r\n")[0], json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (gunicorn_errors.InvalidHeader(SECRET), 400, "malformed"),
+        (gunicorn_errors.LimitRequestLine(5_000, 4_094), 414, "uri_too_long"),
+        (gunicorn_errors.InvalidResponseHeader(SECRET), 500, "internal_error"),  # type: ignore[attr-defined]
+        (gunicorn_errors.ConfigurationProblem(SECRET), 500, "internal_error"),
+        (ValueError(SECRET), 500, "internal_error"),
+        (RecursionError(SECRET), 500, "internal_error"),
+    ],
+)
+def test_a_failure_is_answered_by_whose_it_is_and_quotes_nothing(
+    error: Exception, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    line, problem = _response(error)
+    assert line.startswith(f"HTTP/1.1 {status} ".encode())
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert SECRET not in str(problem)
+    assert [record.levelno for record in caplog.records] == [
+        logging.ERROR if status == 500 else logging.WARNING
+    ]
+    assert SECRET not in caplog.records[0].getMessage()
+
+
+def test_a_client_that_is_gone_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    ours, client = socket.socketpair()
+    client.close()
+    with closing(ours):
+        RefusingWorker.handle_error(WORKER, None, ours, None, gunicorn_errors.InvalidHeader("x"))
+    assert all(record.levelno < logging.ERROR for record in caplog.records)
