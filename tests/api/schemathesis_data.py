@@ -16,11 +16,11 @@ MERGED = 10
 ERASED = 5
 
 
-def fill(running: Service) -> list[list[dict[str, str]]]:
+def fill(service: Service) -> list[list[dict[str, str]]]:
     """Import, merge and erase people; return the path parameters of all that exists."""
     session = requests.Session()
-    session.headers.update(running.headers)
-    root = f"{running.url}/api/v1/collections/default/"
+    session.headers.update(service.headers)
+    root = f"{service.url}/api/v1/collections/default/"
     deadline = time.monotonic() + 120
 
     def call(method: str, url: str, **options: Any) -> Any:
@@ -30,7 +30,7 @@ def fill(running: Service) -> list[list[dict[str, str]]]:
 
     archive = zipped({f"{seed}/{variation}.png": fakes.photo(seed, variation=variation)
                       for seed in range(100, 100 + PEOPLE) for variation in (0, 1)})  # fmt: skip
-    call("POST", f"{running.url}/api/v1/collections/", json={"name": "default"})
+    call("POST", f"{service.url}/api/v1/collections/", json={"name": "default"})
     jobs = [call("POST", f"{root}imports/", files={"archive": ("people.zip", archive)})]
     while call("GET", f"{root}imports/{jobs[0]['id']}/")["state"] != "complete":
         assert time.monotonic() < deadline
@@ -46,9 +46,9 @@ def fill(running: Service) -> list[list[dict[str, str]]]:
         call("POST", f"{root}persons/{one}/merge/", json={"other": other})
         for one, other in zip(merged[::2], merged[1::2], strict=True)
     ]
-    running.wait_until_done(60)
+    service.wait_until_done(60)
     # these can be cancelled: nothing works on them
-    running.sql("UPDATE people_importjob SET state = 'pending', finished_at = NULL, counts = NULL")
+    service.sql("UPDATE people_importjob SET state = 'pending', finished_at = NULL, counts = NULL")
     photos = [item for item in items if item["person"] in kept]
     return [
         [{"collection": "default", "job": job["id"]} for job in jobs],

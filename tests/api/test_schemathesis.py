@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests import service
 from tests.api import schemathesis_data
+from tests.service import ROOT, running
 
 FOLDER = Path(__file__).parent
 CASES = 2_000
@@ -20,18 +20,17 @@ CASES_AN_OPERATION = 20
 """In each phase that draws cases; those of the coverage phase follow from the document."""
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_request_gets_a_response_that_the_document_does_not_promise(tmp_path: Path) -> None:
-    with service.running(tmp_path / "service", FACEREC_TEST_FAKE_ENGINE="1") as running:
-        running.sql("UPDATE people_apikey SET rate = '1000000/sec'")
-        existing = schemathesis_data.fill(running)
+    with running(tmp_path / "service", FACEREC_TEST_FAKE_ENGINE="1") as service:
+        service.sql("UPDATE people_apikey SET rate = '1000000/sec'")
+        existing = schemathesis_data.fill(service)
         ran = subprocess.run(
             [
                 Path(sys.executable).parent / "schemathesis", "--config-file", FOLDER / "schemathesis.toml",
-                "run", f"{running.url}/api/schema/", "--checks", "all",
+                "run", f"{service.url}/api/schema/", "--checks", "all",
                 "--max-examples", str(CASES_AN_OPERATION),
-                "--header", f"Authorization: Bearer {running.key}",
+                "--header", f"Authorization: Bearer {service.key}",
                 "--report-json-path", tmp_path / "report.json", "--report-ndjson-path", tmp_path / "events",
             ],
             cwd=tmp_path,
@@ -39,13 +38,13 @@ def test_no_request_gets_a_response_that_the_document_does_not_promise(tmp_path:
                 **os.environ,
                 "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
                 "FACEREC_TEST_EXISTING": json.dumps(existing),
-                "PYTHONPATH": str(service.ROOT),
+                "PYTHONPATH": str(ROOT),
             },
             capture_output=True,
             text=True,
             check=False,
         )  # fmt: skip
-        document = running.document()
+        document = service.document()
     assert ran.returncode == 0, ran.stdout[-20_000:]
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["failures"] == report["errors"] == []

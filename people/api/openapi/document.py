@@ -53,10 +53,9 @@ def _name_enums(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
             for parameter in operation.get("parameters", ()):
                 schema = parameter["schema"]
                 if name := names.get(tuple(schema.get("enum", ()))):
+                    del schema["type"], schema["enum"]
                     reference = {"$ref": f"#/components/schemas/{name}"}
-                    parameter["schema"] = (
-                        {"allOf": [reference], "default": schema["default"]} if "default" in schema else reference
-                    )
+                    parameter["schema"] = _tidy({"allOf": [reference], **schema})
 
 
 def _is_noise(name: str, value: Any) -> bool:
