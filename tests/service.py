@@ -104,6 +104,13 @@ class Service:
         with closing(sqlite3.connect(self.folder / "facerec.sqlite3", timeout=20)) as file, file:
             return file.execute(statement).fetchall()
 
+    def document(self) -> dict[str, Any]:
+        """Return the OpenAPI document as served."""
+        response = requests.get(f"{self.url}/api/schema/", {"format": "json"}, timeout=30)
+        response.raise_for_status()
+        document: dict[str, Any] = response.json()
+        return document
+
     @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key}"}

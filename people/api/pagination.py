@@ -49,6 +49,21 @@ class KeysetPagination(CursorPagination):
     def get_previous_link(self) -> str | None:
         return self._link(self.page[0], reverse=True) if self.has_previous and self.page else None
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        def link(which: str) -> dict[str, Any]:
+            return {
+                "type": ["string", "null"],
+                "format": "uri",
+                "description": f"The URL of the {which} page, if there is one. Its parameter `cursor` can be "
+                "sent with other requests for this list, in the same ordering.",
+            }
+
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link("next"), "previous": link("previous"), "results": schema},
+        }
+
     @property
     def _column(self) -> str:
         return self._column_order.removeprefix("-")

@@ -57,3 +57,7 @@ class StrictMultiPartParser(MultiPartParser):
         except ValueError as error:
             raise Malformed(f"The form can't be read: {error}. Correct it.") from error
         return form
+
+
+PHOTO_PARSERS = [StrictJsonParser, StrictMultiPartParser]
+"""For operations that take files. All others take JSON only: a form has neither types nor nested objects."""

@@ -13,6 +13,12 @@ from people.models.guarded import GuardedModel, GuardedQuerySet
 validate_key = RegexValidator(
     r"\A[a-zA-Z0-9_.\-:]{1,255}\Z", "Use 1 to 255 letters, digits and the signs _ . - : only."
 )
+COLLECTION_NAME = r"^\.*[a-zA-Z0-9_\-:][a-zA-Z0-9_.\-:]*$"
+"""As a key, but not dots alone: clients take those out of URLs."""
+validate_name = RegexValidator(
+    COLLECTION_NAME.removesuffix("$") + r"\Z",
+    "Use 1 to 255 letters, digits and the signs _ . - : only, and not dots alone.",
+)
 
 
 class Collection(GuardedModel):
@@ -20,7 +26,7 @@ class Collection(GuardedModel):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(
-        max_length=255, unique=True, validators=[validate_key], help_text="Used in API URLs."
+        max_length=255, unique=True, validators=[validate_name], help_text="Used in API URLs."
     )
     description = models.TextField(blank=True, max_length=1000)
     requires_consent = models.BooleanField(

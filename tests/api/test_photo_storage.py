@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from people import photo_folder
+from people.errors import StorageUnavailable
 from people.models import Collection, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
@@ -117,14 +118,15 @@ def test_ready_reports_a_disk_with_no_room_for_a_photo(
     assert _ready(client) == (200, "degraded", "storage_unavailable")
 
 
-def test_ready_reports_a_bucket_that_does_not_answer(
-    client: Client, db: None, s3: S3Client, settings: Any
-) -> None:
+def test_a_bucket_is_checked_without_storing_anything(s3: S3Client, settings: Any) -> None:
     _store_in_bucket(settings, "inbox")
-    assert _ready(client) == (200, "ok", "ok")
+    storage: Any = photo_storage()
+    storage.check()
     assert s3.list_objects_v2(Bucket="inbox").get("Contents", []) == []
     _store_in_bucket(settings, "gone")
-    assert _ready(client) == (200, "degraded", "storage_unavailable")
+    storage = photo_storage()
+    with pytest.raises(StorageUnavailable):
+        storage.check()
 
 
 def test_asking_leaves_nothing_in_the_folder(client: Client, db: None, settings: Any, tmp_path: Path) -> None:

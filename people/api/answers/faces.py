@@ -55,7 +55,7 @@ class QualitySerializer(Answer):
 
 
 class FaceSerializer(Answer):
-    """Where a face is, and how good: an ExtractedFace."""
+    """Where a face is, and how good."""
 
     box = BoxSerializer(source="detected.box", help_text="Pixels of the upright photo.")
     relative = RelativeBoxSerializer(help_text="Shares of the photo, 0–1.")

@@ -29,9 +29,8 @@ class ImportProblemSerializer(Answer):
     )
 
 
+# Filled from jobs that `imports.jobs.with_counts` returned.
 class ImportSerializer(serializers.ModelSerializer[ImportJob]):
-    """Filled from jobs that `imports.jobs.with_counts` returned."""
-
     location = serializers.SerializerMethodField(help_text="s3://bucket/prefix/, for an import from S3.")
     problem = ImportProblemSerializer(allow_null=True, help_text="Why the import as a whole failed.")
     total = serializers.IntegerField(

@@ -15,6 +15,7 @@ from people.api.answers.faces import BoxSerializer, FaceSerializer, ReasonSerial
 from people.faces import Box
 from people.models import Collection, Erasure, Merge, Person, Photo
 
+ERASURE_STATUSES = ["pending", "complete"]
 TUNING = ("description", "requires_consent", "fpir", "fmr", "min_similarity")
 
 
@@ -83,9 +84,8 @@ class TemplateFaceSerializer(FaceSerializer):
     engine = serializers.CharField()
 
 
+# Filled from photos that `with_warnings` returned.
 class PhotoSerializer(serializers.ModelSerializer[Photo]):
-    """Filled from photos that `with_warnings` returned."""
-
     person = serializers.UUIDField(source="person_id")
     face = serializers.SerializerMethodField()
     rejection = RejectionSerializer(allow_null=True)
@@ -130,7 +130,7 @@ def with_warnings(photos: Sequence[Photo]) -> Sequence[Photo]:
 class ErasureSerializer(serializers.ModelSerializer[Erasure]):
     person = serializers.UUIDField(source="person_id")
     status = serializers.ChoiceField(
-        ["pending", "complete"], help_text="Complete once files and vectors are verified gone."
+        ERASURE_STATUSES, help_text="Complete once files and vectors are verified gone."
     )
 
     class Meta:

@@ -7,9 +7,11 @@ import binascii
 from collections.abc import Collection as Names
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db import models
 from drf_spectacular.utils import (
+    OpenApiRequest,
     PolymorphicProxySerializer,
     extend_schema_field,
     extend_schema_serializer,
@@ -18,21 +20,23 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from people.api.answers.records import TUNING, RetentionSerializer
+from people.api.requests.fields import Base64, ExternalId, Id, Metadata, Number, Text, Truth, Whole
 from people.errors import PhotoMissing, PhotoTooLarge
 from people.models import Collection, Person
-from people.models.collection import validate_key
+from people.models.collection import validate_name
 from people.photos import MAX_BYTES
 from people.s3 import input_buckets
-from people.strict_json import StrictDecoder
 from people.uploads import content
 
 UNKNOWN_FIELD = "The body has no such field. Parameters go in the URL's query string."
 READ_ONLY_FIELD = "This field can't be set."
+SETTABLE_STATUSES = [choice for choice in Person.Status.choices if choice[0] != Person.Status.MERGED]
+_Row = TypeVar("_Row", bound=models.Model)
 
 
+# Mixed into serializers of request bodies: unknown and read-only fields are mistakes. A docstring would
+# become the description of each in the document.
 class StrictFields:
-    """Mixed into serializers of request bodies: unknown and read-only fields are mistakes."""
-
     def to_internal_value(self, data: Any) -> Any:
         known: Mapping[str, Any] = self.fields  # type: ignore[attr-defined]
         if isinstance(data, Mapping):
@@ -43,18 +47,31 @@ class StrictFields:
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
-# Base of bodies that belong to no model. A docstring would become the description of each in the document.
+# Base of bodies that belong to no model.
 class Body(StrictFields, serializers.Serializer[Any]):
     pass
 
 
+# Base of bodies whose fields are those of a model.
+class ModelBody(StrictFields, serializers.ModelSerializer[_Row]):
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: Text,
+        models.TextField: Text,
+        models.BooleanField: Truth,
+        models.FloatField: Number,
+        models.PositiveIntegerField: Whole,
+        models.JSONField: Metadata,
+    }
+
+
 class Base64Photo(Body):
-    base64 = serializers.CharField()
+    base64 = Base64(help_text="A photo of 10 MB at most, with or without line breaks; no `data:` prefix.")
 
 
 class S3ObjectSerializer(Body):
-    bucket = serializers.CharField(help_text="One that the operator allows for reading.")
-    key = serializers.CharField()
+    bucket = Text(help_text="One that the operator allows for reading.")
+    key = Text()
 
 
 class S3Photo(Body):
@@ -93,21 +110,33 @@ class ImportUpload(Body):
 
 
 class S3PrefixSerializer(Body):
-    bucket = serializers.CharField(help_text="One that the operator allows for reading.")
-    prefix = serializers.CharField(allow_blank=True, help_text="The folder that holds person/photo.jpg.")
+    bucket = Text(help_text="One that the operator allows for reading.")
+    prefix = Text(allow_blank=True, help_text="The folder that holds person/photo.jpg.")
 
 
 class ImportJson(Body):
     s3 = S3PrefixSerializer()
 
 
-PHOTO_REQUEST = {"multipart/form-data": PhotoUpload, "application/json": PhotoJson}
-COMPARE_REQUEST = {"multipart/form-data": CompareUpload, "application/json": CompareJson}
-IMPORT_REQUEST = {"multipart/form-data": ImportUpload, "application/json": ImportJson}
+_IMAGE = {"contentType": "image/jpeg, image/png, image/webp, image/heic"}
+PHOTO_REQUEST = {
+    "multipart/form-data": OpenApiRequest(PhotoUpload, encoding={"photo": _IMAGE}),
+    "application/json": PhotoJson,
+}
+COMPARE_REQUEST = {
+    "multipart/form-data": OpenApiRequest(CompareUpload, encoding={"source": _IMAGE, "target": _IMAGE}),
+    "application/json": CompareJson,
+}
+IMPORT_REQUEST = {
+    "multipart/form-data": OpenApiRequest(
+        ImportUpload, encoding={"archive": {"contentType": "application/zip"}}
+    ),
+    "application/json": ImportJson,
+}
 
 
 @extend_schema_serializer(component_name="Retention")
-class RetentionBody(StrictFields, RetentionSerializer):
+class RetentionBody(ModelBody[Collection]):
     """The rules by which people are erased every hour."""
 
     class Meta:
@@ -116,7 +145,7 @@ class RetentionBody(StrictFields, RetentionSerializer):
 
 
 @extend_schema_serializer(component_name="NewCollection")
-class CollectionBody(StrictFields, serializers.ModelSerializer[Collection]):
+class CollectionBody(ModelBody[Collection]):
     """A new collection."""
 
     retention = RetentionBody(source="*", required=False)
@@ -124,8 +153,11 @@ class CollectionBody(StrictFields, serializers.ModelSerializer[Collection]):
     class Meta:
         model = Collection
         fields = ["name", *TUNING, "retention"]
-        # uniqueness is a conflict, which the act reports
-        extra_kwargs = {"name": {"validators": [validate_key]}}
+        extra_kwargs = {
+            # uniqueness is a conflict, which the act reports
+            "name": {"validators": [validate_name]},
+            "description": {"trim_whitespace": True},
+        }
         validators: list[Any] = []
 
 
@@ -144,9 +176,10 @@ class ConsentBody(Body):
 
 
 @extend_schema_serializer(component_name="Person")
-class PersonBody(StrictFields, serializers.ModelSerializer[Person]):
+class PersonBody(ModelBody[Person]):
+    external_id = ExternalId(required=False)
     status = serializers.ChoiceField(
-        [choice for choice in Person.Status.choices if choice[0] != Person.Status.MERGED],
+        SETTABLE_STATUSES,
         required=False,
         help_text="Suspended people stay enrolled but don't appear in search results.",
     )
@@ -155,18 +188,13 @@ class PersonBody(StrictFields, serializers.ModelSerializer[Person]):
     class Meta:
         model = Person
         fields = ["external_id", "name", "metadata", "status", "consent"]
-        extra_kwargs = {
-            "external_id": {"validators": [validate_key]},
-            "metadata": {"decoder": StrictDecoder},  # for a form's field
-        }
+        extra_kwargs = {"name": {"trim_whitespace": True}}
         validators: list[Any] = []
 
 
 @extend_schema_serializer(component_name="Merge")
 class MergeBody(Body):
-    other = serializers.UUIDField(
-        help_text="The person whose photos are moved, who is then merged into the person of the path."
-    )
+    other = Id(help_text="The person whose photos are moved, who is then merged into the person of the path.")
 
 
 def photo_bytes(request: Request, *fields: str) -> tuple[bytes, ...]:

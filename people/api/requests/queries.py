@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from people.api.requests.fields import Face, QueryNumber, QueryTruth, QueryWhole, Text
 from people.decision import ThresholdChoice
 from people.extraction import MAX_FACES
 from people.identification import MAX_CANDIDATES
@@ -20,36 +21,19 @@ DEFAULT_WAIT_SECONDS = 10
 MAX_WAIT_SECONDS = 30
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    str,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     OpenApiParameter.HEADER,
-    description="For 24 h, the same key and body return the stored response.",
+    description=(
+        "Text of your choice, unique for each request that you want to be carried out. For 24 hours, the "
+        "same key and request return the stored response; another request with that key gets 409."
+    ),
 )
 PREFER = OpenApiParameter(
     "Prefer",
-    str,
+    {"type": "string", "examples": ["wait=10"]},
     OpenApiParameter.HEADER,
-    description="`wait=10`: seconds to wait for the verdict, 0–30.",
+    description="`wait=10` waits up to that many seconds for the verdict: 0 to 30, 10 by default.",
 )
-
-
-class StrictBooleanField(serializers.BooleanField):
-    """`true` or `false`; anything else is a mistake, not a yes."""
-
-    TRUE_VALUES = {"true"}
-    FALSE_VALUES = {"false"}
-    NULL_VALUES: set[Any] = set()
-
-
-class FaceField(serializers.CharField):
-    """`only`, `largest`, or `left,top,width,height` in pixels of the upright photo."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        text = super().to_internal_value(data)
-        if text in ("only", "largest"):
-            return text
-        if re.fullmatch(r"(-?\d{1,5}(\.\d{1,3})?,){3}\d{1,5}(\.\d{1,3})?", text):
-            return [float(number) for number in text.split(",")]
-        raise serializers.ValidationError("Write `only`, `largest`, or `left,top,width,height` in pixels.")
 
 
 class QuerySerializer(serializers.Serializer[Any]):
@@ -72,10 +56,10 @@ class NoQuery(QuerySerializer):
 
 
 class PairThresholdQuery(QuerySerializer):
-    fmr = serializers.FloatField(
+    fmr = QueryNumber(
         required=False, min_value=1e-9, max_value=0.1, help_text="False match rate of pairs; 1e-4 by default."
     )
-    min_similarity = serializers.FloatField(
+    min_similarity = QueryNumber(
         required=False, min_value=0, max_value=100, help_text="Lowest similarity of a match, 0–100."
     )
 
@@ -91,40 +75,36 @@ class CompareQuery(PairThresholdQuery):
 
 
 class VerifyQuery(PairThresholdQuery):
-    face = FaceField(required=False, default="only", help_text="`only`, `largest`, or left,top,width,height.")
+    face = Face(required=False, default="only", help_text="`only`, `largest`, or left,top,width,height.")
 
 
 class IdentifyQuery(PairThresholdQuery):
-    max_candidates = serializers.IntegerField(
-        required=False, default=5, min_value=1, max_value=MAX_CANDIDATES
-    )
-    max_faces = serializers.IntegerField(required=False, default=10, min_value=1, max_value=MAX_FACES)
-    fpir = serializers.FloatField(
+    max_candidates = QueryWhole(required=False, default=5, min_value=1, max_value=MAX_CANDIDATES)
+    max_faces = QueryWhole(required=False, default=10, min_value=1, max_value=MAX_FACES)
+    fpir = QueryNumber(
         required=False,
         min_value=1e-6,
         max_value=0.5,
         help_text="Share of searches for strangers that may return a match; 0.01 by default.",
     )
     quality = serializers.ChoiceField(LEVELS, required=False, default="auto")
-    include_below = StrictBooleanField(
+    include_below = QueryTruth(
         required=False, default=False, help_text="List candidates below the threshold too."
     )
 
 
 class DetectQuery(QuerySerializer):
-    max_faces = serializers.IntegerField(required=False, default=MAX_FACES, min_value=1, max_value=MAX_FACES)
+    max_faces = QueryWhole(required=False, default=MAX_FACES, min_value=1, max_value=MAX_FACES)
 
 
 class EnrolQuery(QuerySerializer):
-    face = FaceField(required=False, default="only", help_text="`only`, `largest`, or left,top,width,height.")
+    face = Face(required=False, default="only", help_text="`only`, `largest`, or left,top,width,height.")
     quality = serializers.ChoiceField(LEVELS, required=False, default="auto")
 
 
 class PageQuery(QuerySerializer):
-    cursor = serializers.CharField(required=False, help_text="From `next` or `previous`.")
-    page_size = serializers.IntegerField(
-        required=False, min_value=1, max_value=200, help_text="50 by default."
-    )
+    cursor = Text(required=False, help_text="From `next` or `previous`.")
+    page_size = QueryWhole(required=False, min_value=1, max_value=200, help_text="50 by default.")
 
 
 class PersonQuery(PageQuery):
@@ -133,10 +113,10 @@ class PersonQuery(PageQuery):
         required=False,
         help_text="By default merged people are listed only if asked for by external_id.",
     )
-    external_id = serializers.CharField(required=False)
+    external_id = Text(required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
-    search = serializers.CharField(required=False, help_text="In name and external_id.")
+    search = Text(required=False, help_text="In name and external_id.")
     ordering = serializers.ChoiceField(
         ["created_at", "-created_at", "name", "-name", "external_id", "-external_id"],
         required=False,
@@ -149,9 +129,7 @@ class PhotoQuery(PageQuery):
 
 
 class ImportQuery(QuerySerializer):
-    dry_run = StrictBooleanField(
-        required=False, default=False, help_text="Judge every file, and enrol nothing."
-    )
+    dry_run = QueryTruth(required=False, default=False, help_text="Judge every file, and enrol nothing.")
 
 
 class ItemQuery(PageQuery):

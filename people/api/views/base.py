@@ -31,6 +31,8 @@ _Row = TypeVar("_Row", bound=models.Model)
 class ApiView(GenericAPIView[Any]):
     """Base of the views. `scopes` names the scopes that each method needs."""
 
+    tag: ClassVar[str]
+    """The OpenAPI document's group of operations."""
     scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
     processes_photos: ClassVar[bool] = False
     """Whether each request takes a slot of `people.capacity`. It is refused first thing if there is none."""

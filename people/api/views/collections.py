@@ -11,10 +11,11 @@ from rest_framework.reverse import reverse
 from people import erasure, registration
 from people.api.answers.records import CollectionSerializer
 from people.api.idempotency import once
-from people.api.openapi import PROBLEM
+from people.api.openapi import raises
 from people.api.requests.bodies import CollectionBody, CollectionChangeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PageQuery
 from people.api.views.base import ApiView, ListView, created
+from people.errors import Conflict
 from people.models import Collection, Person
 
 
@@ -26,6 +27,7 @@ def _counted() -> QuerySet[Collection]:
 
 
 class CollectionsView(ListView):
+    tag = "collections"
     scopes = {"GET": ["manage"], "POST": ["manage"]}
     queryset = Collection.objects.all()
     serializer_class = CollectionSerializer
@@ -39,17 +41,18 @@ class CollectionsView(ListView):
         operation_id="listCollections",
         description="List the collections that this API key is for.",
         parameters=[PageQuery],
-        responses={200: CollectionSerializer(many=True), **PROBLEM},
+        responses={200: CollectionSerializer(many=True)},
     )
     def get(self, request: Request) -> Response:
         return self.list(request)
 
+    @raises(Conflict)
     @extend_schema(
         operation_id="createCollection",
         description="Create a collection: a gallery of people who are never compared with those of another.",
         request=CollectionBody,
         parameters=[IDEMPOTENCY_KEY],
-        responses={201: CollectionSerializer, **PROBLEM},
+        responses={201: CollectionSerializer},
     )
     def post(self, request: Request) -> Response:
         NoQuery.read(request)
@@ -70,22 +73,24 @@ class CollectionsView(ListView):
 
 
 class CollectionView(ApiView):
+    tag = "collections"
     scopes = {"GET": ["manage"], "PATCH": ["manage"], "DELETE": ["manage", "erase"]}
 
     @extend_schema(
         operation_id="getCollection",
         description="Get one collection.",
-        responses={200: CollectionSerializer, **PROBLEM},
+        responses={200: CollectionSerializer},
     )
     def get(self, request: Request, collection: str) -> Response:
         NoQuery.read(request)
         return self._shown(self.collection())
 
+    @raises(Conflict)
     @extend_schema(
         operation_id="changeCollection",
         description="Change a collection's settings.",
         request=CollectionChangeBody,
-        responses={200: CollectionSerializer, **PROBLEM},
+        responses={200: CollectionSerializer},
     )
     def patch(self, request: Request, collection: str) -> Response:
         NoQuery.read(request)
@@ -99,7 +104,7 @@ class CollectionView(ApiView):
     @extend_schema(
         operation_id="deleteCollection",
         description="Erases everyone in it, then deletes the collection.",
-        responses={204: None, **PROBLEM},
+        responses={204: None},
     )
     def delete(self, request: Request, collection: str) -> Response:
         NoQuery.read(request)

@@ -18,7 +18,9 @@ from people.api.answers.faces import (
     IdentificationSerializer,
     VerificationSerializer,
 )
-from people.api.openapi import PROBLEM
+from people.api.openapi import raises
+from people.api.openapi.problems import CHOSEN_FACE, PROBE
+from people.api.parsers import PHOTO_PARSERS
 from people.api.requests.bodies import COMPARE_REQUEST, PHOTO_REQUEST, photo_bytes
 from people.api.requests.queries import (
     CompareQuery,
@@ -30,21 +32,25 @@ from people.api.requests.queries import (
 )
 from people.api.views.base import ApiView
 from people.engines import engine_id
+from people.errors import IndexUnavailable, ModelMissing, NoFaceFound, NotEnrolled, PersonMerged
 from people.quality import LEVELS
 
 SHOWN_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
 class IdentifyView(ApiView):
+    tag = "faces"
+    parser_classes = PHOTO_PARSERS
     scopes = {"POST": ["identify"]}
     processes_photos = True
 
+    @raises(*PROBE, IndexUnavailable)
     @extend_schema(
         operation_id="identify",
         description="Search for every face of a photo among the people of a collection (1:N).",
         request=PHOTO_REQUEST,
         parameters=[IdentifyQuery],
-        responses={200: IdentificationSerializer, **PROBLEM},
+        responses={200: IdentificationSerializer},
     )
     def post(self, request: Request, collection: str) -> Response:
         query = IdentifyQuery.read(request)
@@ -63,15 +69,18 @@ class IdentifyView(ApiView):
 
 
 class VerifyView(ApiView):
+    tag = "faces"
+    parser_classes = PHOTO_PARSERS
     scopes = {"POST": ["identify"]}
     processes_photos = True
 
+    @raises(*PROBE, *CHOSEN_FACE, NotEnrolled, PersonMerged)
     @extend_schema(
         operation_id="verify",
         description="Compare a photo with one person (1:1).",
         request=PHOTO_REQUEST,
         parameters=[VerifyQuery],
-        responses={200: VerificationSerializer, **PROBLEM},
+        responses={200: VerificationSerializer},
     )
     def post(self, request: Request, collection: str, person: UUID) -> Response:
         query = VerifyQuery.read(request)
@@ -87,15 +96,18 @@ class VerifyView(ApiView):
 
 
 class CompareView(ApiView):
+    tag = "faces"
+    parser_classes = PHOTO_PARSERS
     scopes = {"POST": ["detect"]}
     processes_photos = True
 
+    @raises(*PROBE, NoFaceFound)
     @extend_schema(
         operation_id="compare",
         description="Compare the largest face of one photo with every face of another; no collection.",
         request=COMPARE_REQUEST,
         parameters=[CompareQuery],
-        responses={200: ComparisonSerializer, **PROBLEM},
+        responses={200: ComparisonSerializer},
     )
     def post(self, request: Request) -> Response:
         query = CompareQuery.read(request)
@@ -105,15 +117,18 @@ class CompareView(ApiView):
 
 
 class DetectView(ApiView):
+    tag = "faces"
+    parser_classes = PHOTO_PARSERS
     scopes = {"POST": ["detect"]}
     processes_photos = True
 
+    @raises(*PROBE)
     @extend_schema(
         operation_id="detect",
         description="Find the faces of a photo; no collection.",
         request=PHOTO_REQUEST,
         parameters=[DetectQuery],
-        responses={200: DetectionSerializer, **PROBLEM},
+        responses={200: DetectionSerializer},
     )
     def post(self, request: Request) -> Response:
         query = DetectQuery.read(request)
@@ -123,12 +138,14 @@ class DetectView(ApiView):
 
 
 class EngineView(ApiView):
+    tag = "engine"
     scopes = {"GET": ["detect"]}
 
+    @raises(ModelMissing)
     @extend_schema(
         operation_id="getEngine",
         description="Get the engine that serves requests, and its thresholds.",
-        responses={200: EngineSerializer, **PROBLEM},
+        responses={200: EngineSerializer},
     )
     def get(self, request: Request) -> Response:
         NoQuery.read(request)

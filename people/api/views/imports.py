@@ -13,14 +13,27 @@ from rest_framework.reverse import reverse
 
 from people.api.answers.imports import ImportItemSerializer, ImportSerializer
 from people.api.idempotency import once
-from people.api.openapi import PROBLEM
+from people.api.openapi import raises
+from people.api.parsers import PHOTO_PARSERS
 from people.api.requests.bodies import IMPORT_REQUEST, import_source
 from people.api.requests.queries import IDEMPOTENCY_KEY, ImportQuery, ItemQuery, NoQuery, PageQuery
 from people.api.views.base import ApiView, ListView, created
-from people.errors import Conflict
+from people.errors import (
+    ArchiveTooLarge,
+    ArchiveUnreadable,
+    BucketNotAllowed,
+    Conflict,
+    SourceGone,
+    StorageUnavailable,
+    TooManyFiles,
+)
 from people.imports import jobs
 from people.models import ImportItem, ImportJob
 from people.uploads import expect_archive
+
+_REFUSALS = (
+    ArchiveUnreadable, ArchiveTooLarge, TooManyFiles, SourceGone, BucketNotAllowed, StorageUnavailable,
+)  # fmt: skip
 
 
 class _ImportView(ApiView):
@@ -33,6 +46,8 @@ class _ImportView(ApiView):
 
 
 class ImportsView(ListView):
+    tag = "imports"
+    parser_classes = PHOTO_PARSERS
     scopes = {"GET": ["enrol"], "POST": ["enrol"]}
     queryset = ImportJob.objects.all()
     serializer_class = ImportSerializer
@@ -52,17 +67,18 @@ class ImportsView(ListView):
         operation_id="listImports",
         description="List the imports of a collection, newest first.",
         parameters=[PageQuery],
-        responses={200: ImportSerializer(many=True), **PROBLEM},
+        responses={200: ImportSerializer(many=True)},
     )
     def get(self, request: Request, collection: str) -> Response:
         return self.list(request)
 
+    @raises(*_REFUSALS)
     @extend_schema(
         operation_id="startImport",
         description="Enrols many photos of many people. The response comes at once; the work follows.",
         request=IMPORT_REQUEST,
         parameters=[ImportQuery, IDEMPOTENCY_KEY],
-        responses={202: ImportSerializer, **PROBLEM},
+        responses={202: ImportSerializer},
     )
     def post(self, request: Request, collection: str) -> Response:
         return once(request, lambda: self._start(request), lambda response: None)
@@ -81,12 +97,13 @@ class ImportsView(ListView):
 
 
 class ImportView(_ImportView):
+    tag = "imports"
     scopes = {"GET": ["enrol"]}
 
     @extend_schema(
         operation_id="getImport",
         description="Get one import: its state, and how many files are done.",
-        responses={200: ImportSerializer, **PROBLEM},
+        responses={200: ImportSerializer},
     )
     def get(self, request: Request, collection: str, job: UUID) -> Response:
         NoQuery.read(request)
@@ -94,6 +111,7 @@ class ImportView(_ImportView):
 
 
 class ImportItemsView(ListView, _ImportView):
+    tag = "imports"
     scopes = {"GET": ["enrol"]}
     queryset = ImportItem.objects.all()
     serializer_class = ImportItemSerializer
@@ -108,20 +126,22 @@ class ImportItemsView(ListView, _ImportView):
         operation_id="listImportItems",
         description="List the files of an import, each with its result.",
         parameters=[ItemQuery],
-        responses={200: ImportItemSerializer(many=True), **PROBLEM},
+        responses={200: ImportItemSerializer(many=True)},
     )
     def get(self, request: Request, collection: str, job: UUID) -> Response:
         return self.list(request)
 
 
 class ImportCancelView(_ImportView):
+    tag = "imports"
     scopes = {"POST": ["enrol"]}
 
+    @raises(Conflict)
     @extend_schema(
         operation_id="cancelImport",
         description="What was enrolled stays.",
         request=None,
-        responses={200: ImportSerializer, **PROBLEM},
+        responses={200: ImportSerializer},
     )
     def post(self, request: Request, collection: str, job: UUID) -> Response:
         NoQuery.read(request)

@@ -11,10 +11,11 @@ from rest_framework.reverse import reverse
 from people import merging
 from people.api.answers.records import MergeSerializer
 from people.api.idempotency import once
-from people.api.openapi import PROBLEM
+from people.api.openapi import raises
 from people.api.requests.bodies import MergeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery
 from people.api.views.base import ApiView, created
+from people.errors import MergedErased, NotMergeable, PersonMerged, UndoneAlready, UndoOutOfOrder
 from people.models import Merge
 
 
@@ -25,14 +26,16 @@ class _MergeView(ApiView):
 
 
 class MergesView(ApiView):
+    tag = "merges"
     scopes = {"POST": ["manage"]}
 
+    @raises(NotMergeable, PersonMerged)
     @extend_schema(
         operation_id="mergePersons",
         description="Merges two records of the same person: the photos of `other` move to this person.",
         request=MergeBody,
         parameters=[IDEMPOTENCY_KEY],
-        responses={201: MergeSerializer, **PROBLEM},
+        responses={201: MergeSerializer},
     )
     def post(self, request: Request, collection: str, person: UUID) -> Response:
         NoQuery.read(request)
@@ -48,12 +51,13 @@ class MergesView(ApiView):
 
 
 class MergeView(_MergeView):
+    tag = "merges"
     scopes = {"GET": ["manage"]}
 
     @extend_schema(
         operation_id="getMerge",
         description="Get one merge.",
-        responses={200: MergeSerializer, **PROBLEM},
+        responses={200: MergeSerializer},
     )
     def get(self, request: Request, merge: UUID) -> Response:
         NoQuery.read(request)
@@ -61,8 +65,10 @@ class MergeView(_MergeView):
 
 
 class UndoView(_MergeView):
+    tag = "merges"
     scopes = {"POST": ["manage"]}
 
+    @raises(UndoneAlready, UndoOutOfOrder, MergedErased)
     @extend_schema(
         operation_id="undoMerge",
         description=(
@@ -71,7 +77,7 @@ class UndoView(_MergeView):
         ),
         request=None,
         parameters=[IDEMPOTENCY_KEY],
-        responses={200: MergeSerializer, **PROBLEM},
+        responses={200: MergeSerializer},
     )
     def post(self, request: Request, merge: UUID) -> Response:
         NoQuery.read(request)

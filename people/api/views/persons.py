@@ -14,10 +14,11 @@ from rest_framework.reverse import reverse
 from people import erasure, registration
 from people.api.answers.records import ErasureSerializer, PersonSerializer
 from people.api.idempotency import once
-from people.api.openapi import PROBLEM
+from people.api.openapi import raises
 from people.api.requests.bodies import PersonBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PersonQuery
 from people.api.views.base import ApiView, ListView, created
+from people.errors import Conflict, PersonMerged
 from people.models import Erasure, Person, Photo
 
 _LOOKUPS = {
@@ -38,6 +39,7 @@ def _counted() -> QuerySet[Person]:
 
 
 class PersonsView(ListView):
+    tag = "persons"
     scopes = {"GET": ["enrol"], "POST": ["enrol"]}
     queryset = Person.objects.all()
     serializer_class = PersonSerializer
@@ -61,17 +63,18 @@ class PersonsView(ListView):
         operation_id="listPersons",
         description="List the people of a collection, page by page.",
         parameters=[PersonQuery],
-        responses={200: PersonSerializer(many=True), **PROBLEM},
+        responses={200: PersonSerializer(many=True)},
     )
     def get(self, request: Request, collection: str) -> Response:
         return self.list(request)
 
+    @raises(Conflict)
     @extend_schema(
         operation_id="createPerson",
         description="Create a person. Photos are enrolled afterwards, one by one.",
         request=PersonBody,
         parameters=[IDEMPOTENCY_KEY],
-        responses={201: PersonSerializer, **PROBLEM},
+        responses={201: PersonSerializer},
     )
     def post(self, request: Request, collection: str) -> Response:
         NoQuery.read(request)
@@ -91,22 +94,24 @@ class PersonsView(ListView):
 
 
 class PersonView(ApiView):
+    tag = "persons"
     scopes = {"GET": ["enrol"], "PATCH": ["enrol"], "DELETE": ["erase"]}
 
     @extend_schema(
         operation_id="getPerson",
         description="Get one person.",
-        responses={200: PersonSerializer, **PROBLEM},
+        responses={200: PersonSerializer},
     )
     def get(self, request: Request, collection: str, person: UUID) -> Response:
         NoQuery.read(request)
         return self._shown(self.person())
 
+    @raises(Conflict, PersonMerged)
     @extend_schema(
         operation_id="changePerson",
         description="Change a person's own fields.",
         request=PersonBody,
-        responses={200: PersonSerializer, **PROBLEM},
+        responses={200: PersonSerializer},
     )
     def patch(self, request: Request, collection: str, person: UUID) -> Response:
         NoQuery.read(request)
@@ -124,7 +129,7 @@ class PersonView(ApiView):
             "Once this returns, the person appears in no response any more, with all records that were "
             "merged with this one. Files are deleted within seconds."
         ),
-        responses={202: ErasureSerializer, **PROBLEM},
+        responses={202: ErasureSerializer},
     )
     def delete(self, request: Request, collection: str, person: UUID) -> Response:
         NoQuery.read(request)
@@ -137,12 +142,13 @@ class PersonView(ApiView):
 
 
 class ErasureView(ApiView):
+    tag = "erasures"
     scopes = {"GET": ["erase"]}
 
     @extend_schema(
         operation_id="getErasure",
         description="Get the receipt of an erasure: how much was deleted, and when that was verified.",
-        responses={200: ErasureSerializer, **PROBLEM},
+        responses={200: ErasureSerializer},
     )
     def get(self, request: Request, erasure: UUID) -> Response:
         NoQuery.read(request)

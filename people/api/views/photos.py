@@ -14,7 +14,9 @@ from rest_framework.reverse import reverse
 from people import enrolment
 from people.api.answers.records import PhotoSerializer, with_warnings
 from people.api.idempotency import once
-from people.api.openapi import PROBLEM
+from people.api.openapi import raises
+from people.api.openapi.problems import CHOSEN_FACE, PHOTO
+from people.api.parsers import PHOTO_PARSERS
 from people.api.requests.bodies import PHOTO_REQUEST, photo_bytes
 from people.api.requests.queries import (
     IDEMPOTENCY_KEY,
@@ -25,13 +27,15 @@ from people.api.requests.queries import (
     wait_seconds,
 )
 from people.api.views.base import ApiView, ListView, created
-from people.errors import refusal
+from people.errors import ConsentMissing, PersonMerged, PoorQuality, ProcessingFailed, refusal
 from people.models import Photo
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2
 
 
 class PhotosView(ListView):
+    tag = "photos"
+    parser_classes = PHOTO_PARSERS
     scopes = {"GET": ["enrol"], "POST": ["enrol"]}
     queryset = Photo.objects.all()
     serializer_class = PhotoSerializer
@@ -48,17 +52,18 @@ class PhotosView(ListView):
         operation_id="listPhotos",
         description="List a person's photos, newest first.",
         parameters=[PhotoQuery],
-        responses={200: PhotoSerializer(many=True), **PROBLEM},
+        responses={200: PhotoSerializer(many=True)},
     )
     def get(self, request: Request, collection: str, person: UUID) -> Response:
         return self.list(request)
 
+    @raises(*PHOTO, *CHOSEN_FACE, PoorQuality, ConsentMissing, PersonMerged, ProcessingFailed)
     @extend_schema(
         operation_id="enrolPhoto",
         description="Enrol a face from a photo. Returns 202 if the verdict takes longer than `Prefer: wait`.",
         request=PHOTO_REQUEST,
         parameters=[EnrolQuery, IDEMPOTENCY_KEY, PREFER],
-        responses={200: PhotoSerializer, 201: PhotoSerializer, 202: PhotoSerializer, **PROBLEM},
+        responses={200: PhotoSerializer, 201: PhotoSerializer, 202: PhotoSerializer},
     )
     def post(self, request: Request, collection: str, person: UUID) -> Response:
         return once(request, lambda: self._enrol(request), lambda response: person)
@@ -92,12 +97,13 @@ class PhotosView(ListView):
 
 
 class PhotoView(ApiView):
+    tag = "photos"
     scopes = {"GET": ["enrol"], "DELETE": ["enrol"]}
 
     @extend_schema(
         operation_id="getPhoto",
         description="Get one photo: pending, accepted, or rejected with reasons.",
-        responses={200: PhotoSerializer, **PROBLEM},
+        responses={200: PhotoSerializer},
     )
     def get(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
         NoQuery.read(request)
@@ -106,7 +112,7 @@ class PhotoView(ApiView):
     @extend_schema(
         operation_id="withdrawPhoto",
         description="Delete a photo with its template.",
-        responses={204: None, **PROBLEM},
+        responses={204: None},
     )
     def delete(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
         NoQuery.read(request)

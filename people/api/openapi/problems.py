@@ -1,0 +1,104 @@
+"""Problem documents, and which of them each operation answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, TypeVar
+
+from rest_framework import serializers
+
+from people import errors
+from people.api.answers.base import Answer
+from people.api.answers.faces import BoxSerializer, ReasonSerializer
+from people.api.openapi.headers import references
+from people.errors import FacerecError
+
+_Operation = TypeVar("_Operation", bound=Callable[..., Any])
+Kinds = tuple[type[FacerecError], ...]
+
+ALWAYS: Kinds = (
+    errors.Malformed, errors.Invalid, errors.NotAuthenticated, errors.NotAllowed, errors.NotAcceptable,
+    errors.TooManyRequests, errors.DatabaseUnavailable, FacerecError,
+)  # fmt: skip
+WITH_A_PATH: Kinds = (errors.NotFound,)
+WITH_A_BODY: Kinds = (errors.TooLarge, errors.UnsupportedMediaType)
+WITH_AN_IDEMPOTENCY_KEY: Kinds = (errors.IdempotencyConflict, errors.IdempotencyInProgress)
+PHOTO: Kinds = (
+    errors.PhotoMissing, errors.PhotoEmpty, errors.PhotoTooLarge, errors.NotAnImage, errors.UnreadablePhoto,
+    errors.TooManyPixels, errors.BucketNotAllowed, errors.ObjectNotFound, errors.StorageUnavailable,
+)  # fmt: skip
+"""What is wrong with a photo as a file, wherever one is sent."""
+PROBE: Kinds = (*PHOTO, errors.ModelMissing, errors.Overloaded)
+"""As PHOTO, where the response waits for the photo to be processed."""
+
+CHOSEN_FACE: Kinds = (errors.NoFaceFound, errors.SeveralFacesFound, errors.FaceNotThere)
+"""Where one face of the photo is meant."""
+
+
+class ProblemSerializer(Answer):
+    """RFC 9457 problem details."""
+
+    type = serializers.CharField()
+    title = serializers.CharField(help_text="The status in words.")
+    status = serializers.IntegerField(help_text="The status of the response.")
+    detail = serializers.CharField(help_text="What happened and what to do, for people.")
+    code = serializers.CharField(help_text="Stable, for programs. New codes may be added.")
+    request_id = serializers.CharField(help_text="As in X-Request-ID; report it if you need help.")
+    errors = serializers.DictField(  # type: ignore[assignment]  # a field named as Serializer's own attribute
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Messages by dotted field name.",
+    )
+    reasons = ReasonSerializer(many=True, required=False, help_text="What is wrong with the face's quality.")
+    face = BoxSerializer(required=False, help_text="The face whose quality is too poor.")
+    faces = BoxSerializer(many=True, required=False, help_text="The faces to choose from.")
+    kept = serializers.UUIDField(required=False, help_text="The person to use instead of the merged one.")
+    merge = serializers.UUIDField(required=False, help_text="The merge to undo first.")
+
+
+def raises(*kinds: type[FacerecError]) -> Callable[[_Operation], _Operation]:
+    """Name the errors that an operation answers with, apart from those that follow from its request."""
+
+    def mark(operation: _Operation) -> _Operation:
+        holder: Any = operation
+        holder.raises = kinds
+        return operation
+
+    return mark
+
+
+def responses(kinds: Iterable[type[FacerecError]]) -> dict[str, Any]:
+    """Return the responses with these errors, by status."""
+    ordered = sorted(dict.fromkeys(kinds), key=lambda kind: kind.status)
+    return {
+        str(status): _response(status, list(same_status))
+        for status, same_status in groupby(ordered, key=lambda kind: kind.status)
+    }
+
+
+def examples() -> dict[str, Any]:
+    """Return an example of each error, by its code, for components/examples."""
+    kinds = {kind.code: kind for kind in _all(FacerecError) if kind.reported_in == "response"}
+    return {code: {"value": kinds[code]().as_problem("5f0c6c5e")} for code in sorted(kinds)}
+
+
+def _all(kind: type[FacerecError]) -> list[type[FacerecError]]:
+    return [kind, *(one for child in kind.__subclasses__() for one in _all(child))]
+
+
+def _response(status: int, kinds: list[type[FacerecError]]) -> dict[str, Any]:
+    headers = ["X-Request-ID"]
+    headers += ["WWW-Authenticate"] if status == 401 else []
+    headers += ["Retry-After"] if status in (429, 503) else []
+    title = kinds[0]().as_problem("")["title"]
+    return {
+        "description": f"{title}: {', '.join(f'`{kind.code}`' for kind in kinds)}.",
+        "headers": references(*headers),
+        "content": {
+            errors.PROBLEM_CONTENT_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds},
+            }
+        },
+    }
