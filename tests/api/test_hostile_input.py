@@ -119,6 +119,7 @@ def test_no_operation_accepts_json_that_is_hostile(api: Program, person: Person,
 
 
 @pytest.mark.parametrize("text", BODIES.values(), ids=BODIES)
+@pytest.mark.slow
 def test_hostile_json_is_refused_in_every_member(api: Program, person: Person, text: str) -> None:
     person_path = f"/api/v1/collections/default/persons/{person.pk}/"
     for method, path in [
@@ -172,6 +173,7 @@ def test_json_that_is_no_object_is_refused(api: Program, person: Person, body: s
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.slow
 def test_no_parameter_of_any_operation_causes_a_fault(
     api: Program, person: Person, document: dict[str, Any], text: str
 ) -> None:

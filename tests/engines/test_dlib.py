@@ -30,6 +30,7 @@ def some_chips() -> list[np.ndarray]:
     return chips
 
 
+@pytest.mark.slow
 def test_vectors_equal_those_of_dlib_s_own_network() -> None:
     original = dlib.face_recognition_model_v1(face_recognition_models.face_recognition_model_location())
     expected = [original.compute_face_descriptor(chip) for chip in some_chips()]

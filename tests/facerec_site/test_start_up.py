@@ -98,6 +98,7 @@ def test_a_warning_is_told_and_ends_nothing(
     ],
     ids=["web", "worker"],
 )
+@pytest.mark.slow
 def test_a_process_whose_schedule_names_a_missing_task_says_so_and_ends(
     command: list[str], tmp_path: Path
 ) -> None:
