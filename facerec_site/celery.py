@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,31 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.beat import EmbeddedService
 from celery.schedules import crontab
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+)
 from django.conf import settings
 from django.core import checks
 from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from facerec_site import choose_settings
+from facerec_site.system_checks import exit_on_errors
 from people.broker import Task
 
 choose_settings()
+# Celery runs Django's checks when a worker starts, and ignores what they find: see `check` below.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 app = Celery("facerec")
 app.set_default()  # for every thread, so that web requests send through it too
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["people"])
 app.conf.beat_schedule = {
     "sweep-the-outbox": {"task": Task.SWEEP, "schedule": 5.0},
-    # at fixed times: a worker that restarts often must not start its day again each time
+    # at fixed times: a worker that restarts often must not start its intervals again each time
     "forget-old-answers": {"task": Task.FORGET_OLD_ANSWERS, "schedule": crontab(minute="17")},
     "compare-the-index": {"task": Task.AUDIT_INDEX, "schedule": crontab(hour="3", minute="40")},
     "apply-retention": {"task": Task.APPLY_RETENTION, "schedule": crontab(minute="20")},
@@ -41,6 +51,7 @@ def check_tasks(**kwargs: object) -> list[checks.CheckMessage]:
     return [
         checks.Error(
             f"The task {name} is not both listed in people.broker.Task and registered in people.tasks.",
+            hint="Queued messages carry a task's name, so it never changes: correct the one that differs.",
             id="facerec.E001",
         )
         for name in sorted(registered ^ set(Task) | (scheduled - registered))
@@ -48,10 +59,10 @@ def check_tasks(**kwargs: object) -> list[checks.CheckMessage]:
 
 
 class Clock(bootsteps.StartStopStep):
-    """Every worker's own beat, in a thread: it lives as long as its worker does.
+    """Runs beat in a thread of every worker, for as long as the worker lives.
 
-    `celery worker --beat` runs it in a process, and does not miss that process when it is killed.
-    What is scheduled may run twice at a time: it is safe to.
+    `celery worker --beat` runs it in a process, and doesn't notice when that process is killed.
+    Scheduled tasks may run twice at the same time.
     """
 
     def create(self, worker: Any) -> Any:
@@ -65,9 +76,15 @@ for folder in ("data_folder_in", "control_folder"):
         Path(path).mkdir(parents=True, exist_ok=True)
 
 
+@worker_init.connect
+def check(**kwargs: object) -> None:
+    """End a worker that is about to start if Django's system checks find an error."""
+    exit_on_errors()
+
+
 @worker_process_init.connect
 def load_models(**kwargs: object) -> None:
-    """Load the models before the first task comes."""
+    """Load the models before the first task arrives."""
     from people.engines import get_engine
 
     get_engine()

@@ -61,6 +61,10 @@ def when_ready(server: Any) -> None:
     from facerec_site.preloading import prepare
 
     announce_stop(server)
-    prepare()
+    try:
+        prepare()
+    except BaseException:
+        on_exit(server)  # gunicorn calls it only after it has served
+        raise
     gc.collect()
     gc.freeze()  # a collection in a worker would write to, and so copy, all that is shared

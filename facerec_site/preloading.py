@@ -1,4 +1,4 @@
-"""What a process needs to answer at once, read before it is forked."""
+"""What web processes need to answer their first request at once, loaded before they are forked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 
 from django.db import Error, connections
 
+from facerec_site.system_checks import exit_on_errors
 from people.active_engine import active_engine
 from people.engines import engine_id, get_engine
 from people.errors import IndexUnavailable
@@ -15,10 +16,12 @@ logger = logging.getLogger(__name__)
 
 
 def prepare() -> None:
-    """Load the models and, if the database can be read, the templates. No connection is left open.
+    """Check the installation, then load the models and, if the database can be read, the templates.
 
-    Raises ModelMissing. What can't be read now, each process reads when it is first asked.
+    The checks load every view, too. What can't be read now, each process reads at its first request.
+    No connection is left open. Raises SystemExit when a check finds an error, such as a missing model.
     """
+    exit_on_errors()
     get_engine()
     try:
         get_index().load(engine_id(active_engine()))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from http import HTTPStatus
 from typing import Any
 
 from gunicorn import util
@@ -59,9 +58,10 @@ class RefusingWorker(ThreadWorker):
 
 def response(error: FacerecError, request_id: str) -> bytes:
     """Return an HTTP response with the error, after which the connection is closed."""
-    body = json.dumps(error.as_problem(request_id)).encode()
+    problem = error.as_problem(request_id)
+    body = json.dumps(problem).encode()
     head = (
-        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+        f"HTTP/1.1 {error.status} {problem['title']}",
         "Connection: close",
         f"Content-Type: {PROBLEM_CONTENT_TYPE}",
         f"Content-Length: {len(body)}",

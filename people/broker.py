@@ -1,4 +1,4 @@
-"""Notify a worker of new work. A message may be lost: the outbox has the work, and a sweep finds it."""
+"""Notify a worker of new work. A message may be lost: the outbox keeps the work, and a sweep finds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import transaction
 
 logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0
-"""After a failure, so that not every request waits for an unreachable broker."""
+"""Without notifying after a failure, so that not every request waits for an unreachable broker."""
 _next_try = 0.0
 
 
@@ -38,7 +38,7 @@ def notify_on_commit(task: Task, *args: Any) -> None:
 
 
 def notify(task: Task, *args: Any) -> None:
-    """Have a worker run the task. Never raises: without a broker, the sweep finds the work."""
+    """Have a worker run the task. Never raises: if the broker is down, the sweep finds the work."""
     global _next_try
     if time.monotonic() < _next_try:
         return
@@ -48,5 +48,5 @@ def notify(task: Task, *args: Any) -> None:
         # whichever broker it is, and whatever its library raises
         _next_try = time.monotonic() + PAUSE_SECONDS
         logger.warning(
-            "No worker could be notified of new work: %s. The sweep will find it.", type(error).__name__
+            "No worker could be notified of new work (%s). The sweep will find it.", type(error).__name__
         )

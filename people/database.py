@@ -10,14 +10,14 @@ from django.db import connection, transaction
 OUTBOX = 0x0FACE001
 AUDIT = 0x0FACE002
 _PREPARATION = 7_246_031_185
-"""Keys of PostgreSQL's advisory locks; any numbers that nothing else in the database uses."""
+"""Keys of PostgreSQL's advisory locks: arbitrary, as long as nothing else in the database uses them."""
 
 
 def serialise(lock: int) -> None:
-    """Let only one transaction at a time continue from here, until it ends.
+    """Let one transaction at a time continue from here until it ends.
 
-    The order of ids is then the order of commits, which a sequence alone doesn't give on PostgreSQL.
-    SQLite's writing transactions exclude each other already (transaction_mode IMMEDIATE).
+    So ids are in the order of commits, which a sequence alone doesn't guarantee on PostgreSQL.
+    On SQLite writing transactions exclude each other anyway (transaction_mode IMMEDIATE).
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -26,12 +26,12 @@ def serialise(lock: int) -> None:
 
 @contextmanager
 def one_preparation_at_a_time() -> Iterator[None]:
-    """Wait until no other process prepares this database. SQLite's migrations lock by themselves."""
+    """Wait until no other process prepares this database. On SQLite migrations lock it by themselves."""
     if connection.vendor != "postgresql":
         yield
         return
     with connection.cursor() as cursor:
-        # neither the wait nor a long migration is a request that hangs
+        # the limit is for requests; waiting here and migrating may take longer
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", [_PREPARATION])
     try:
@@ -47,8 +47,8 @@ def one_preparation_at_a_time() -> Iterator[None]:
 def without_waiting_for_the_disk() -> Iterator[None]:
     """Commit the block's changes without waiting until they are on disk.
 
-    Every process sees them immediately, and killing a process can't lose them. A power cut may lose
-    the last moments. Inside a transaction this has no effect: the transaction keeps its own promise.
+    Every process sees them immediately, and killing a process can't lose them; a power cut may lose the
+    last moments. Inside a transaction this has no effect: the transaction's own commit waits.
     """
     if connection.in_atomic_block:
         yield
@@ -68,7 +68,10 @@ def without_waiting_for_the_disk() -> Iterator[None]:
 
 
 def wipe_deleted_bytes() -> None:
-    """Write SQLite's log back into its file, where deleted rows are overwritten, and empty the log."""
+    """Write SQLite's log back into its file, which overwrites deleted rows, and empty the log.
+
+    PostgreSQL's files belong to its server.
+    """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")

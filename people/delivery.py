@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
@@ -23,6 +24,8 @@ IMPORT_SECONDS = 20
 """How long an import runs at a time, so that other work gets its turn."""
 PURGE_BATCH = 100
 """Vectors that one request deletes."""
+LONG_OUTAGE = timedelta(hours=1)
+"""Entries that still wait this long after they were written are logged as errors, for the alarm."""
 
 
 class Done:
@@ -130,7 +133,12 @@ def _fail(entry: OutboxEntry, handler: Handler, error: Exception) -> None:
     if is_outage(error):
         # the messages of our own errors name nobody, and may say what to do
         reason = error.message if isinstance(error, FacerecError) else type(error).__name__
-        logger.warning("Outbox entry %s (%s) must wait: %s", entry.pk, entry.topic, reason)
+        is_long = timezone.now() - entry.created_at >= LONG_OUTAGE
+        logger.log(
+            logging.ERROR if is_long else logging.WARNING,
+            "Outbox entry %s (%s) must wait: %s",
+            entry.pk, entry.topic, reason,
+        )  # fmt: skip
         outbox.await_recovery(entry, error)
         return
     is_given_up = outbox.failed(entry, error)

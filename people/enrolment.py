@@ -28,7 +28,6 @@ from people.models.template import pack
 
 ABANDONED_AFTER = timedelta(minutes=10)
 """A stored file that no row names by then was left by a process that died."""
-NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, slots=True)

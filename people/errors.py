@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 RETRY_AFTER_SECONDS = 5
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 _TITLES = {
-    400: "Bad request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found",
-    405: "Method not allowed", 406: "Not acceptable", 409: "Conflict", 411: "Length required",
-    413: "Too large", 414: "URI too long", 415: "Unsupported media type", 417: "Expectation failed",
-    422: "Can't be processed", 429: "Too many requests", 431: "Headers too large", 500: "Internal error",
-    501: "Not implemented", 503: "Not available now",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    406: "Not Acceptable", 409: "Conflict", 411: "Length Required", 413: "Content Too Large",
+    414: "URI Too Long", 415: "Unsupported Media Type", 417: "Expectation Failed",
+    422: "Unprocessable Content", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
 }  # fmt: skip
+"""The statuses' phrases in RFC 9110 and 6585, as RFC 9457 asks for. Python's vary from version to version."""
 
 
 class FacerecError(Exception):

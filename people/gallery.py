@@ -1,7 +1,7 @@
 """Which people a search may return, and how many people it searches.
 
-Every search asks the first question, so it is raw SQL: after a network has run, the ORM takes longer
-to compose the statement than the database takes to answer it.
+Every search asks the first question, so the answer is raw SQL: the ORM takes longer to compose the
+statement than the database takes to answer it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from people.models import Collection, MeanTemplate, Person
 from people.models.template import unpack
 
 CACHED_FROM = 10_000
-"""People. A larger count is cached for CACHED_SECONDS: counting takes as long as a search by then, and
-a few people more or less don't move a threshold."""
+"""People. A larger count is cached for CACHED_SECONDS: counting takes as long as the search then, and a few
+people more or less don't move a threshold."""
 CACHED_SECONDS = 5.0
 _counts: dict[tuple[UUID, str], tuple[int, float]] = {}
-_MEANS = (  # names of our own tables, and no input
-    f"SELECT mean.person_id, person.collection_id, mean.vector "  # noqa: S608
+_MEANS = (
+    f"SELECT mean.person_id, person.collection_id, mean.vector "  # noqa: S608 our tables' names, no input
     f"FROM {MeanTemplate._meta.db_table} mean "
     f"JOIN {Person._meta.db_table} person ON person.id = mean.person_id "
     "WHERE mean.engine = %s AND person.status = %s"
@@ -37,9 +37,9 @@ _UUID = models.UUIDField()
 
 
 def searchable_means(person_ids: Several[UUID], collection: Collection, engine: str) -> dict[UUID, Vectors]:
-    """Return the mean templates, (d,) float32, of those people whom a search may return.
+    """Return the mean templates, (d,) float32, of those of the people whom a search may return.
 
-    These are the collection's active people; where it requires consent, only those with consent.
+    These are the collection's active people; if it requires consent, only those with valid consent.
     """
     if not person_ids:
         return {}
@@ -49,18 +49,21 @@ def searchable_means(person_ids: Several[UUID], collection: Collection, engine: 
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         statement += _CONSENTED
         values += [now, now]
-    # by ids alone: with the collection in the condition, SQLite reads all of its people
+    # filtered by ids only: with the collection in the condition, SQLite reads all of its people
     statement += f" AND mean.person_id IN ({', '.join(['%s'] * len(person_ids))})"
     values += [_UUID.get_db_prep_value(person_id, connection) for person_id in person_ids]
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         rows = cursor.fetchall()
-    means = ((_as_uuid(person_id), _as_uuid(home), vector) for person_id, home, vector in rows)
-    return {person_id: unpack(vector) for person_id, home, vector in means if home == collection.pk}
+    return {
+        _as_uuid(person_id): unpack(vector)
+        for person_id, collection_id, vector in rows
+        if _as_uuid(collection_id) == collection.pk
+    }
 
 
 def enrolled(collection_id: UUID, engine: str) -> int:
-    """Return how many people of the collection have a template of this engine."""
+    """Return how many people of the collection have a template of this engine, at most CACHED_SECONDS ago."""
     key, now = (collection_id, engine), time.monotonic()
     if key in _counts and now <= _counts[key][1] + CACHED_SECONDS:
         return _counts[key][0]

@@ -1,4 +1,4 @@
-"""Each person's mean template, one per engine: what searches compare with."""
+"""Each person's mean templates, one for each engine: searches compare with them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from people.models.template import pack, unpack
 def recompute(person: Person) -> None:
     """Recompute the person's mean templates and notify the indexes. In the caller's transaction.
 
-    A merged person has none: the photos that remain with them are not searched.
+    A merged person has none: the photos that stay with them are not searched.
     """
     vectors: dict[str, list[Vectors]] = {}
     templates = Template.objects.filter(person=person).exclude(person__status=Person.Status.MERGED)
@@ -75,7 +75,8 @@ def store(person: Person, engine: str, vector: Vectors, templates: int) -> None:
 
 def _purge_vectors(means: Sequence[MeanTemplate]) -> None:
     for mean in means:
-        if mean.sent_at is not None:  # otherwise it was never sent, and the sender will find it deleted
+        # one that was never sent needs no purge: the sender sees that it is deleted
+        if mean.sent_at is not None:
             outbox.purge_vector(
                 mean.vector_id,
                 collection_id=mean.collection_id,

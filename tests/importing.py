@@ -11,7 +11,7 @@ from typing import Any
 from people.imports import jobs
 from people.models import Collection, ImportJob
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 PEOPLE = {
     "ada/1.png": fakes.photo(1),

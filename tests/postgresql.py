@@ -45,7 +45,8 @@ def postgresql_server() -> Iterator[tuple[str, Any]]:
 
 
 def main(command: list[str]) -> int:
-    with ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="facerec-pg-") as folder, ExitStack() as stack:
+        tempfile.tempdir = folder  # the server's lock file goes with it
         try:
             url = stack.enter_context(postgresql())
         except Exception as error:

@@ -107,7 +107,7 @@ class Run:
         from people import enrolment
         from people.models import Person, Photo
         from tests import fakes
-        from tests.conftest import STAFF
+        from tests.actors import STAFF
 
         person = Person.objects.create(collection=self.collection, name=str(seed))
         photo = enrolment.submit(person, fakes.photo(seed), actor=STAFF).photo
@@ -121,7 +121,7 @@ class Run:
 
     def _erase(self, known: Known) -> None:
         from people import erasure
-        from tests.conftest import STAFF
+        from tests.actors import STAFF
 
         with self.lock:
             if known.erasing_from < float("inf"):
@@ -134,7 +134,7 @@ class Run:
     def _search(self, known: Known) -> None:
         from people import identification
         from tests import fakes
-        from tests.conftest import STAFF
+        from tests.actors import STAFF
 
         began = time.monotonic()
         result = identification.identify(fakes.photo(known.seed), collection=self.collection, actor=STAFF)
@@ -238,11 +238,10 @@ def main() -> int:
         from django.conf import settings
         from django.core.management import call_command
 
-        from tests.conftest import PINECONE_DOCUMENTS, pinecone_index
+        from tests.pinecone_double import pinecone_index
 
         call_command("migrate", verbosity=0)
-        documents = PINECONE_DOCUMENTS if PINECONE_DOCUMENTS.is_dir() else None
-        with Double(seed=chosen.seed, documents=documents).running() as double:
+        with Double(seed=chosen.seed).running() as double:
             settings.TEMPLATE_INDEX = pinecone_index(double)
             print(f"{'fault':18} operations searches degraded converged_s drift problems")
             for fault in chosen.fault or FAULTS:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from people import api_keys, erasure
 from people.models import ApiKey, AuditEvent, Collection
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 pytestmark = pytest.mark.django_db
 VALID: dict[str, Any] = {"label": "door", "scopes": ["detect", "identify"], "rate": "60/min"}

@@ -15,7 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import presence_of_element_located as present
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from tests.conftest import BROWSER, DRIVER
+from tests.needs import BROWSER, DRIVER
 from tests.service import Service, running
 
 pytestmark = pytest.mark.browser

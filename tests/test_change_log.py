@@ -10,7 +10,7 @@ from django.db import OperationalError, connection, transaction
 
 from people import outbox, registration
 from people.models import Collection, OutboxEntry, Person
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 
 @pytest.mark.django_db(transaction=True)

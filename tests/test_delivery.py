@@ -12,18 +12,18 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from people import delivery, enrolment, erasure, index_sync, outbox
+from people import delivery, enrolment, erasure, extraction, index_sync, outbox
 from people.delivery import Done, Failed, Handler, Later, Outcome
 from people.errors import IndexUnavailable, StorageUnavailable
 from people.failed_tasks import failed_tasks
-from people.imports import jobs
+from people.imports import jobs, sources
 from people.indexes.base import Space
 from people.models import Collection, Erasure, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import PEOPLE, zipped
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 Topic = OutboxEntry.Topic
 Enrol = Callable[..., Person]
@@ -147,6 +147,18 @@ def test_an_outage_is_waited_for_and_never_counted(
     assert outbox.OUTAGE_PAUSE / 2 - 1 < wait < outbox.OUTAGE_PAUSE * 3 / 2
     assert {line.levelname for line in caplog.records if line.name == "people.delivery"} == {"WARNING"}
     assert not failed_tasks().exists()
+
+
+def test_an_outage_that_lasts_is_logged_as_an_error_for_the_alarm(
+    handles: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    handles(lambda entries: [Failed(StorageUnavailable())])
+    entry = _entry()
+    OutboxEntry.objects.update(created_at=timezone.now() - delivery.LONG_OUTAGE)
+    _deliver(entry)
+    [line] = [line for line in caplog.records if line.name == "people.delivery"]
+    assert line.levelname == "ERROR"
+    assert entry.attempts == 0
 
 
 def test_a_reason_of_an_outage_that_somebody_can_act_on_is_logged(
@@ -292,7 +304,7 @@ def test_a_photo_whose_enrolment_is_given_up_is_rejected_and_a_retry_is_harmless
     person = Person.objects.create(collection=collection)
     photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
     with monkeypatch.context() as patch:
-        patch.setattr(enrolment.extraction, "from_photo", _raises)
+        patch.setattr(extraction, "from_photo", _raises)
         _deliver(_of_topic(Topic.ENROL_PHOTO), outbox.MAX_ATTEMPTS)
     photo.refresh_from_db()
     assert photo.status == Photo.Status.REJECTED
@@ -307,7 +319,7 @@ def test_an_import_that_is_given_up_ends_and_says_so(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
-    monkeypatch.setattr(jobs.sources, "opened", _raises)
+    monkeypatch.setattr(sources, "opened", _raises)
     _deliver(_of_topic(Topic.RUN_IMPORT), outbox.MAX_ATTEMPTS)
     job.refresh_from_db()
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "processing_failed")

@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,8 @@ from people.models import AuditEvent, Collection, MeanTemplate, OutboxEntry, Per
 from people.models.photo import photo_storage
 from people.models.template import unpack
 from tests import fakes
-from tests.conftest import STAFF
-
-
-def stored_files() -> list[str]:
-    """Return the names of all stored photos."""
-    root = Path(photo_storage().path(""))
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+from tests.actors import STAFF
+from tests.stored_files import stored_files
 
 
 @pytest.fixture

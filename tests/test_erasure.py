@@ -22,8 +22,8 @@ from people.models import (
 )
 from people.models.photo import photo_storage
 from tests import fakes
-from tests.conftest import STAFF
-from tests.test_enrolment import stored_files
+from tests.actors import STAFF
+from tests.stored_files import stored_files
 
 Enrol = Callable[..., Person]
 

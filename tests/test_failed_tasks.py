@@ -10,7 +10,7 @@ from django.utils import timezone
 from people import outbox
 from people.failed_tasks import failed_tasks, retry
 from people.models import AuditEvent, OutboxEntry
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 Topic = OutboxEntry.Topic
 pytestmark = pytest.mark.django_db

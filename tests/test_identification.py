@@ -15,7 +15,7 @@ from people.faces import Chip, Vectors
 from people.indexes import get_index
 from people.models import AuditEvent, Collection, Person, Template
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 Enrol = Callable[..., Person]
 

@@ -35,8 +35,8 @@ from people.indexes import forget_index, get_index
 from people.models import AuditEvent, Collection, Erasure, MeanTemplate, Merge, Person, Photo, Template
 from people.models.template import unpack
 from tests import fakes
-from tests.conftest import STAFF
-from tests.test_enrolment import stored_files
+from tests.actors import STAFF
+from tests.stored_files import stored_files
 
 Enrol = Callable[..., Person]
 

@@ -1,107 +1,51 @@
-"""The database goes and comes back under load: clear refusals meanwhile, nothing lost, no hand needed."""
+"""Which errors are outages, so that work waits for them, and which are faults of the work."""
 
 from __future__ import annotations
 
-import threading
-import time
-from pathlib import Path
+import errno
 
 import pytest
-import requests
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 
-from tests import fakes
-from tests.postgresql import postgresql_server
-from tests.service import Service, running
+from people import errors
+from people.outages import is_outage
 
-pytestmark = [pytest.mark.once, pytest.mark.postgresql]
-
-
-class Load:
-    """Clients that enrol and search without end, and note what they were answered."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self.answers: list[requests.Response] = []
-        self.acknowledged: set[str] = set()
-        self.stop = threading.Event()
-        self.clients = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
-
-    def _run(self, number: int) -> None:
-        base = f"{self.service.url}/api/v1/collections/crowd/"
-        headers = self.service.headers
-        seed = 1000 * (number + 1)
-        while not self.stop.is_set():
-            seed += 1
-            try:
-                person = requests.post(
-                    f"{base}persons/",
-                    json={"external_id": f"p{seed}"},
-                    headers=headers,
-                    timeout=60,
-                )
-                self.answers.append(person)
-                if person.status_code != 201:
-                    continue
-                photo = requests.post(
-                    f"{base}persons/{person.json()['id']}/photos/",
-                    files={"photo": fakes.photo(seed)},
-                    headers=headers,
-                    timeout=60,
-                )
-                self.answers.append(photo)
-                if photo.status_code in (201, 202):
-                    self.acknowledged.add(f"p{seed}")
-                found = requests.post(
-                    f"{base}identify/",
-                    files={"photo": fakes.photo(seed)},
-                    headers=headers,
-                    timeout=60,
-                )
-                self.answers.append(found)
-            except requests.RequestException as error:
-                raise AssertionError("a web process went away with the database") from error
+OUTAGES = [
+    OperationalError("the server closed the connection"),
+    InterfaceError("connection already closed"),
+    errors.IndexUnavailable(),
+    errors.StorageUnavailable(),
+    errors.ModelMissing(),
+    ConnectionResetError(),
+    TimeoutError(),
+    OSError(errno.ENOSPC, "No space left on device"),
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
+    OSError(errno.EIO, "Input/output error"),
+    OSError(errno.EROFS, "Read-only file system"),
+]
+FAULTS = [
+    IntegrityError("UNIQUE constraint failed"),
+    DataError("value too long"),
+    ValueError("a bug"),
+    FileNotFoundError(errno.ENOENT, "No such file"),
+    PermissionError(errno.EACCES, "Permission denied"),
+    errors.NoFaceFound(),
+    errors.ProcessingFailed(),
+    errors.ObjectNotFound(),
+]
 
 
-@pytest.mark.timeout(400)
-def test_postgresql_stopped_and_started_under_load(tmp_path: Path) -> None:
-    with (
-        postgresql_server() as (url, server),
-        running(tmp_path, FACEREC_TEST_FAKE_ENGINE="1", DATABASE_URL=url) as service,
-    ):
-        service.sql("UPDATE people_apikey SET rate = '1000000/min'")
-        requests.post(
-            f"{service.url}/api/v1/collections/", json={"name": "crowd"}, headers=service.headers, timeout=30
-        ).raise_for_status()
-        load = Load(service)
-        for client in load.clients:
-            client.start()
-        time.sleep(3)
-        for _ in range(2):
-            server.stop()
-            time.sleep(3)
-            assert requests.get(f"{service.url}/health", timeout=30).status_code == 200
-            ready = requests.get(f"{service.url}/ready", timeout=60)
-            assert (ready.status_code, ready.json()["database"]) == (503, "unavailable")
-            page = requests.get(f"{service.url}/admin/login/", timeout=60)
-            assert page.status_code in (200, 503)
-            server.start()
-            service.wait_until_ready()
-            time.sleep(3)
-        load.stop.set()
-        for client in load.clients:
-            client.join()
+@pytest.mark.parametrize("error", OUTAGES, ids=repr)
+def test_work_waits_for_what_comes_back(error: Exception) -> None:
+    assert is_outage(error)
 
-        refused = [answer for answer in load.answers if answer.status_code >= 500]
-        assert refused
-        for answer in refused:
-            assert answer.status_code == 503, answer.text
-            # the embedded index reads the database, too
-            assert answer.json()["code"] in ("database_unavailable", "index_unavailable")
-            assert answer.headers["Retry-After"] == "5"
-        assert service.wait_until_done(150) == 0
-        enrolled = service.sql(
-            "SELECT external_id FROM people_person p JOIN people_meantemplate m ON m.person_id = p.id"
-        )
-        assert load.acknowledged <= {row[0] for row in enrolled}
-        files = {path.name for path in (tmp_path / "photos").rglob("*.jpg")}
-        assert files == {row[0].rpartition("/")[2] for row in service.sql("SELECT file FROM people_photo")}
+
+@pytest.mark.parametrize("error", FAULTS, ids=repr)
+def test_work_fails_when_the_fault_is_its_own(error: Exception) -> None:
+    assert not is_outage(error)
+
+
+def test_a_library_s_error_is_not_recognised_by_its_name() -> None:
+    kind = type("EndpointConnectionError", (Exception,), {})
+    named_alike = type("ConnectionError", (kind,), {})
+    assert not is_outage(named_alike())

@@ -17,8 +17,8 @@ from people.engines import engine_id, engine_named
 from people.errors import Conflict
 from people.models import Collection, EngineVersion, MeanTemplate, OutboxEntry, Person, Photo, Template
 from tests import fakes
-from tests.conftest import STAFF, pinecone_index
-from tests.pinecone_double import Double
+from tests.actors import STAFF
+from tests.pinecone_double import Double, pinecone_index
 
 Enrol = Callable[..., Person]
 OTHER = "tests.fakes.OtherFakeEngine"

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 from people import api_keys, erasure, registration
 from people.actors import COMMAND
 from people.models import AuditEvent, Collection
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "of-no-account-1"

@@ -14,8 +14,8 @@ from people import broker, enrolment, erasure, identification, outbox, registrat
 from people.models import Collection, Erasure, OutboxEntry, Person, Photo, Template
 from people.models.person import PersonQuerySet
 from tests import fakes
-from tests.conftest import STAFF
-from tests.test_enrolment import stored_files
+from tests.actors import STAFF
+from tests.stored_files import stored_files
 
 Enrol = Callable[..., Person]
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from people import api_keys
 from people.models import ApiKey, AuditEvent, Collection
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 KEY = re.compile(rb"frk_[0-9a-f]{8}_[\w-]{43}")
 FORM = {

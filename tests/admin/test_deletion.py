@@ -11,8 +11,8 @@ from django.urls import reverse
 from people import api_keys, identification
 from people.models import AuditEvent, Collection, Erasure, Person, Photo, Template
 from tests import fakes
-from tests.conftest import STAFF
-from tests.test_enrolment import stored_files
+from tests.actors import STAFF
+from tests.stored_files import stored_files
 
 Enrol = Callable[..., Person]
 pytestmark = pytest.mark.django_db(transaction=True)

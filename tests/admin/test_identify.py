@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from people.models import AuditEvent, Collection, Person, Photo
 from tests import fakes
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 Enrol = Callable[..., Person]
 

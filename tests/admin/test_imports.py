@@ -12,7 +12,7 @@ from people import erasure
 from people.imports import jobs
 from people.models import Collection, ImportJob, Person
 from tests import fakes
-from tests.conftest import STAFF
+from tests.actors import STAFF
 from tests.importing import PEOPLE, run, zipped
 
 if TYPE_CHECKING:

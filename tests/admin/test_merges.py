@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from people import erasure, merging
 from people.models import Collection, Merge, Person
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 Enrol = Callable[..., Person]
 PEOPLE = "/admin/people/person/"

@@ -14,7 +14,7 @@ from people import audit, erasure, outbox, tasks
 from people.failed_tasks import failed_tasks
 from people.models import AuditEvent, Erasure, OutboxEntry, Person
 from people.models.photo import photo_storage
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 
 @pytest.mark.parametrize("model", ["auditevent", "erasure", "outboxentry"])

@@ -4,24 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
-from rest_framework.test import APIClient
 
 from people import api_keys
 from people.models import Collection
 from people.models.api_key import SCOPES
-from tests.conftest import STAFF
-
-Answer = Any
-
-
-class Program(APIClient):
-    """A program with an API key, which sends photos as multipart and everything else as JSON."""
-
-    def sends_photo(self, path: str, data: bytes, name: str = "photo.jpg", **headers: str) -> Answer:
-        return self.post(path, {"photo": SimpleUploadedFile(name, data)}, format="multipart", headers=headers)
+from tests.actors import STAFF
+from tests.api.program import Program
 
 
 @pytest.fixture

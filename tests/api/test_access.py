@@ -13,8 +13,8 @@ from people.actors import WORKER
 from people.api.urls import urlpatterns
 from people.models import ApiKey, AuditEvent, Collection, Person
 from tests import fakes
-from tests.api.conftest import Program
-from tests.conftest import STAFF
+from tests.actors import STAFF
+from tests.api.program import Program
 
 Make = Callable[..., Program]
 ROUTES = {

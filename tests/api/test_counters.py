@@ -15,7 +15,7 @@ import pytest
 
 from people.api import throttling
 from people.api.counters import PAUSE_SECONDS, Counter, OptionalCounter, RedisCounter, SqliteCounter
-from tests.api.conftest import Program
+from tests.api.program import Program
 from tests.servers import Redis, free_port, hung_server, redis_server
 
 pytestmark = pytest.mark.once

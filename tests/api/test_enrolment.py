@@ -17,9 +17,8 @@ from people.models import (
     Template,
 )
 from tests import fakes, photo_samples
-from tests.api.conftest import Program
-from tests.api.test_faces import IDENTIFY, _problem
-from tests.test_enrolment import stored_files
+from tests.api.program import IDENTIFY, Program, problem
+from tests.stored_files import stored_files
 
 PERSONS = "/api/v1/collections/default/persons/"
 BAD = photo_samples.bad()
@@ -92,7 +91,7 @@ def test_a_photo_refused_after_the_wait_tells_its_reasons_when_asked(
 def test_a_face_that_cannot_be_enrolled_is_refused_and_leaves_nothing(
     api: Program, photos: str, data: bytes, code: str
 ) -> None:
-    content = _problem(api.sends_photo(photos, data), 422, code)
+    content = problem(api.sends_photo(photos, data), 422, code)
     assert ("faces" in content) == (code == "several_faces")
     assert ("reasons" in content) == ("face" in content) == (code == "poor_quality")
     assert _rows() == (0, 0, 0, 0)
@@ -107,7 +106,7 @@ def test_each_bad_photo_has_its_own_problem_and_leaves_nothing(
     data, error = BAD[name]
     events = AuditEvent.objects.count()
     answer = api.sends_photo(photos if route == "enrol" else IDENTIFY, data, name="photo.jpg")
-    _problem(answer, STATUS[error.code], error.code)
+    problem(answer, STATUS[error.code], error.code)
     assert _rows() == (0, 0, 0, 0)
     assert AuditEvent.objects.count() == events
     assert stored_files() == []
@@ -120,8 +119,8 @@ def test_each_unusual_photo_is_read(api: Program, name: str) -> None:
 
 
 def test_no_photo_at_all_is_told_so(api: Program, photos: str) -> None:
-    _problem(api.post(photos, {}, format="multipart"), 400, "photo_missing")
-    _problem(api.post(photos, {}), 400, "photo_missing")
+    problem(api.post(photos, {}, format="multipart"), 400, "photo_missing")
+    problem(api.post(photos, {}), 400, "photo_missing")
 
 
 @pytest.mark.usefixtures("worker")
@@ -136,11 +135,11 @@ def test_the_same_photo_of_the_same_person_is_answered_and_not_enrolled_again(
 
 @pytest.mark.usefixtures("worker")
 def test_of_several_faces_one_may_be_chosen(api: Program, photos: str) -> None:
-    faces = _problem(api.sends_photo(photos, fakes.photo(1, 2)), 422, "several_faces")["faces"]
+    faces = problem(api.sends_photo(photos, fakes.photo(1, 2)), 422, "several_faces")["faces"]
     box = ",".join(str(faces[1][side]) for side in ("left", "top", "width", "height"))
     answer = api.sends_photo(f"{photos}?face={box}", fakes.photo(1, 2))
     assert answer.json()["face"]["box"]["left"] == 160
-    assert _problem(api.sends_photo(f"{photos}?face=left", fakes.photo(1)), 400, "invalid")["errors"]["face"]
+    assert problem(api.sends_photo(f"{photos}?face=left", fakes.photo(1)), 400, "invalid")["errors"]["face"]
 
 
 @pytest.mark.usefixtures("worker")
@@ -156,7 +155,7 @@ def test_consent_is_needed_where_the_collection_requires_it(
     api: Program, photos: str, person: Person
 ) -> None:
     Collection.objects.update(requires_consent=True)
-    _problem(api.sends_photo(photos, fakes.photo(1)), 422, "consent_missing")
+    problem(api.sends_photo(photos, fakes.photo(1)), 422, "consent_missing")
     api.patch(f"{PERSONS}{person.pk}/", {"consent": {"given_at": "2026-01-01T00:00:00Z"}})
     assert api.sends_photo(photos, fakes.photo(1)).status_code == 201
 
@@ -172,7 +171,7 @@ def test_an_erased_person_is_in_no_answer_any_more(api: Program, photos: str, pe
     assert api.get(PERSONS).json()["results"] == []
     found = api.sends_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1)).json()
     assert found["faces"][0]["candidates"] == []
-    assert _problem(api.delete(f"{PERSONS}{person.pk}/"), 404, "not_found")
+    assert problem(api.delete(f"{PERSONS}{person.pk}/"), 404, "not_found")
 
 
 def test_persons_are_created_read_changed_and_searched(api: Program, collection: Collection) -> None:
@@ -210,14 +209,14 @@ def test_persons_are_created_read_changed_and_searched(api: Program, collection:
 def test_a_wrong_field_of_a_person_is_named(
     api: Program, collection: Collection, body: dict[str, Any], field: str
 ) -> None:
-    assert field in _problem(api.post(PERSONS, body), 400, "invalid")["errors"]
+    assert field in problem(api.post(PERSONS, body), 400, "invalid")["errors"]
     assert not Person.objects.exists()
 
 
 def test_an_external_id_is_used_once_in_a_collection(api: Program, collection: Collection) -> None:
     other = Collection.objects.create(name="other")
     assert api.post(PERSONS, {"external_id": "emp-17"}).status_code == 201
-    _problem(api.post(PERSONS, {"external_id": "emp-17"}), 409, "conflict")
+    problem(api.post(PERSONS, {"external_id": "emp-17"}), 409, "conflict")
     assert (
         api.post(f"/api/v1/collections/{other.name}/persons/", {"external_id": "emp-17"}).status_code == 201
     )
@@ -239,10 +238,10 @@ def test_collections_are_created_changed_and_deleted_with_everyone(
 ) -> None:
     made = api.post("/api/v1/collections/", {"name": "office", "fpir": 0.001})
     assert (made.status_code, made.json()["persons"]) == (201, 0)
-    _problem(api.post("/api/v1/collections/", {"name": "office"}), 409, "conflict")
-    _problem(api.post("/api/v1/collections/", {"name": "of fice"}), 400, "invalid")
-    _problem(api.patch(made["Location"], {"min_similarity": 80}), 400, "invalid")
-    refused = _problem(api.patch(made["Location"], {"min_similarity": 80, "name": "renamed"}), 400, "invalid")
+    problem(api.post("/api/v1/collections/", {"name": "office"}), 409, "conflict")
+    problem(api.post("/api/v1/collections/", {"name": "of fice"}), 400, "invalid")
+    problem(api.patch(made["Location"], {"min_similarity": 80}), 400, "invalid")
+    refused = problem(api.patch(made["Location"], {"min_similarity": 80, "name": "renamed"}), 400, "invalid")
     assert list(refused["errors"]) == ["name"]
     changed = api.patch(made["Location"], {"fpir": None, "min_similarity": 80}).json()
     assert (changed["name"], changed["min_similarity"]) == ("office", 80)
@@ -263,18 +262,18 @@ def test_a_request_sent_twice_with_one_idempotency_key_is_done_once(
     assert (first.json(), first["Location"]) == (second.json(), second["Location"])
     assert Person.objects.filter(name="Ada").count() == 1
     other = api.post(PERSONS, {"name": "Bob"}, headers={"Idempotency-Key": "k1"})
-    _problem(other, 409, "idempotency_conflict")
+    problem(other, 409, "idempotency_conflict")
     keyed = {"Idempotency-Key": "k2"}
     assert [api.sends_photo(photos, fakes.photo(1), **keyed).status_code for _ in range(2)] == [201, 201]
-    _problem(api.sends_photo(photos, fakes.photo(2), **keyed), 409, "idempotency_conflict")
-    _problem(api.post(PERSONS, {}, headers={"Idempotency-Key": "é"}), 400, "invalid")
+    problem(api.sends_photo(photos, fakes.photo(2), **keyed), 409, "idempotency_conflict")
+    problem(api.post(PERSONS, {}, headers={"Idempotency-Key": "é"}), 400, "invalid")
 
 
 def test_a_request_in_progress_is_not_done_a_second_time(api: Program, collection: Collection) -> None:
     api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
     IdempotentAnswer.objects.update(status=None)
     answer = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
-    _problem(answer, 409, "idempotency_in_progress")
+    problem(answer, 409, "idempotency_in_progress")
 
 
 def test_what_failed_may_be_sent_again_with_the_same_key(api: Program, collection: Collection) -> None:
@@ -303,4 +302,4 @@ def test_a_photo_that_is_erased_while_the_client_waits_is_told_as_gone(
         return submission
 
     monkeypatch.setattr(enrolment, "submit", submit_and_withdraw)
-    _problem(api.sends_photo(photos, fakes.photo(1)), 404, "not_found")
+    problem(api.sends_photo(photos, fakes.photo(1)), 404, "not_found")

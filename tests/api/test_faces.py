@@ -10,21 +10,9 @@ from django.test import override_settings
 from people.errors import IndexUnavailable
 from people.models import Collection, Person, Photo
 from tests import fakes
-from tests.api.conftest import Program
+from tests.api.program import IDENTIFY, Program, problem
 
 Enrol = Callable[..., Person]
-IDENTIFY = "/api/v1/collections/default/identify/"
-
-
-def _problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), (
-        answer.content
-    )
-    content: dict[str, Any] = answer.json()
-    assert (content["status"], content["code"]) == (status, code)
-    assert content["request_id"] == answer["X-Request-ID"]
-    assert content["detail"]
-    return content
 
 
 def test_identify_answers_who_each_face_is(api: Program, enrolled: Enrol) -> None:
@@ -83,7 +71,7 @@ def test_a_skipped_face_says_why(api: Program) -> None:
 )
 def test_a_wrong_parameter_is_named(api: Program, query: str, field: str) -> None:
     answer = api.sends_photo(f"{IDENTIFY}?{query}", fakes.photo(1))
-    assert field in _problem(answer, 400, "invalid")["errors"]
+    assert field in problem(answer, 400, "invalid")["errors"]
 
 
 def test_false_means_false(api: Program, enrolled: Enrol) -> None:
@@ -118,9 +106,9 @@ def test_json_that_holds_no_photo_is_refused_by_field(api: Program, body: Any) -
 
 
 def test_malformed_json_and_other_types_are_told_apart(api: Program) -> None:
-    _problem(api.generic("POST", IDENTIFY, b"{", content_type="application/json"), 400, "malformed")
+    problem(api.generic("POST", IDENTIFY, b"{", content_type="application/json"), 400, "malformed")
     answer = api.generic("POST", IDENTIFY, b"x", content_type="image/jpeg")
-    _problem(answer, 415, "unsupported_media_type")
+    problem(answer, 415, "unsupported_media_type")
 
 
 def test_verify_compares_with_one_person(api: Program, enrolled: Enrol) -> None:
@@ -130,18 +118,18 @@ def test_verify_compares_with_one_person(api: Program, enrolled: Enrol) -> None:
     assert (right["match"], right["threshold"]["fmr"]) == (True, 0.0001)
     assert right["photo"] == str(person.photos.get().pk)
     assert api.sends_photo(path, fakes.photo(2)).json()["match"] is False
-    _problem(api.sends_photo(path, fakes.photo(None)), 422, "no_face")
-    several = _problem(api.sends_photo(path, fakes.photo(2, 1)), 422, "several_faces")
+    problem(api.sends_photo(path, fakes.photo(None)), 422, "no_face")
+    several = problem(api.sends_photo(path, fakes.photo(2, 1)), 422, "several_faces")
     box = several["faces"][1]
     chosen = f"{path}?face={box['left']},{box['top']},{box['width']},{box['height']}"
     assert api.sends_photo(chosen, fakes.photo(2, 1)).json()["match"] is True
-    _problem(api.sends_photo(f"{path}?face=900,900,10,10", fakes.photo(2, 1)), 422, "face_not_there")
+    problem(api.sends_photo(f"{path}?face=900,900,10,10", fakes.photo(2, 1)), 422, "face_not_there")
 
 
 def test_a_person_without_a_photo_is_told_as_not_enrolled(api: Program, collection: Collection) -> None:
     person = Person.objects.create(collection=collection)
     answer = api.sends_photo(f"/api/v1/collections/default/persons/{person.pk}/verify/", fakes.photo(1))
-    _problem(answer, 409, "not_enrolled")
+    problem(answer, 409, "not_enrolled")
 
 
 def test_compare_and_detect_need_no_collection(api: Program) -> None:
@@ -165,7 +153,7 @@ def test_an_index_that_cannot_answer_is_told_as_not_available_now(api: Program, 
     enrolled(1)
     with override_settings(TEMPLATE_INDEX={"BACKEND": "tests.api.test_faces.DownIndex", "OPTIONS": {}}):
         answer = api.sends_photo(IDENTIFY, fakes.photo(1))
-    _problem(answer, 503, "index_unavailable")
+    problem(answer, 503, "index_unavailable")
     assert int(answer["Retry-After"]) > 0
 
 
@@ -182,10 +170,10 @@ def test_a_failure_of_ours_tells_the_request_id_and_nothing_inside(
 
     monkeypatch.setattr("people.identification.identify", fail)
     answer = api.sends_photo(IDENTIFY, fakes.photo(1))
-    _problem(answer, 500, "internal_error")
+    problem(answer, 500, "internal_error")
     assert b"secret" not in answer.content
 
 
 def test_an_unknown_path_of_the_api_is_a_problem_document(api: Program) -> None:
-    _problem(api.get("/api/v1/nothing/"), 404, "not_found")
-    _problem(api.put(IDENTIFY, {}), 405, "method_not_allowed")
+    problem(api.get("/api/v1/nothing/"), 404, "not_found")
+    problem(api.put(IDENTIFY, {}), 405, "method_not_allowed")

@@ -9,9 +9,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from people.models import Collection, ImportJob, Person
 from tests import fakes
-from tests.api.conftest import Answer, Program
+from tests.api.program import Answer, Program
 from tests.importing import PEOPLE, zipped
-from tests.test_enrolment import stored_files
+from tests.stored_files import stored_files
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -8,9 +8,8 @@ import pytest
 from people import merging
 from people.models import Collection, IdempotentAnswer, Merge, Person
 from tests import fakes
-from tests.api.conftest import Answer, Program
-from tests.api.test_faces import IDENTIFY, _problem
-from tests.conftest import STAFF
+from tests.actors import STAFF
+from tests.api.program import IDENTIFY, Answer, Program, problem
 
 PERSONS = "/api/v1/collections/default/persons/"
 Enrol = Callable[..., Person]
@@ -45,7 +44,7 @@ def test_two_persons_become_one_and_two_again(api: Program, enrolled: Enrol) -> 
     found = api.sends_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
     assert found["collection_size"] == 2
     assert found["faces"][0]["candidates"][0]["person"]["id"] == str(other.pk)
-    _problem(api.post(f"{made['Location']}undo/"), 409, "merge_undone")
+    problem(api.post(f"{made['Location']}undo/"), 409, "merge_undone")
 
 
 def test_a_merged_person_is_told_and_is_listed_when_asked_for(api: Program, enrolled: Enrol) -> None:
@@ -79,7 +78,7 @@ def test_nothing_is_done_with_a_merged_person_and_the_kept_one_is_named(
         merge(api, other, third),
         merge(api, third, other),
     ):
-        assert _problem(answer, 409, "person_merged")["kept"] == str(kept.pk)
+        assert problem(answer, 409, "person_merged")["kept"] == str(kept.pk)
 
 
 def test_nobody_is_merged_by_their_status(api: Program, enrolled: Enrol) -> None:
@@ -88,7 +87,7 @@ def test_nobody_is_merged_by_their_status(api: Program, enrolled: Enrol) -> None
         api.patch(f"{PERSONS}{person.pk}/", {"status": "merged"}),
         api.post(PERSONS, {"status": "merged"}),
     ):
-        assert "status" in _problem(answer, 400, "invalid")["errors"]
+        assert "status" in problem(answer, 400, "invalid")["errors"]
     assert list(Person.objects.values_list("status", flat=True)) == ["active"]
 
 
@@ -96,23 +95,23 @@ def test_what_can_not_be_merged_is_told(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1)
     elsewhere = enrolled(2, into=Collection.objects.create(name="elsewhere"))
     path = f"{PERSONS}{person.pk}/merge/"
-    _problem(merge(api, person, person), 409, "not_mergeable")
-    _problem(merge(api, person, elsewhere), 404, "not_found")
-    _problem(api.post(path, {"other": str(uuid4())}), 404, "not_found")
+    problem(merge(api, person, person), 409, "not_mergeable")
+    problem(merge(api, person, elsewhere), 404, "not_found")
+    problem(api.post(path, {"other": str(uuid4())}), 404, "not_found")
     for body in ({}, {"other": "ada"}, {"other": None}, [], "text"):
-        _problem(api.post(path, body), 400, "invalid")
+        problem(api.post(path, body), 400, "invalid")
     assert not Merge.objects.exists()
 
 
 def test_a_merge_that_can_not_be_undone_is_told(api: Program, enrolled: Enrol) -> None:
     first, second, third = enrolled(1), enrolled(2), enrolled(3)
     inner, outer = merge(api, second, third), merge(api, first, second)
-    refused = _problem(api.post(f"{inner['Location']}undo/"), 409, "undo_out_of_order")
+    refused = problem(api.post(f"{inner['Location']}undo/"), 409, "undo_out_of_order")
     assert refused["merge"] == outer.json()["id"]
     assert api.delete(f"{PERSONS}{third.pk}/").status_code == 202
     assert not Person.objects.exists()
-    _problem(api.post(f"{outer['Location']}undo/"), 409, "merged_erased")
-    _problem(api.post(f"/api/v1/merges/{uuid4()}/undo/"), 404, "not_found")
+    problem(api.post(f"{outer['Location']}undo/"), 409, "merged_erased")
+    problem(api.post(f"/api/v1/merges/{uuid4()}/undo/"), 404, "not_found")
 
 
 def test_a_key_of_one_collection_sees_no_merge_of_another(
@@ -123,7 +122,7 @@ def test_a_key_of_one_collection_sees_no_merge_of_another(
     api = program(collection=collection)
     for path in (f"/api/v1/merges/{done.pk}/", f"/api/v1/merges/{done.pk}/undo/"):
         method = api.post if path.endswith("undo/") else api.get
-        _problem(method(path), 404, "not_found")
+        problem(method(path), 404, "not_found")
     assert Merge.objects.get().undone_at is None
 
 
@@ -161,5 +160,5 @@ def test_a_collection_bears_its_retention(api: Program) -> None:
     assert off["retention"] == {"erase_without_consent": True, "erase_unseen_after_days": None}
     for days in (0, -1, 36_501, "soon", 1.5):
         wrong = api.patch(made["Location"], {"retention": {"erase_unseen_after_days": days}})
-        assert "retention.erase_unseen_after_days" in _problem(wrong, 400, "invalid")["errors"]
-    _problem(api.patch(made["Location"], {"retention": 30}), 400, "invalid")
+        assert "retention.erase_unseen_after_days" in problem(wrong, 400, "invalid")["errors"]
+    problem(api.patch(made["Location"], {"retention": 30}), 400, "invalid")

@@ -9,8 +9,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from people.models import Person, Photo
 from tests import fakes
-from tests.api.conftest import Answer, Program
-from tests.api.test_faces import IDENTIFY
+from tests.api.program import IDENTIFY, Answer, Program
 
 PERSONS = "/api/v1/collections/default/persons/"
 

@@ -16,8 +16,8 @@ from people import capacity, identification
 from people.errors import Overloaded
 from people.models import AuditEvent, Collection, Person
 from tests import fakes
-from tests.api.conftest import Program
-from tests.conftest import STAFF
+from tests.actors import STAFF
+from tests.api.program import Program
 
 Enrol = Callable[..., Person]
 PATHS = ["/api/v1/collections/default/identify/", "/api/v1/detect/"]

@@ -10,8 +10,7 @@ from people.errors import StorageUnavailable
 from people.models import Person
 from people.s3 import input_buckets
 from tests import fakes
-from tests.api.conftest import Program
-from tests.api.test_faces import IDENTIFY
+from tests.api.program import IDENTIFY, Program
 from tests.servers import make_bucket
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from django.db import connection
 
 from people.models import Person
 from tests import fakes
-from tests.api.conftest import Program
+from tests.api.program import Program
 
 Enrol = Callable[..., Person]
 Queries = Callable[[int], Any]

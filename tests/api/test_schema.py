@@ -10,8 +10,7 @@ import pytest
 
 from people.models import Person
 from tests import fakes
-from tests.api.conftest import Program
-from tests.api.test_faces import IDENTIFY
+from tests.api.program import IDENTIFY, Program
 
 PERSONS = "/api/v1/collections/default/persons/"
 Enrol = Callable[..., Person]

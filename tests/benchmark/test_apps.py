@@ -26,12 +26,14 @@ def _manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_development_has_the_command(tmp_path: Path) -> None:
     result = _manage("help", "benchmark", FACEREC_VAR_DIR=str(tmp_path))
     assert result.returncode == 0
     assert "--against" in result.stdout
 
 
+@pytest.mark.slow
 def test_production_does_not_know_the_command(tmp_path: Path) -> None:
     result = _manage("benchmark", FACEREC_VAR_DIR=str(tmp_path), **PRODUCTION)
     assert result.returncode == 1

@@ -11,7 +11,7 @@ from benchmark import sample_photos
 from benchmark.synthetic_people import COLLECTION
 from people import api_keys, identification
 from people.models import Collection, Person
-from tests.conftest import STAFF
+from tests.actors import STAFF
 
 
 def test_an_empty_database_gets_people_of_whom_one_can_be_identified(db: None, real_engine: None) -> None:

@@ -1,0 +1,7 @@
+"""Who acts in tests."""
+
+from __future__ import annotations
+
+from people.actors import Actor
+
+STAFF = Actor("user:1")

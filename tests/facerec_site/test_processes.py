@@ -1,0 +1,104 @@
+"""Two web workers and a Celery worker on one SQLite file: what one did, all know."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests import fakes
+from tests.service import Service, running
+
+CLIENTS = 6
+ENROLMENTS = 100
+ERASURES = 25
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    home = folder / "home"
+    home.mkdir()
+    with running(folder, FACEREC_TEST_FAKE_ENGINE="1", HOME=str(home), XDG_RUNTIME_DIR=str(home)) as service:
+        service.sql("UPDATE people_apikey SET rate = '1000000/min'")
+        yield service
+
+
+def test_nothing_is_written_to_the_home_folder_which_may_be_read_only(service: Service) -> None:
+    assert list((service.folder / "home").iterdir()) == []
+
+
+def _search(session: requests.Session, service: Service, seed: int) -> dict[str, Any]:
+    answer = session.post(
+        f"{service.url}/api/v1/collections/crowd/identify/",
+        files={"photo": fakes.photo(seed, variation=99)},
+        timeout=30,
+    )
+    assert answer.status_code == 200, answer.text
+    face: dict[str, Any] = answer.json()["faces"][0]
+    return face
+
+
+def _live(service: Service, seeds: list[int], erased: set[int]) -> None:
+    """Enrol, find, erase and no longer find each of `seeds`; everything must be right at once."""
+    session = requests.Session()
+    session.headers.update(service.headers)
+    persons = f"{service.url}/api/v1/collections/crowd/persons/"
+    for seed in seeds:
+        assert _search(session, service, seed)["decision"] == "no_match"
+        person = session.post(persons, json={"external_id": f"p{seed}"}, timeout=30)
+        assert person.status_code == 201, person.text
+        person_id = person.json()["id"]
+        photo = session.post(
+            f"{persons}{person_id}/photos/",
+            files={"photo": fakes.photo(seed)},
+            headers={"Prefer": "wait=30"},
+            timeout=60,
+        )
+        assert photo.status_code == 201, photo.text
+        for _ in range(3):  # either web worker may answer
+            found = _search(session, service, seed)
+            assert found["decision"] == "match", found
+            assert found["candidates"][0]["person"]["id"] == person_id
+        if seed in erased:
+            assert session.delete(f"{persons}{person_id}/", timeout=30).status_code == 202
+            for _ in range(3):
+                found = _search(session, service, seed)
+                assert found["decision"] == "no_match", found
+            assert session.get(f"{persons}{person_id}/", timeout=30).status_code == 404
+
+
+def test_every_enrolment_and_erasure_is_seen_by_every_process_at_once(service: Service) -> None:
+    created = requests.post(
+        f"{service.url}/api/v1/collections/", json={"name": "crowd"}, headers=service.headers, timeout=30
+    )
+    assert created.status_code == 201, created.text
+    seeds = list(range(1000, 1000 + ENROLMENTS))
+    draw = random.Random(7)
+    erased = set(draw.sample(seeds, ERASURES))
+    draw.shuffle(seeds)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        parts = [pool.submit(_live, service, seeds[start::CLIENTS], erased) for start in range(CLIENTS)]
+        for part in parts:
+            part.result()
+
+    left = set(seeds) - erased
+    session = requests.Session()
+    session.headers.update(service.headers)
+    for seed in draw.sample(seeds, 40):
+        assert _search(session, service, seed)["decision"] == ("match" if seed in left else "no_match")
+    _assert_files_match_rows(service)
+
+
+def _assert_files_match_rows(service: Service) -> None:
+    rows = {row[0] for row in service.sql("SELECT file FROM people_photo")}
+    templates = service.sql("SELECT count(*) FROM people_template")[0][0]
+    undone = service.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0]
+    photos = service.folder / "photos"
+    files = {str(path.relative_to(photos)) for path in photos.rglob("*.jpg")}
+    assert (len(rows), templates, undone) == (ENROLMENTS - ERASURES, ENROLMENTS - ERASURES, 0)
+    assert files == rows

@@ -1,0 +1,169 @@
+"""A job from its submission to its end: interrupted, cancelled, put off, given up."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.storage import Storage
+from django.utils import timezone
+
+from people import delivery, enrolment, erasure, extraction, tasks
+from people.imports import jobs, sources
+from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person, Photo
+from tests.actors import STAFF
+from tests.importing import PEOPLE, killed, results, run, zipped
+from tests.stored_files import stored_files
+
+
+def test_an_interrupted_import_goes_on_where_it_stopped(collection: Collection) -> None:
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            jobs.run(job.pk, watch=killed)
+    assert jobs.counts(job) == jobs.Counts(total=3, pending=1, enrolled=2)
+    assert jobs.run(job.pk)
+    assert jobs.counts(job) == jobs.Counts(total=3, enrolled=3)
+
+
+def test_a_file_whose_process_died_after_storing_it_counts_as_enrolled_by_this_import(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    with monkeypatch.context() as patch:
+        patch.setattr(enrolment, "enrol", killed)
+        with pytest.raises(KeyboardInterrupt):
+            jobs.run(job.pk)
+    assert Photo.objects.get().status == Photo.Status.PENDING
+    assert jobs.run(job.pk)
+    assert set(results(job).values()) == {ImportItem.State.ENROLLED}
+    assert Photo.objects.count() == 3
+
+
+def test_an_uploaded_archive_is_gone_when_its_import_ended_failed_or_was_cancelled(
+    collection: Collection, work: Callable[[], None]
+) -> None:
+    run({"ada/1.txt": b"x"}, collection)
+    run({"../1.txt": b"x"}, collection)
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    assert stored_files() == [f"imports/{one.pk}.zip" for one in sorted(ImportJob.objects.all(), key=str)]
+    assert jobs.cancel(job, actor=STAFF)
+    work()
+    assert stored_files() == []
+
+
+def test_an_archive_whose_import_was_never_stored_is_removed(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(jobs.outbox, "run_import", killed)
+    with pytest.raises(KeyboardInterrupt):
+        jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    assert len(stored_files()) == 1
+    OutboxEntry.objects.update(due_at=timezone.now())
+    work()
+    assert stored_files() == []
+
+
+def test_a_cancelled_import_stops_and_keeps_what_it_enrolled(collection: Collection) -> None:
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk, watch=lambda item: jobs.cancel(job, actor=STAFF))
+    job.refresh_from_db()
+    assert job.state == ImportJob.State.CANCELLED
+    assert sorted(results(job).values()) == ["enrolled", "skipped cancelled", "skipped cancelled"]
+    assert not jobs.cancel(job, actor=STAFF)
+
+
+def test_deleting_a_collection_ends_its_imports_with_their_archives(
+    collection: Collection, work: Callable[[], None]
+) -> None:
+    jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    erasure.erase_collection(collection, actor=STAFF)
+    work()
+    assert stored_files() == []
+    assert not ImportItem.objects.exists()
+
+
+def test_the_worker_runs_an_import_a_turn_at_a_time(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch, messages: list[int]
+) -> None:
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    entry = OutboxEntry.objects.get(topic=OutboxEntry.Topic.RUN_IMPORT)
+    monkeypatch.setattr(delivery, "IMPORT_SECONDS", -1)
+    tasks.deliver(entry.pk)
+    entry.refresh_from_db()
+    assert (entry.attempts, entry.done_at, jobs.counts(job).pending) == (0, None, 3)
+    monkeypatch.setattr(delivery, "IMPORT_SECONDS", 60)
+    tasks.deliver(entry.pk)
+    entry.refresh_from_db()
+    assert entry.done_at is not None
+    assert jobs.counts(job).enrolled == 3
+
+
+def test_an_import_that_fails_again_and_again_is_ended_visibly(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    entry = OutboxEntry.objects.get(topic=OutboxEntry.Topic.RUN_IMPORT)
+    monkeypatch.setattr(sources, "people_of", _broken)
+    for _ in range(10):
+        tasks.deliver(entry.pk)
+        OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
+    job.refresh_from_db()
+    assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "processing_failed")
+    work()
+    assert stored_files() == []
+
+
+def _broken(*args: Any) -> None:
+    raise RuntimeError
+
+
+def test_a_collection_that_is_deleted_while_an_import_runs_is_gone_with_all(
+    collection: Collection, work: Callable[[], None]
+) -> None:
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    assert jobs.run(job.pk, watch=lambda item: _delete(collection))
+    work()
+    assert not Person.objects.exists()
+    assert not Collection.objects.exists()
+    assert stored_files() == []
+
+
+def _delete(collection: Collection) -> None:
+    erasure.erase_collection(collection, actor=STAFF)
+
+
+def test_an_import_waits_while_something_it_needs_is_away(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
+    entry = OutboxEntry.objects.get(topic=OutboxEntry.Topic.RUN_IMPORT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "save", _disk_full)
+        tasks.deliver(entry.pk)
+    entry.refresh_from_db()
+    assert (entry.attempts, entry.last_error, jobs.counts(job).pending) == (0, "StorageUnavailable", 3)
+    assert jobs.run(job.pk)
+    assert jobs.counts(job).enrolled == 3
+
+
+def _disk_full(*args: Any, **kwargs: Any) -> None:
+    raise OSError(errno.ENOSPC, "full")
+
+
+def test_a_fault_at_one_file_keeps_no_other_out(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract = extraction.extract
+    calls = iter(range(9))
+
+    def fail_at_first(*args: Any) -> Any:
+        if next(calls) == 0:
+            raise RuntimeError
+        return extract(*args)
+
+    monkeypatch.setattr(extraction, "extract", fail_at_first)
+    job = run(PEOPLE, collection)
+    assert sorted(results(job).values()) == ["enrolled", "enrolled", "rejected processing_failed"]

@@ -1,0 +1,120 @@
+"""A backup brings back who was erased since; the log knows, and `reapply_erasures` erases them again."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+from django.core import serializers
+from django.core.files.base import ContentFile
+from django.core.management import CommandError, call_command
+
+from people import erasure, identification, outbox
+from people.models import Collection, Erasure, MeanTemplate, Person, Photo, Template
+from people.models.photo import photo_storage
+from tests import fakes
+from tests.actors import STAFF
+
+Enrol = Callable[..., Person]
+pytestmark = pytest.mark.django_db
+
+
+class Backup:
+    """The rows and files of one person, as a snapshot of the database and its bucket would hold them."""
+
+    def __init__(self, person: Person) -> None:
+        self.person_id = person.pk
+        rows = [
+            person,
+            *(m for kind in (Photo, Template, MeanTemplate) for m in kind.objects.filter(person=person)),
+        ]
+        self.rows = serializers.serialize("json", rows)
+        self.files = {}
+        for photo in Photo.objects.filter(person=person):
+            with photo_storage().open(str(photo.file.name)) as file:
+                self.files[str(photo.file.name)] = file.read()
+
+    def restore(self) -> None:
+        for row in serializers.deserialize("json", self.rows):
+            row.save()
+        for name, data in self.files.items():
+            if not photo_storage().exists(name):
+                photo_storage().save(name, ContentFile(data))
+        outbox.person_changed(self.person_id)
+
+
+def found(collection: Collection, seed: int) -> list[str]:
+    result = identification.identify(fakes.photo(seed, variation=7), collection=collection, actor=STAFF)
+    return [one.person.name for face in result.faces for one in face.candidates if one.score.match]
+
+
+def reapply(log: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    said = StringIO()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(log))
+    call_command("reapply_erasures", *arguments, stdout=said, stderr=said)
+    return said.getvalue()
+
+
+def test_who_was_erased_since_the_backup_is_erased_again(
+    collection: Collection,
+    enrolled: Enrol,
+    work: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Callable[..., object],
+) -> None:
+    enrolled(2)
+    backup = Backup(enrolled(1))
+    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+        erasure.erase(Person.objects.get(pk=backup.person_id), actor=STAFF)
+    work()
+    assert found(collection, 1) == []
+    backup.restore()
+    assert found(collection, 1) == ["Person 1"]  # what a restore does
+
+    assert "1 were erased; 1 of them are in the database again" in reapply(
+        caplog.text, monkeypatch, "--dry-run"
+    )
+    assert found(collection, 1) == ["Person 1"]
+    reapply(caplog.text, monkeypatch)
+    work()
+    assert found(collection, 1) == []
+    assert found(collection, 2) == ["Person 2"]
+    assert not any(photo_storage().exists(name) for name in backup.files)
+    assert Erasure.objects.get(reason="reapplied").status == "complete"
+    assert "0 of them are in the database again" in reapply(caplog.text, monkeypatch)
+
+
+def test_the_log_tells_ids_and_nothing_else(
+    enrolled: Enrol,
+    caplog: pytest.LogCaptureFixture,
+    django_capture_on_commit_callbacks: Callable[..., object],
+) -> None:
+    person = enrolled(1, name="Ada Lovelace", external_id="staff-7")
+    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+        receipt = erasure.erase(person, actor=STAFF)
+    assert f"Erasure {receipt.pk} of {receipt.person_id}" in caplog.text
+    assert "Ada" not in caplog.text
+    assert "staff-7" not in caplog.text
+    assert erasure.erased_by_log(caplog.text.splitlines()) == [receipt.person_id]
+
+
+def test_ids_may_be_given_and_a_new_record_of_the_same_human_stays(
+    collection: Collection, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = enrolled(1), enrolled(3)
+    said = reapply("", monkeypatch, str(old.pk), str(uuid4()))
+    assert "2 were erased; 1 of them" in said
+    assert list(Person.objects.all()) == [new]
+
+
+@pytest.mark.parametrize(("log", "arguments"), [("", []), ("Erasure of nobody", []), ("", ["nobody"])])
+def test_what_names_nobody_is_refused(
+    log: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CommandError):
+        reapply(log, monkeypatch, *arguments)
