@@ -107,7 +107,7 @@ class Run:
         from people import enrolment
         from people.models import Person, Photo
         from tests import fakes
-        from tests.conftest import STAFF
+        from tests.actors import STAFF
 
         person = Person.objects.create(collection=self.collection, name=str(seed))
         photo = enrolment.submit(person, fakes.photo(seed), actor=STAFF).photo
@@ -121,7 +121,7 @@ class Run:
 
     def _erase(self, known: Known) -> None:
         from people import erasure
-        from tests.conftest import STAFF
+        from tests.actors import STAFF
 
         with self.lock:
             if known.erasing_from < float("inf"):
@@ -134,7 +134,7 @@ class Run:
     def _search(self, known: Known) -> None:
         from people import identification
         from tests import fakes
-        from tests.conftest import STAFF
+        from tests.actors import STAFF
 
         began = time.monotonic()
         result = identification.identify(fakes.photo(known.seed), collection=self.collection, actor=STAFF)

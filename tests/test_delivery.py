@@ -12,11 +12,11 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from people import delivery, enrolment, erasure, index_sync, outbox
+from people import delivery, enrolment, erasure, extraction, index_sync, outbox
 from people.delivery import Done, Failed, Handler, Later, Outcome
 from people.errors import IndexUnavailable, StorageUnavailable
 from people.failed_tasks import failed_tasks
-from people.imports import jobs
+from people.imports import jobs, sources
 from people.indexes.base import Space
 from people.models import Collection, Erasure, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
@@ -304,7 +304,7 @@ def test_a_photo_whose_enrolment_is_given_up_is_rejected_and_a_retry_is_harmless
     person = Person.objects.create(collection=collection)
     photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
     with monkeypatch.context() as patch:
-        patch.setattr(enrolment.extraction, "from_photo", _raises)
+        patch.setattr(extraction, "from_photo", _raises)
         _deliver(_of_topic(Topic.ENROL_PHOTO), outbox.MAX_ATTEMPTS)
     photo.refresh_from_db()
     assert photo.status == Photo.Status.REJECTED
@@ -319,7 +319,7 @@ def test_an_import_that_is_given_up_ends_and_says_so(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
-    monkeypatch.setattr(jobs.sources, "opened", _raises)
+    monkeypatch.setattr(sources, "opened", _raises)
     _deliver(_of_topic(Topic.RUN_IMPORT), outbox.MAX_ATTEMPTS)
     job.refresh_from_db()
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "processing_failed")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +53,17 @@ def test_a_task_that_is_registered_and_has_no_name_to_send_is_an_error(
 
 
 @pytest.fixture
-def found() -> Iterator[list[checks.CheckMessage]]:
+def found(monkeypatch: pytest.MonkeyPatch) -> list[checks.CheckMessage]:
     """What one more system check finds."""
     messages: list[checks.CheckMessage] = []
 
     def check(**kwargs: Any) -> list[checks.CheckMessage]:
         return messages
 
+    registry = checks.registry.registry
+    monkeypatch.setattr(registry, "registered_checks", set(registry.registered_checks))
     checks.register(check)
-    yield messages
-    checks.registry.registry.registered_checks.remove(check)
+    return messages
 
 
 def test_an_error_of_any_check_ends_the_start_and_every_error_is_listed(
