@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from people.models import Collection, ImportItem, ImportJob, Person, Photo
 from people.models.guarded import delete_rows
-from tests.api.conftest import Program
+from tests.api.program import Program
 
 COLLECTION = "/api/v1/collections/default/"
 PERSON_ORDERINGS = ["created_at", "-created_at", "name", "-name", "external_id", "-external_id"]
