@@ -96,9 +96,10 @@ class Metadata(serializers.JSONField):
 class QueryTruth(serializers.BooleanField):
     """`true` or `false`."""
 
-    TRUE_VALUES = {"true"}
-    FALSE_VALUES = {"false"}
-    NULL_VALUES: set[Any] = set()
+    def to_internal_value(self, data: Any) -> bool:
+        if data not in ("true", "false"):
+            self.fail("invalid", input=data)
+        return bool(data == "true")
 
 
 class QueryNumber(serializers.FloatField):
