@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import xdist
+from celery import current_app
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 
-from people import broker, enrolment, tasks
+from people import enrolment, tasks
 from people.broker import Task
 from people.indexes import forget_index
 from people.models import Collection, Person, Photo
@@ -72,7 +73,7 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         assert name in (Task.DELIVER, Task.SYNC_INDEX)
         sent.extend(args)
 
-    monkeypatch.setattr(broker.current_app, "send_task", send_task)
+    monkeypatch.setattr(current_app, "send_task", send_task)
     return sent
 
 
@@ -85,8 +86,8 @@ def work() -> Callable[[], None]:
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the work of each message at once, as a worker that is never late would."""
-    by_name = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.sync_index}
-    monkeypatch.setattr(broker.current_app, "send_task", lambda name, args, **options: by_name[name](*args))
+    by_name: dict[str, Callable[..., Any]] = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.sync_index}
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: by_name[name](*args))
 
 
 @pytest.fixture
@@ -229,7 +230,8 @@ def _module(item: pytest.Item) -> ModuleType:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if xdist.is_xdist_worker(session):
-        session.config.workeroutput["left_out"] = session.config.stash.get(_left_out, {})
+        output: dict[str, Any] = vars(session.config)["workeroutput"]  # xdist puts it there
+        output["left_out"] = session.config.stash.get(_left_out, {})
 
 
 def pytest_testnodedown(node: Any) -> None:

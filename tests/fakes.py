@@ -56,7 +56,8 @@ class FakeEngine:
             chip.mean(axis=2).reshape(GRID, side, GRID, side).mean(axis=(1, 3)).ravel() for chip in chips
         ]
         grey = np.array(means, dtype=np.float32).reshape(len(chips), GRID * GRID)
-        return grey - grey.mean(axis=1, keepdims=True)
+        vectors: Vectors = grey - grey.mean(axis=1, keepdims=True)
+        return vectors
 
     def _face(self, left: int, top: int) -> DetectedFace:
         x, y = left + TILE / 2, top + TILE / 2

@@ -243,11 +243,13 @@ class _Handler(BaseHTTPRequestHandler):
         if late:
             self._send(503, {"code": 14, "message": "unavailable", "details": []}, {})
             time.sleep(faults.slow_seconds)
+        headers: dict[str, str] = {}
+        told: str | None = None
         if not self.headers.get("Api-Key"):
-            status, answer, headers, told = 401, {"code": 16, "message": "no key", "details": []}, {}, None
+            status, answer = 401, {"code": 16, "message": "no key", "details": []}
         elif length > MAX_REQUEST:
             owner.problems.append(f"a request of {length} bytes")
-            status, answer, headers, told = 400, {"code": 3, "message": "too large", "details": []}, {}, None
+            status, answer = 400, {"code": 3, "message": "too large", "details": []}
         else:
             body = json.loads(raw) if raw else None
             status, answer, headers, told = self._route(method, address.path, query, body)
@@ -387,8 +389,8 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {
                 "namespaces": counts, "dimension": dimension, "indexFullness": 0, "totalVectorCount": total,
             }, {}, path  # fmt: skip
-        if found := re.fullmatch(r"/namespaces/(.+)", path):
-            name = unquote(found[1])
+        if matched := re.fullmatch(r"/namespaces/(.+)", path):
+            name = unquote(matched[1])
             if name not in owner.stored():
                 return 404, {"code": 5, "message": "no such namespace", "details": []}, {}, None
             owner.write(index, name, dict.fromkeys(owner.stored()[name]))

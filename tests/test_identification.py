@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from people import enrolment, erasure, identification
+from people import enrolment, erasure, extraction, identification
 from people.decision import ThresholdChoice
+from people.engines import get_engine
 from people.errors import NoFaceFound, NotEnrolled, SeveralFacesFound
 from people.extraction import Purpose
 from people.faces import Chip, Vectors
 from people.indexes import get_index
+from people.indexes.embedded import EmbeddedIndex
 from people.models import AuditEvent, Collection, Person, Template
 from tests import fakes
 from tests.actors import STAFF
@@ -93,6 +95,7 @@ def test_an_erased_person_is_never_returned_even_while_still_indexed(
     person = enrolled(1)
     assert _found(collection, 1) == [["Person 1"]]
     index = get_index()
+    assert isinstance(index, EmbeddedIndex)
     monkeypatch.setattr(index._engines["fake/1"], "catch_up", lambda: None)  # an index that hears nothing
     erasure.erase(person, actor=STAFF)
     assert index.nearest(fakes_vector(1), collection_id=collection.pk, engine="fake/1", limit=1).persons == [
@@ -101,10 +104,7 @@ def test_an_erased_person_is_never_returned_even_while_still_indexed(
     assert _found(collection, 1, include_below=True) == [[]]
 
 
-def fakes_vector(seed: int) -> object:
-    from people import extraction
-    from people.engines import get_engine
-
+def fakes_vector(seed: int) -> Vectors:
     engine = get_engine()
     return extraction.from_photo(fakes.photo(seed), engine, purpose=Purpose.PROBE).vectors
 

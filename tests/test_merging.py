@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from people import (
     enrolment,
     erasure,
     extraction,
+    gallery,
     identification,
     merging,
     photo_warnings,
@@ -75,7 +77,7 @@ def test_the_kept_person_has_the_photos_of_both_and_is_found_by_them_at_once(
     assert (len(photos_of(kept)), photos_of(other)) == (3, set())
     assert {template.person for template in Template.objects.all()} == {kept}
     assert MeanTemplate.objects.get().templates == 3
-    assert identification.enrolled(collection, "fake/1") == 1
+    assert gallery.enrolled(collection.pk, "fake/1") == 1
     assert stored_files() == files
 
 
@@ -472,9 +474,9 @@ def test_merges_undos_and_erasures_at_the_same_time_erase_nobody_by_half() -> No
         first, second, third = people
         done = merging.merge(second, third, actor=STAFF)
         parts: list[Callable[[], Any]] = [
-            lambda first=first, second=second: merging.merge(first, second, actor=STAFF),
-            lambda third=third: erasure.erase(third, actor=STAFF),
-            lambda done=done: merging.undo(done, actor=STAFF),
+            partial(merging.merge, first, second, actor=STAFF),
+            partial(erasure.erase, third, actor=STAFF),
+            partial(merging.undo, done, actor=STAFF),
         ]
         threads = [threading.Thread(target=run, args=[part]) for part in parts]
         for thread in threads:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -59,6 +59,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(collection: Collection, enr
     version = reembedding.begin(OTHER, actor=STAFF)
     running = reembedding.fill(version)
     assert [next(running)[1], next(running)[1]] == [True, True]
+    assert isinstance(running, Generator)
     running.close()
     assert reembedding.missing(version).count() == 4
     assert "4 templates made" in _run("--engine", OTHER)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.utils import timezone
@@ -15,6 +16,7 @@ from people.models import Collection, Erasure, OutboxEntry, Person, Photo, Templ
 from people.models.person import PersonQuerySet
 from tests import fakes
 from tests.actors import STAFF
+from tests.photo_records import photograph
 from tests.stored_files import stored_files
 
 Enrol = Callable[..., Person]
@@ -40,13 +42,6 @@ def person(collection: Collection, **fields: Any) -> Person:
     Person.objects.filter(pk=made.pk).update(**given)
     made.refresh_from_db()
     return made
-
-
-def photograph(person: Person, *, days_ago: float) -> None:
-    photo = Photo.objects.create(
-        person=person, file="none.jpg", sha256=str(person.pk), width=1, height=1, submitted_by="user:1"
-    )
-    Photo.objects.filter(pk=photo.pk).update(created_at=ago(days=days_ago))
 
 
 def without_consent(collection: Collection, *, days_ago: float = 2) -> Person:
@@ -149,6 +144,7 @@ def test_interrupted_it_goes_on(strict: Collection) -> None:
         without_consent(strict)
     run = retention.apply(strict, actor=STAFF)
     next(run)
+    assert isinstance(run, Generator)
     run.close()
     assert Erasure.objects.count() == 1
     assert len(list(retention.apply(strict, actor=STAFF))) == 2
@@ -160,7 +156,7 @@ def test_a_run_ends_before_its_time_limit_and_has_itself_called_again(
     for _ in range(3):
         without_consent(strict)
     called: list[str] = []
-    monkeypatch.setattr(broker.current_app, "send_task", lambda name, args, **options: called.append(name))
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: called.append(name))
     monkeypatch.setattr(tasks, "SECONDS", -1)
     left = []
     for _ in range(3):
@@ -179,7 +175,7 @@ def test_a_run_that_no_worker_could_be_told_to_go_on_with_is_no_failure(
     def away(*args: Any, **options: Any) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(broker.current_app, "send_task", away)
+    monkeypatch.setattr(current_app, "send_task", away)
     monkeypatch.setattr(tasks, "SECONDS", -1)
     tasks.apply_retention()
     assert not Person.objects.exists()

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,107 +12,13 @@ from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils.html import format_html
 
-from people import enrolment, erasure, photo_warnings, registration
+from people import enrolment, erasure, registration
 from people.admin.base import AuditedAdmin, staff
-from people.admin.figures import Figure, Mark, words
+from people.admin.person_filters import PhotosFilter, StatusFilter
+from people.admin.person_form import PersonForm
+from people.admin.photo_rows import photo_rows
 from people.errors import FacerecError
 from people.models import Collection, Person, Photo, Template
-from people.strict_json import StrictDecoder
-
-SHOWN_PHOTOS = 60
-# What the acts' sentences say to programs, said to people who see the page.
-_SAID = {
-    "several_faces": "The photo shows several faces. Choose the one to enrol.",
-    "poor_quality": "The face is not clear enough to enrol.",
-}
-
-
-class ManyFilesInput(forms.FileInput):
-    allow_multiple_selected = True
-
-
-class ManyFilesField(forms.FileField):
-    """Several files in one field; the value is a list.
-
-    The files are not looked at: each gets its own verdict when it is submitted, and a bad one
-    doesn't keep the good ones out.
-    """
-
-    def clean(self, data: Any, initial: Any = None) -> list[Any]:
-        return data if isinstance(data, list) else [data] if data else []
-
-
-class PersonForm(forms.ModelForm[Person]):
-    photos = ManyFilesField(
-        required=False,
-        label="Add photos",
-        widget=ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
-        help_text="One or several; JPEG, PNG, WebP or HEIC, 10 MB each.",
-    )
-
-    class Meta:
-        model = Person
-        fields = (
-            "collection", "name", "external_id", "status",
-            "consent_given_at", "consent_expires_at", "metadata",
-        )  # fmt: skip
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "metadata" in self.fields:  # not on a page that only shows
-            metadata: Any = self.fields["metadata"]
-            metadata.decoder = StrictDecoder
-        if "status" in self.fields:
-            field: Any = self.fields["status"]
-            field.choices = [one for one in Person.Status.choices if one[0] != Person.Status.MERGED]
-
-    def _get_validation_exclusions(self) -> set[str]:
-        # An existing person's collection is not in the form, but external_id is unique in it.
-        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
-        return excluded - {"collection"} if self.instance.collection_id else excluded
-
-    def clean_metadata(self) -> dict[str, Any]:
-        metadata: dict[str, Any] | None = self.cleaned_data["metadata"]
-        return {} if metadata is None else metadata
-
-
-class StatusFilter(admin.SimpleListFilter):
-    """Without a choice, each human is listed once: merged records are left out."""
-
-    title = parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return list(Person.Status.choices)
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        everyone, *others = super().choices(changelist)
-        yield {**everyone, "display": "All but merged"}
-        yield from others
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        wanted = self.value()
-        return queryset.filter(status=wanted) if wanted else queryset.not_merged()
-
-
-class PhotosFilter(admin.SimpleListFilter):
-    title = parameter_name = "photos"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("none", "none accepted"),
-            ("warned", "accepted with a warning"),
-            (Photo.Status.REJECTED, "rejected"),
-            (Photo.Status.PENDING, "pending"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Person]) -> QuerySet[Person]:
-        own = Photo.objects.filter(person=OuterRef("pk"))
-        wanted = self.value()
-        if wanted == "none":
-            return queryset.exclude(Exists(own.filter(status=Photo.Status.ACCEPTED)))
-        if wanted == "warned":
-            return queryset.filter(Exists(own.exclude(warnings=[])))
-        return queryset.filter(Exists(own.filter(status=wanted))) if wanted else queryset
 
 
 def _may_upload(request: HttpRequest) -> bool:
@@ -217,7 +120,7 @@ class PersonAdmin(AuditedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = {**(extra_context or {}), "photo_rows": self._photo_rows(object_id) if object_id else []}
+        context = {**(extra_context or {}), "photo_rows": photo_rows(object_id) if object_id else []}
         shown = self.get_object(request, unquote(object_id)) if object_id else None
         context |= {"kept": shown.kept()} if shown and shown.merged_into_id else {}
         response = super().changeform_view(request, object_id, form_url, context)
@@ -240,47 +143,6 @@ class PersonAdmin(AuditedAdmin):
         else:
             if not submission.created:
                 messages.warning(request, f"“{file.name}”: this person has this photo already.")
-
-    def _photo_rows(self, person_id: str) -> list[dict[str, Any]]:
-        try:
-            rows = Photo.objects.filter(person=UUID(unquote(person_id))).prefetch_related("templates")
-        except ValueError:
-            return []  # Django answers that there is no such person
-        rows = rows[:SHOWN_PHOTOS]
-        warnings = photo_warnings.current(rows)
-        others = {one["person"] for many in warnings.values() for one in many if one.get("person")}
-        # those who still exist
-        names = {str(one.pk): one for one in Person.objects.filter(pk__in=others)}
-        return [self._photo_row(row, warnings[row.pk], names) for row in rows]
-
-    def _photo_row(
-        self, row: Photo, warnings: list[dict[str, Any]], names: dict[str, Person]
-    ) -> dict[str, Any]:
-        template: Template | None = next(iter(row.templates.all()), None)
-        refused = row.rejection or {}
-        marks = [Mark.at(template.box, "good", "")] if template else []
-        if poor := refused.get("face"):
-            marks.append(Mark.at(poor, "poor", ""))
-        marks += [Mark.at(box, "unsure", str(n)) for n, box in enumerate(refused.get("faces", []), 1)]
-        href = reverse("admin:photo_image", args=[row.pk])
-        return {
-            "photo": row,
-            "detail": _SAID.get(refused.get("code", "")) or refused.get("detail", ""),
-            "figure": Figure(href, row.width, row.height, f"Photo, {row.status}", marks),
-            "faces": [
-                f"{box['left']},{box['top']},{box['width']},{box['height']}"
-                for box in refused.get("faces", [])
-            ],
-            "reasons": [{**reason, "title": words(reason["code"])} for reason in refused.get("reasons", [])],
-            "warnings": [
-                {
-                    **warning,
-                    "title": words(warning["code"]),
-                    "other": names.get(warning.get("person", "")),
-                }
-                for warning in warnings
-            ],
-        }
 
     def delete_model(self, request: HttpRequest, obj: Person) -> None:
         self._erase(request, obj)

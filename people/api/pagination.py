@@ -132,7 +132,7 @@ class KeysetPagination(CursorPagination):
     def _position(self, cursor: Cursor) -> tuple[Any, Any]:
         """Return the column's value and the primary key of the row that the cursor names."""
         column_order, value, key = json.loads(str(cursor.position))
-        if column_order != self._column_order or key is None:
+        if column_order != self._column_order or not isinstance(key, str):
             raise self._invalid()
         try:
             pk_field: Any = self._model._meta.pk

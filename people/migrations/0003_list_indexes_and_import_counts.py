@@ -34,4 +34,24 @@ class Migration(migrations.Migration):
             model_name='person',
             index=models.Index(fields=['collection', 'external_id', 'id'], name='people_pers_collect_8e7e46_idx'),
         ),
+        migrations.AddIndex(
+            model_name='collection',
+            index=models.Index(fields=['-created_at', '-id'], name='people_coll_created_f48655_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='importjob',
+            index=models.Index(fields=['collection', '-created_at', '-id'], name='people_impo_collect_40a9ad_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='photo',
+            index=models.Index(fields=['person', '-created_at', '-id'], name='people_phot_person__c1d4e1_idx'),
+        ),
+        migrations.RemoveConstraint(
+            model_name='person',
+            name='person_external_id_is_unique_in_collection',
+        ),
+        migrations.AddConstraint(
+            model_name='person',
+            constraint=models.UniqueConstraint(condition=models.Q(('external_id__isnull', False)), fields=('collection', 'external_id'), name='person_external_id_is_unique_in_collection', violation_error_code='unique', violation_error_message='Somebody in this collection has this external_id already.'),
+        ),
     ]

@@ -74,6 +74,7 @@ class Collection(GuardedModel):
 
     class Meta:
         ordering = ["name"]
+        indexes = [models.Index(fields=["-created_at", "-id"])]  # the API's list
         constraints = [
             models.CheckConstraint(
                 condition=(

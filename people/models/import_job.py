@@ -65,6 +65,7 @@ class ImportJob(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name = "import"
+        indexes = [models.Index(fields=["collection", "-created_at", "-id"])]  # the API's list
 
     def __str__(self) -> str:
         return f"Import {self.id}"

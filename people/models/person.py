@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from people import strict_json
@@ -87,6 +88,8 @@ class Person(GuardedModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["collection", "external_id"],
+                # NULLs never collide; with them SQLite would list people by this index, and sort
+                condition=Q(external_id__isnull=False),
                 name="person_external_id_is_unique_in_collection",
                 violation_error_code="unique",
                 violation_error_message="Somebody in this collection has this external_id already.",

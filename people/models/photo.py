@@ -52,6 +52,7 @@ class Photo(GuardedModel):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["person", "-created_at", "-id"])]  # the API's list
         constraints = [
             models.UniqueConstraint(fields=["person", "sha256"], name="photo_is_enrolled_once_a_person"),
         ]

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from people.admin import retention
 from people.models import Collection, Person
-from tests.test_retention import photograph
+from tests.photo_records import photograph
 
 Enrol = Callable[..., Person]
 

@@ -184,7 +184,10 @@ def test_persons_are_created_read_changed_and_searched(api: Program, collection:
     api.post(PERSONS, {"name": "Bob"})
     changed = api.patch(made["Location"], {"status": "suspended", "name": "Ada L."}).json()
     assert (changed["status"], changed["name"], changed["metadata"]) == ("suspended", "Ada L.", {"floor": 3})
-    names = lambda query: [one["name"] for one in api.get(f"{PERSONS}?{query}").json()["results"]]  # noqa: E731
+
+    def names(query: str) -> list[str]:
+        return [one["name"] for one in api.get(f"{PERSONS}?{query}").json()["results"]]
+
     assert names("") == ["Bob", "Ada L."]
     assert names("status=suspended") == ["Ada L."]
     assert names("external_id=emp-17") == ["Ada L."]

@@ -106,8 +106,8 @@ def test_json_that_holds_no_photo_is_refused_by_field(api: Program, body: Any) -
 
 
 def test_malformed_json_and_other_types_are_told_apart(api: Program) -> None:
-    problem(api.generic("POST", IDENTIFY, b"{", content_type="application/json"), 400, "malformed")
-    answer = api.generic("POST", IDENTIFY, b"x", content_type="image/jpeg")
+    problem(api.generic("POST", IDENTIFY, "{", content_type="application/json"), 400, "malformed")
+    answer = api.generic("POST", IDENTIFY, "x", content_type="image/jpeg")
     problem(answer, 415, "unsupported_media_type")
 
 

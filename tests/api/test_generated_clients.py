@@ -253,8 +253,8 @@ def test_generated_typescript_types_fit_a_program(
         shutil.copy(TYPESCRIPT / name, tmp_path)
     (tmp_path / "openapi.json").write_text(json.dumps(service.document()))
     for command in (
-        [tools / "openapi-typescript", "openapi.json", "--output", "schema.d.ts"],
-        [tools / "tsc", "--project", "."],
+        [str(tools / "openapi-typescript"), "openapi.json", "--output", "schema.d.ts"],
+        [str(tools / "tsc"), "--project", "."],
     ):
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -354,8 +354,8 @@ def test_no_form_of_the_admin_causes_a_fault(admin_client: Client, person: Perso
             assert admin_client.post(f"/admin/{path}", sent).status_code < 500, path
 
 
-def _form(name: str, value: str, *, file_name: str = "") -> tuple[bytes, str]:
+def _form(name: str, value: str, *, file_name: str = "") -> tuple[str, str]:
     """Return a multipart body of one field as it would be sent, and its content type."""
     more = f'; filename="{file_name}"' if file_name else ""
     part = f'--x\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}\r\n--x--\r\n'
-    return part.encode(), "multipart/form-data; boundary=x"
+    return part, "multipart/form-data; boundary=x"

@@ -78,10 +78,17 @@ def _chunks(body: bytes, size: int) -> bytes:
 
 
 def _send_chunked(
-    service: Service, method: str, path: str, kind: str, body: bytes, size: int = 10_000, **headers: str
+    service: Service,
+    method: str,
+    path: str,
+    kind: str,
+    body: bytes,
+    *,
+    size: int = 10_000,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     with _connected(service) as connection:
-        sent = {"Transfer-Encoding": "chunked", "Content-Type": kind, **headers}
+        sent = {"Transfer-Encoding": "chunked", "Content-Type": kind, **(headers or {})}
         connection.sendall(_head(service, method, path, sent) + _chunks(body, size))
         answer = Answer(connection, method)
         if answer.status < 400:
@@ -142,7 +149,7 @@ def test_a_chunked_photo_is_read(service: Service, size: int) -> None:
 def test_a_chunked_enrolment_is_the_same_as_one_with_a_length(service: Service) -> None:
     path = f"{_person(service)}photos/"
     kind, body = _form([("photo", "1.png", fakes.photo(7))])
-    first = _send_chunked(service, "POST", path, kind, body, **{"Idempotency-Key": "one"})
+    first = _send_chunked(service, "POST", path, kind, body, headers={"Idempotency-Key": "one"})
     assert first.status == 201, first.body
     url, headers = f"{service.url}{path}", {**service.headers, "Content-Type": kind, "Idempotency-Key": "one"}
     again = requests.post(url, data=body, headers=headers, timeout=30)

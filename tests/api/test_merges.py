@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -98,7 +99,8 @@ def test_what_can_not_be_merged_is_told(api: Program, enrolled: Enrol) -> None:
     problem(merge(api, person, person), 409, "not_mergeable")
     problem(merge(api, person, elsewhere), 404, "not_found")
     problem(api.post(path, {"other": str(uuid4())}), 404, "not_found")
-    for body in ({}, {"other": "ada"}, {"other": None}, [], "text"):
+    bodies: list[Any] = [{}, {"other": "ada"}, {"other": None}, [], "text"]
+    for body in bodies:
         problem(api.post(path, body), 400, "invalid")
     assert not Merge.objects.exists()
 

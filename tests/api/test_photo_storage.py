@@ -12,7 +12,6 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from people import photo_folder
 from people.errors import StorageUnavailable
 from people.models import Collection, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
@@ -113,8 +112,8 @@ def test_ready_reports_a_folder_that_is_not_writable(client: Client, db: None, s
 def test_ready_reports_a_disk_with_no_room_for_a_photo(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = shutil._ntuple_diskusage(1_000_000_000, 995_000_000, 5_000_000)  # type: ignore[attr-defined]
-    monkeypatch.setattr(photo_folder.shutil, "disk_usage", lambda folder: usage)
+    usage = shutil._ntuple_diskusage(1_000_000_000, 995_000_000, 5_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     assert _ready(client) == (200, "degraded", "storage_unavailable")
 
 

@@ -46,7 +46,7 @@ class Stubbed(Account):
 
     def stub(self, service: str) -> Stubber:
         if service not in self.stubs:
-            client = boto3.client(
+            client = boto3.client(  # type: ignore[call-overload]  # the name is no literal here
                 service,
                 region_name="eu-central-1",
                 aws_access_key_id="nobody",

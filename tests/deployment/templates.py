@@ -23,9 +23,10 @@ NOTHING = object()
 
 def read(path: Path) -> dict[str, Any]:
     """Return a template, its short functions (`!Ref`) written long."""
+    template: dict[str, Any]
     template, problems = cfnlint.decode.decode(str(path))
     assert not problems, problems
-    return template  # type: ignore[no-any-return]
+    return template
 
 
 def resources(template: dict[str, Any], **parameters: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to pars
 
 def parameter(part: str, name: str) -> str:
     found = boto3.client("cloudformation").describe_stacks(StackName=f"facerec-api-{part}")["Stacks"][0]
-    return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}[name]
+    return str({one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}[name])
 
 
 def test_a_plan_shows_what_would_be_made_and_makes_nothing(run: Operator) -> None:

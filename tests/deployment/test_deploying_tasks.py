@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from botocore.stub import ANY
-from facerec_deploy import cli, running
+from facerec_deploy import running
+from facerec_deploy.account import Refused
 
 from tests.deployment.operating import Stubbed
 
@@ -51,7 +52,7 @@ def test_a_command_runs_in_a_task_of_its_own_and_its_exit_code_is_ours(stubbed: 
 
 def test_a_task_that_never_ran_says_why(stubbed: Stubbed) -> None:
     _expect_a_command(stubbed, code=None)
-    with pytest.raises(cli.Refused, match="never ran: no image"):
+    with pytest.raises(Refused, match="never ran: no image"):
         running.run_command(stubbed, ["python", "manage.py", "verify_audit"], NETWORK, "facerec-api-worker:7")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dlib
 import face_recognition_models
@@ -69,7 +70,7 @@ def test_a_missing_model_file_is_reported_like_a_damaged_one(
         build_engine("dlib")
 
 
-def test_files_that_earlier_versions_converted_are_ignored(settings, tmp_path: Path) -> None:
+def test_files_that_earlier_versions_converted_are_ignored(settings: Any, tmp_path: Path) -> None:
     settings.FACEREC_MODELS_DIR = tmp_path
     (tmp_path / "dlib_face_recognition_resnet_model_v1.onnx").write_bytes(b"anything")
     (tmp_path / "converted.json").write_text("{}")

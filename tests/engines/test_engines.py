@@ -6,12 +6,14 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import face_recognition
 import numpy as np
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from numpy.typing import NDArray
 from PIL import Image
 
 from people.engines import ONNX_ENGINE, build_engine, engine_id, get_engine, registry
@@ -39,9 +41,10 @@ def images() -> dict[str, RGBImage]:
     return {name: np.array(Image.open(folder / name).convert("RGB")) for name in PHOTOS}
 
 
-def template(engine: FaceEngine, image: RGBImage, face: DetectedFace) -> np.ndarray:
+def template(engine: FaceEngine, image: RGBImage, face: DetectedFace) -> NDArray[np.float32]:
     (vector,) = engine.embed([engine.align(image, face)])
-    return vector / np.linalg.norm(vector)
+    template: NDArray[np.float32] = vector / np.linalg.norm(vector)
+    return template
 
 
 class TestContract:
@@ -240,7 +243,7 @@ class TestDlib:
 
 class TestChoice:
     @pytest.fixture(autouse=True)
-    def _onnx_is_configured(self, settings) -> None:
+    def _onnx_is_configured(self, settings: Any) -> None:
         settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE, "OPTIONS": {}}
 
     def test_the_configured_engine_is_built_once_even_by_several_threads(self) -> None:
@@ -248,12 +251,14 @@ class TestChoice:
             engines = set(map(id, threads.map(lambda _: get_engine(), range(4))))
         assert len(engines) == 1
 
-    def test_another_setting_gives_another_engine(self, settings) -> None:
+    def test_another_setting_gives_another_engine(self, settings: Any) -> None:
         assert engine_id(get_engine()) == "yunet-sface/1"
         settings.FACE_ENGINE = {"BACKEND": "dlib", "OPTIONS": {}}
         assert engine_id(get_engine()) == "dlib-resnet/1"
 
-    def test_a_missing_model_is_told_when_the_engine_is_first_used(self, settings, tmp_path: Path) -> None:
+    def test_a_missing_model_is_told_when_the_engine_is_first_used(
+        self, settings: Any, tmp_path: Path
+    ) -> None:
         settings.FACEREC_MODELS_DIR = tmp_path
         with pytest.raises(ModelMissing):
             get_engine()

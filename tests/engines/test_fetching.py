@@ -11,14 +11,15 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from django.core.management import call_command
 
 from people.engines import ONNX_ENGINE, registry
-from people.engines.fetching import Archives, Entry, FetchFailed, Source, fetch, fetch_all
-from people.errors import ModelMissing
+from people.engines.fetching import Archives, Entry, Source, fetch, fetch_all
+from people.errors import FetchFailed, ModelMissing
 from people.management.commands.fetch_models import Command
 
 CONTENT = b"weights " * 1000
@@ -218,13 +219,13 @@ def test_every_entry_of_the_catalogue_names_a_licence_and_no_two_share_a_file() 
     assert all(entry.person and entry.credit for entry in registry.entries("samples").values())
 
 
-def test_fetch_models_says_where_the_models_are(settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fetch_models_says_where_the_models_are(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("fetch_models")
     assert f"The models are in {settings.FACEREC_MODELS_DIR}." in capsys.readouterr().out
 
 
 def test_the_image_fetches_its_models_with_the_files_it_copies_and_the_standard_library(
-    settings, tmp_path: Path
+    settings: Any, tmp_path: Path
 ) -> None:
     dockerfile = (ROOT / "docker" / "api" / "Dockerfile").read_text()
     stage = dockerfile.partition(" AS models\n")[2].partition("\nFROM ")[0]
@@ -241,7 +242,7 @@ def test_the_image_fetches_its_models_with_the_files_it_copies_and_the_standard_
 
 
 def test_fetch_models_runs_although_the_models_are_missing_and_fails_with_every_answer(
-    settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.FACEREC_MODELS_DIR = tmp_path / "models"
     entry = an_entry(Source(url=(tmp_path / "gone").as_uri()))
@@ -259,18 +260,18 @@ def test_fetch_samples_credits_each_photo(
     assert "astronaut.png: Eileen Collins. Photo: NASA" in capsys.readouterr().out
 
 
-def test_a_missing_model_names_the_command_that_fetches_it(settings, tmp_path: Path) -> None:
+def test_a_missing_model_names_the_command_that_fetches_it(settings: Any, tmp_path: Path) -> None:
     settings.FACEREC_MODELS_DIR = tmp_path
     with pytest.raises(ModelMissing, match=r"manage\.py fetch_models"):
         registry.model_path("yunet")
 
 
-def test_the_check_is_silent_when_the_models_are_there(settings) -> None:
+def test_the_check_is_silent_when_the_models_are_there(settings: Any) -> None:
     settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE}
     assert registry.check_models() == []
 
 
-def test_the_check_reports_models_that_are_missing_or_cut_short(settings, tmp_path: Path) -> None:
+def test_the_check_reports_models_that_are_missing_or_cut_short(settings: Any, tmp_path: Path) -> None:
     settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE}
     settings.FACEREC_MODELS_DIR = tmp_path
     (tmp_path / registry.entries("models")["yunet"].file).write_bytes(b"short")
@@ -279,13 +280,13 @@ def test_the_check_reports_models_that_are_missing_or_cut_short(settings, tmp_pa
     assert all("fetch_models" in str(error.hint) for error in found)
 
 
-def test_the_check_looks_for_the_deployer_s_own_recogniser(settings, tmp_path: Path) -> None:
+def test_the_check_looks_for_the_deployer_s_own_recogniser(settings: Any, tmp_path: Path) -> None:
     own = {"path": str(tmp_path / "own.onnx"), "name": "own", "version": 1}
     settings.FACE_ENGINE = {"BACKEND": "onnx", "OPTIONS": {"recogniser": own}}
     assert "own.onnx" in registry.check_models()[0].msg
 
 
-def test_the_check_asks_for_no_file_when_another_engine_is_configured(settings, tmp_path: Path) -> None:
+def test_the_check_asks_for_no_file_when_another_engine_is_configured(settings: Any, tmp_path: Path) -> None:
     settings.FACEREC_MODELS_DIR = tmp_path
     settings.FACE_ENGINE = {"BACKEND": "dlib"}
     assert registry.check_models() == []

@@ -6,6 +6,8 @@ from queue import Empty
 
 from kombu import Connection
 
+from facerec_site.folder_broker import Channel
+
 
 def _connection(folder: Path) -> Connection:
     options = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder / "control"}
@@ -16,20 +18,29 @@ def _connection(folder: Path) -> Connection:
     )
 
 
+def _channel(connection: Connection) -> Channel:
+    channel = connection.default_channel
+    assert isinstance(channel, Channel)
+    return channel
+
+
 def test_a_message_is_taken_whole_however_early_the_worker_looks(tmp_path: Path) -> None:
-    sent, taken = 2000, []
+    sent = 2000
+    taken: list[int] = []
 
     def send() -> None:
         with _connection(tmp_path) as connection:
+            channel = _channel(connection)
             for number in range(sent):
-                connection.default_channel._put("work", {"body": "x" * 2000, "number": number})
+                channel._put("work", {"body": "x" * 2000, "number": number})
 
     sender = threading.Thread(target=send)
     sender.start()
     with _connection(tmp_path) as connection:
+        channel = _channel(connection)
         while sender.is_alive() or len(taken) < sent:
             try:
-                taken.append(connection.default_channel._get("work")["number"])
+                taken.append(channel._get("work")["number"])
             except Empty:
                 continue
     sender.join()

@@ -35,12 +35,12 @@ NAME, EXTERNAL = "Ada-Lovelace-Byron", "emp-very-secret-17"
 app = Celery("tasks of these tests", set_as_current=False)
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def speaks() -> None:
     logging.getLogger("people.x").warning("Within")
 
 
-@app.task  # type: ignore[untyped-decorator]
+@app.task
 def fails() -> None:
     raise IntegrityError(f"Key (name)=({NAME!r}) already exists.")
 

@@ -31,7 +31,7 @@ def _response(error: Exception) -> tuple[bytes, dict[str, Any]]:
     [
         (gunicorn_errors.InvalidHeader(SECRET), 400, "malformed"),
         (gunicorn_errors.LimitRequestLine(5_000, 4_094), 414, "uri_too_long"),
-        (gunicorn_errors.InvalidResponseHeader(SECRET), 500, "internal_error"),  # type: ignore[attr-defined]
+        (gunicorn_errors.InvalidResponseHeader(SECRET), 500, "internal_error"),  # type: ignore[attr-defined]  # too new for the stubs
         (gunicorn_errors.ConfigurationProblem(SECRET), 500, "internal_error"),
         (ValueError(SECRET), 500, "internal_error"),
         (RecursionError(SECRET), 500, "internal_error"),

@@ -62,6 +62,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[checks.CheckMessage]:
     def check(**kwargs: Any) -> list[checks.CheckMessage]:
         return messages
 
+    registry = checks.registry.registry
+    monkeypatch.setattr(registry, "registered_checks", set(registry.registered_checks))
     checks.register(check)
     return messages
 

@@ -10,9 +10,10 @@ import pytest
 from django.core.files.storage import Storage
 from django.utils import timezone
 
-from people import delivery, enrolment, erasure, extraction, tasks
+from people import delivery, enrolment, erasure, extraction, outbox, tasks
 from people.imports import jobs, sources
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person, Photo
+from people.models.import_job import Counts
 from tests.actors import STAFF
 from tests.importing import PEOPLE, killed, results, run, zipped
 from tests.stored_files import stored_files
@@ -23,9 +24,9 @@ def test_an_interrupted_import_goes_on_where_it_stopped(collection: Collection) 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             jobs.run(job.pk, watch=killed)
-    assert jobs.counts(job) == jobs.Counts(total=3, pending=1, enrolled=2)
+    assert jobs.counts(job) == Counts(total=3, pending=1, enrolled=2)
     assert jobs.run(job.pk)
-    assert jobs.counts(job) == jobs.Counts(total=3, enrolled=3)
+    assert jobs.counts(job) == Counts(total=3, enrolled=3)
 
 
 def test_a_file_whose_process_died_after_storing_it_counts_as_enrolled_by_this_import(
@@ -57,7 +58,7 @@ def test_an_uploaded_archive_is_gone_when_its_import_ended_failed_or_was_cancell
 def test_an_archive_whose_import_was_never_stored_is_removed(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(jobs.outbox, "run_import", killed)
+    monkeypatch.setattr(outbox, "run_import", killed)
     with pytest.raises(KeyboardInterrupt):
         jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     assert len(stored_files()) == 1
@@ -68,7 +69,11 @@ def test_an_archive_whose_import_was_never_stored_is_removed(
 
 def test_a_cancelled_import_stops_and_keeps_what_it_enrolled(collection: Collection) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
-    assert jobs.run(job.pk, watch=lambda item: jobs.cancel(job, actor=STAFF))
+
+    def cancel(item: ImportItem) -> None:
+        jobs.cancel(job, actor=STAFF)
+
+    assert jobs.run(job.pk, watch=cancel)
     job.refresh_from_db()
     assert job.state == ImportJob.State.CANCELLED
     assert sorted(results(job).values()) == ["enrolled", "skipped cancelled", "skipped cancelled"]

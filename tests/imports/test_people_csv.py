@@ -7,7 +7,7 @@ import struct
 import unicodedata
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -21,29 +21,30 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NAME = "Amélie Ågren ﬁ 가"
-FORMS = [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC"), ("NFD", "NFD")]
+Form = Literal["NFC", "NFD"]
+FORMS: list[tuple[Form, Form]] = [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC"), ("NFD", "NFD")]
 
 
-def _source(folder_form: str, csv_form: str) -> dict[str, bytes]:
+def _source(folder_form: Form, csv_form: Form) -> dict[str, bytes]:
     folder, named = unicodedata.normalize(folder_form, NAME), unicodedata.normalize(csv_form, NAME)
     lines = f"folder,external_id,name\n{named},amelie,{NAME}\n"
     return {f"{folder}/1.png": fakes.photo(1), "people.csv": lines.encode()}
 
 
-def _is_imported(job: ImportJob, folder_form: str) -> None:
+def _is_imported(job: ImportJob, folder_form: Form) -> None:
     assert results(job) == {f"{unicodedata.normalize(folder_form, NAME)}/1.png": "enrolled"}
     assert Person.objects.get().external_id == "amelie"
     assert Person.objects.get().name == NAME
 
 
 @pytest.mark.parametrize(("folder_form", "csv_form"), FORMS)
-def test_names_match_in_an_archive(collection: Collection, folder_form: str, csv_form: str) -> None:
+def test_names_match_in_an_archive(collection: Collection, folder_form: Form, csv_form: Form) -> None:
     _is_imported(run(_source(folder_form, csv_form), collection), folder_form)
 
 
 @pytest.mark.parametrize(("folder_form", "csv_form"), FORMS)
 def test_names_match_in_a_folder(
-    collection: Collection, tmp_path: Path, folder_form: str, csv_form: str
+    collection: Collection, tmp_path: Path, folder_form: Form, csv_form: Form
 ) -> None:
     folder = laid_out(tmp_path / "source", _source(folder_form, csv_form))
     job = jobs.begin(str(folder), collection=collection, actor=STAFF)
@@ -53,7 +54,7 @@ def test_names_match_in_a_folder(
 
 @pytest.mark.parametrize(("folder_form", "csv_form"), FORMS)
 def test_names_match_in_a_bucket(
-    collection: Collection, s3: S3Client, folder_form: str, csv_form: str
+    collection: Collection, s3: S3Client, folder_form: Form, csv_form: Form
 ) -> None:
     for path, data in _source(folder_form, csv_form).items():
         s3.put_object(Bucket="inbox", Key=f"people/{path}", Body=data)

@@ -11,6 +11,7 @@ import pytest
 from people import enrolment, erasure
 from people.imports import jobs
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person, Photo
+from people.models.import_job import Counts
 from tests import fakes
 from tests.actors import STAFF
 from tests.importing import PEOPLE, killed, results, run, zipped
@@ -249,6 +250,6 @@ def test_files_that_are_nobodys_photo_are_skipped_and_say_why(collection: Collec
         "bob/1.png": fakes.photo(2),
     }
     job = run(files, collection)
-    assert jobs.counts(job) == jobs.Counts(total=6, enrolled=1, skipped=5)
+    assert jobs.counts(job) == Counts(total=6, enrolled=1, skipped=5)
     (item,) = job.items.filter(path="Ada Lovelace/1.png")
     assert "external_id" in (item.problem or {})["detail"]

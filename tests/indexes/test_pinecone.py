@@ -19,6 +19,7 @@ from django.utils import timezone
 from people import enrolment, erasure, identification, index_sync, outbox, tasks
 from people.decision import unit
 from people.errors import IndexUnavailable
+from people.faces import Vectors
 from people.failed_tasks import failed_tasks, retry
 from people.identification import Identification
 from people.indexes import forget_index, get_index, remote_index
@@ -55,6 +56,10 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 def _space(collection: Collection) -> Space:
     return Space(collection.pk, "fake/1")
+
+
+def _vectors(count: int, dimension: int) -> Vectors:
+    return np.random.default_rng(1).standard_normal((count, dimension), np.float32)
 
 
 def remote() -> RemoteIndex:
@@ -348,8 +353,8 @@ def test_batches_keep_within_what_pinecone_takes(
         monkeypatch.setattr(f"people.indexes.pinecone.{limit}", 120.0)
     index = remote_index()
     assert index is not None
-    vectors = unit(np.random.default_rng(1).standard_normal((2 * batch_size(dimension) + 1, dimension)))
-    sent = {uuid4(): -np.abs(vector.astype(np.float32)) for vector in vectors}
+    vectors = unit(_vectors(2 * batch_size(dimension) + 1, dimension))
+    sent = {uuid4(): -np.abs(vector) for vector in vectors}
     index.send(_space(collection), sent)
     assert pinecone.requests["/vectors/upsert"] == 3
     assert index.held(_space(collection), list(sent)) == set(sent)
@@ -473,8 +478,8 @@ def live() -> PineconeIndex:
 
 
 def test_the_real_pinecone_does_what_the_double_does(live: PineconeIndex) -> None:
-    space, vectors = Space(uuid4(), "live/1"), unit(np.random.default_rng(1).standard_normal((5, 64)))
-    sent = {uuid4(): vector.astype(np.float32) for vector in vectors}
+    space, vectors = Space(uuid4(), "live/1"), unit(_vectors(5, 64))
+    sent = {uuid4(): vector for vector in vectors}
     try:
         for _ in range(60):
             try:

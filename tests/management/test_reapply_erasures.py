@@ -12,6 +12,7 @@ import pytest
 from django.core import serializers
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from people import erasure, identification, outbox
 from people.models import Collection, Erasure, MeanTemplate, Person, Photo, Template
@@ -65,11 +66,11 @@ def test_who_was_erased_since_the_backup_is_erased_again(
     work: Callable[[], None],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Callable[..., object],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     enrolled(2)
     backup = Backup(enrolled(1))
-    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
         erasure.erase(Person.objects.get(pk=backup.person_id), actor=STAFF)
     work()
     assert found(collection, 1) == []
@@ -92,10 +93,10 @@ def test_who_was_erased_since_the_backup_is_erased_again(
 def test_the_log_tells_ids_and_nothing_else(
     enrolled: Enrol,
     caplog: pytest.LogCaptureFixture,
-    django_capture_on_commit_callbacks: Callable[..., object],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     person = enrolled(1, name="Ada Lovelace", external_id="staff-7")
-    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
+    with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
         receipt = erasure.erase(person, actor=STAFF)
     assert f"Erasure {receipt.pk} of {receipt.person_id}" in caplog.text
     assert "Ada" not in caplog.text

@@ -1,0 +1,59 @@
+"""The form of a person, with photos to enrol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from people.models import Person
+from people.strict_json import StrictDecoder
+
+
+class ManyFilesInput(forms.FileInput):
+    allow_multiple_selected = True
+
+
+class ManyFilesField(forms.FileField):
+    """Several files in one field; the value is a list.
+
+    The files are not looked at: each gets its own verdict when it is submitted, and a bad one
+    doesn't keep the good ones out.
+    """
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        return data if isinstance(data, list) else [data] if data else []
+
+
+class PersonForm(forms.ModelForm[Person]):
+    photos = ManyFilesField(
+        required=False,
+        label="Add photos",
+        widget=ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
+        help_text="One or several; JPEG, PNG, WebP or HEIC, 10 MB each.",
+    )
+
+    class Meta:
+        model = Person
+        fields = (
+            "collection", "name", "external_id", "status",
+            "consent_given_at", "consent_expires_at", "metadata",
+        )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "metadata" in self.fields:  # not on a page that only shows
+            metadata: Any = self.fields["metadata"]
+            metadata.decoder = StrictDecoder
+        if "status" in self.fields:
+            field: Any = self.fields["status"]
+            field.choices = [one for one in Person.Status.choices if one[0] != Person.Status.MERGED]
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # An existing person's collection is not in the form, but external_id is unique in it.
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {"collection"} if self.instance.collection_id else excluded
+
+    def clean_metadata(self) -> dict[str, Any]:
+        metadata: dict[str, Any] | None = self.cleaned_data["metadata"]
+        return {} if metadata is None else metadata

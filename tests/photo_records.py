@@ -1,0 +1,18 @@
+"""Photos as the database knows them: no file, and no face."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from people.models import Person, Photo
+from tests.actors import STAFF
+
+
+def photograph(person: Person, *, days_ago: float) -> None:
+    """Give the person a photo that was submitted so long ago."""
+    photo = Photo.objects.create(
+        person=person, file="none.jpg", sha256=str(person.pk), width=1, height=1, submitted_by=STAFF.label
+    )
+    Photo.objects.filter(pk=photo.pk).update(created_at=timezone.now() - timedelta(days=days_ago))
