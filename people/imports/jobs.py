@@ -1,6 +1,6 @@
 """Import many photos of many people: submit a source, run it turn by turn, cancel it, count its results.
 
-`import_plan` lists what a source holds; `import_run` enrols it file by file.
+`plan` lists what a source holds; `run` enrols it file by file.
 """
 
 from __future__ import annotations
