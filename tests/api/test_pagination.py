@@ -104,6 +104,7 @@ def _last(api: Program, url: str) -> str:
 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("size", [1, 2, 7, ROWS - 1, ROWS, 200])
+@pytest.mark.slow
 def test_every_row_is_on_one_page_in_order(
     api: Program, url: Callable[[str], str], name: str, size: int
 ) -> None:
@@ -127,6 +128,7 @@ def _sorted(rows: list[dict[str, Any]], ordering: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("ordering", PERSON_ORDERINGS)
+@pytest.mark.slow
 def test_rows_with_the_same_value_are_listed_once_however_many(
     api: Program, collection: Collection, ordering: str
 ) -> None:

@@ -15,6 +15,7 @@ STARTS = {".svg": b"<?xml", ".png": b"\x89PNG"}
 
 
 @pytest.mark.parametrize("suffix", chart.SUFFIXES)
+@pytest.mark.slow
 def test_the_same_results_give_the_same_bytes(tmp_path: Path, suffix: str) -> None:
     first, second = tmp_path / f"a{suffix}", tmp_path / "new" / f"b{suffix}"
     chart.draw(results(), first)
@@ -23,6 +24,7 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path, suffix: str) -> No
     assert first.read_bytes().startswith(STARTS[suffix])
 
 
+@pytest.mark.slow
 def test_other_results_give_another_chart(tmp_path: Path) -> None:
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
     slower = replace(TIMING, p50_ms=25.0)

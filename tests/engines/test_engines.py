@@ -22,10 +22,12 @@ from people.engines.onnx import TEMPLATE, OnnxEngine, similarity
 from people.errors import ModelMissing
 from people.faces import Box, DetectedFace, RGBImage
 
+pytestmark = pytest.mark.slow  # real models
+
 PHOTOS = ["obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "astronaut.png", "32bit.png"]
 
 
-@pytest.fixture(scope="module", params=["onnx", pytest.param("dlib", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["onnx", "dlib"])
 def engine(request: pytest.FixtureRequest) -> FaceEngine:
     return build_engine(request.param)
 
@@ -215,7 +217,6 @@ class TestOnnx:
             OnnxEngine(threads=1, recogniser=own)
 
 
-@pytest.mark.slow
 class TestDlib:
     @pytest.mark.parametrize("name", PHOTOS)
     def test_vectors_equal_those_of_face_recognition_on_the_same_box(

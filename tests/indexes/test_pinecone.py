@@ -345,7 +345,8 @@ def test_what_was_lost_on_the_way_is_sent_again(
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
 
 
-@pytest.mark.parametrize("dimension", [64, 128, 512, pytest.param(4096, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("dimension", [64, 128, 512, 4096])
+@pytest.mark.slow
 def test_batches_keep_within_what_pinecone_takes(
     dimension: int, collection: Collection, pinecone: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
