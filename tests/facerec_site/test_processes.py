@@ -77,7 +77,7 @@ def _live(service: Service, seeds: list[int], erased: set[int]) -> None:
 
 
 def _strangers(count: int) -> list[int]:
-    """Return seeds of people who are never mistaken for each other: a false match would look like a stale one."""
+    """Return seeds of people who never match each other: a false match would look like a stale result."""
     engine, threshold = get_engine(), 0.4  # below every threshold of a search
     seeds: list[int] = []
     references: list[Vectors] = []
