@@ -19,6 +19,9 @@ from people.indexes.base import TemplateIndex
 from people.models import Collection, MeanTemplate, OutboxEntry, Person
 from tests.pinecone_double import pinecone_index
 
+pytestmark = pytest.mark.slow  # a remote index shows what it was sent after a while
+
+
 BACKENDS = ["embedded", "pinecone, confirmed", "pinecone, unsent", "pinecone, away"]
 ENGINE = "fake/1"
 Put = Callable[..., Person]

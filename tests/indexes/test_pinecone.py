@@ -30,6 +30,9 @@ from tests import fakes
 from tests.actors import STAFF
 from tests.pinecone_double import Double, pinecone_index
 
+pytestmark = pytest.mark.slow  # a remote index shows what it was sent after a while
+
+
 Enrol = Callable[..., Person]
 
 
