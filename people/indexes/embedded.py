@@ -128,7 +128,7 @@ class _Engine:
         if len(matrix) <= COMFORTABLE < grown:
             logger.warning(
                 "Collection %s has more than %s people: a search in this process's memory takes over 10 ms a "
-                "face and grows with them. With Pinecone it doesn't: see TEMPLATE_INDEX in SETTINGS.md.",
+                "face and grows with them. With Pinecone it doesn't: see TEMPLATE_INDEX in docs/settings.md.",
                 collection_id, f"{COMFORTABLE:,}",
             )  # fmt: skip
         matrix.extend(person_ids, vectors)

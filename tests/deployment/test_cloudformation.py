@@ -300,7 +300,7 @@ def test_the_containers_of_one_version_have_the_same_variables() -> None:
 
 
 def test_every_variable_is_one_that_the_service_reads() -> None:
-    table = (FOLDER.parents[1] / "SETTINGS.md").read_text()
+    table = (FOLDER.parents[1] / "docs" / "settings.md").read_text()
     names = {one["Name"] for one in container(name="prepare")["Environment"]}
     names |= {one["Name"] for one in container(name="prepare", UseStaticAwsKeys="true")["Secrets"]}
     assert {name for name in names if f"`{name}`" not in table} == set()

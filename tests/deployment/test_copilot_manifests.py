@@ -57,7 +57,7 @@ def test_the_schema_refuses_what_copilot_takes_in_silence(break_it: Callable[[di
 
 
 def test_every_variable_is_one_that_the_service_reads() -> None:
-    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "SETTINGS.md").read_text()))
+    documented = set(re.findall(r"`([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
     assert documented >= VARIABLES
 
 

@@ -36,11 +36,11 @@ def _read_by_the_code() -> set[str]:
 
 
 def test_every_variable_stands_in_the_table_and_nothing_else_does() -> None:
-    table = re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "SETTINGS.md").read_text(), flags=re.M)
+    table = re.findall(r"^\| `([A-Z_0-9]+)` \|", (ROOT / "docs" / "settings.md").read_text(), flags=re.M)
     assert len(table) == len(set(table))
     read = _read_by_the_code() | {"DJANGO_SETTINGS_MODULE"}
-    assert read - set(table) == set(), "rows are missing in SETTINGS.md"
-    assert set(table) - read == set(), "SETTINGS.md tells of variables that nothing reads"
+    assert read - set(table) == set(), "rows are missing in docs/settings.md"
+    assert set(table) - read == set(), "docs/settings.md lists variables that nothing reads"
 
 
 @pytest.mark.parametrize("name", [name for name in COMPLETE if name != "ENVIRONMENT"])
