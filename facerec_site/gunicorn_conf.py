@@ -54,7 +54,7 @@ def on_exit(server: object) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Load models and templates before the workers are forked, so that they share them: see docs/decisions.md.
+    """Load models and templates before forking, so that the workers share them: see docs/decisions.md.
 
     Nothing that runs threads or holds a connection may be left open here.
     """
