@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+VERSION = "0.5.0"
+"""Of the newest release in CHANGELOG.md. The OpenAPI document states it."""
 ENVIRONMENTS = ("development", "test", "production")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import django_stubs_ext
 import environ
 
+from facerec_site import VERSION
 from facerec_site.logs import chosen_format, configuration
 
 # Makes the classes that django-stubs declares generic, such as ModelAdmin, subscriptable at run time.
@@ -215,7 +216,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "facerec-api",
     "DESCRIPTION": "Enrol people from photos; identify (1:N) and verify (1:1) them.",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
