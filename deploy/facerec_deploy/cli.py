@@ -314,8 +314,8 @@ class Command:
                 _say("  deleted")
         if self.options.data:
             _say(
-                "The last database snapshot, the photo bucket, the images, the log and the secrets still exist."
-                " Another apply adopts the bucket, the images and the log."
+                "The last database snapshot, the photo bucket, the images, the log and the secrets"
+                " still exist. Another apply adopts the bucket, the images and the log."
             )
 
     @staticmethod

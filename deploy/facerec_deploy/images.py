@@ -63,7 +63,8 @@ def by_digest(account: Account, tag_or_digest: str) -> str:
         images = []
     if not images:
         raise Refused(
-            f"The repository {REPOSITORY} has no image {tag_or_digest}. Build and push one, then apply again:\n"
+            f"The repository {REPOSITORY} has no image {tag_or_digest}."
+            " Build and push one, then apply again:\n"
             "  deploy/facerec-deploy image build && deploy/facerec-deploy image push"
         )
     return f"{_repository(client)}@{images[0]['imageDigest']}"

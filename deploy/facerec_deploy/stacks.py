@@ -106,7 +106,7 @@ class Stacks:
         return True
 
     def settle(self, part: str) -> None:
-        """Wait for operations that an interrupted run left in progress, and clean up what it left unfinished."""
+        """Wait for what an interrupted run left in progress, and clean up what it left unfinished."""
         stack = self.find(part)
         if stack is None:
             return
@@ -118,7 +118,8 @@ class Stacks:
             status = stack["StackStatus"] if stack else ""
         if status in CREATION_FAILED:
             self.account.say(
-                f"  {stack_name(part)} was never created completely ({status}). Deleting it to create it again."
+                f"  {stack_name(part)} was never created completely ({status})."
+                " Deleting it to create it again."
             )
             self.delete(part)
         elif status == "UPDATE_ROLLBACK_FAILED":
