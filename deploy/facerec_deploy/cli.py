@@ -223,7 +223,7 @@ class Command:
         if stack is None:
             raise Refused("The service is not deployed yet. Run apply first.")
         # keep the deployed parameters, whatever parameters.toml says by now
-        parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+        parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}
         _say(f"Rolling back to {image}")
         self._apply(stacks, "service", {**parameters, "Image": image})
 

@@ -33,7 +33,9 @@ def image_of(account: Account, task_definition: str) -> str:
 
 def previous_image(account: Account) -> str:
     """Return the image that was deployed before the current one. Raises Refused if there was none."""
-    definitions = [one["taskDefinition"] for one in services(account) if one["serviceName"] == SERVICES[0]]
+    definitions = [
+        service["taskDefinition"] for service in services(account) if service["serviceName"] == SERVICES[0]
+    ]
     if not definitions:
         raise Refused("The service is not deployed yet. Run apply first.")
     current_image = image_of(account, definitions[0])

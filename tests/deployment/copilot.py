@@ -118,17 +118,19 @@ def manifest(path: Path | str) -> dict[str, Any]:
 
 def container(template: Template, name: str) -> dict[str, Any]:
     """Return the container with that name in the template's task."""
-    containers = {one["Name"]: one for one in template["TaskDefinition"]["ContainerDefinitions"]}
+    containers = {
+        definition["Name"]: definition for definition in template["TaskDefinition"]["ContainerDefinitions"]
+    }
     definition: dict[str, Any] = containers[name]
     return definition
 
 
 def environment(template: Template, name: str) -> dict[str, str]:
-    return {one["Name"]: one["Value"] for one in container(template, name)["Environment"]}
+    return {entry["Name"]: entry["Value"] for entry in container(template, name)["Environment"]}
 
 
 def secrets(template: Template, name: str) -> dict[str, str]:
-    return {one["Name"]: one["ValueFrom"] for one in container(template, name)["Secrets"]}
+    return {entry["Name"]: entry["ValueFrom"] for entry in container(template, name)["Secrets"]}
 
 
 def statements(rendered: Rendered, policy: str) -> list[dict[str, Any]]:

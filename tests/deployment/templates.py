@@ -35,13 +35,13 @@ def resources(template: dict[str, Any], **parameters: Any) -> dict[str, Any]:
 
 
 class Resolver:
-    """Evaluates a template's conditions and functions, with the given parameters or their defaults."""
+    """Evaluates a template's conditions and functions, with the parameters parameters or their defaults."""
 
-    def __init__(self, template: dict[str, Any], given: dict[str, Any]) -> None:
+    def __init__(self, template: dict[str, Any], parameters: dict[str, Any]) -> None:
         declared = template.get("Parameters", {})
-        assert set(given) <= set(declared), set(given) - set(declared)
+        assert set(parameters) <= set(declared), set(parameters) - set(declared)
         defaults = {name: entry["Default"] for name, entry in declared.items() if "Default" in entry}
-        self.values = {**PSEUDO, **defaults, **given}
+        self.values = {**PSEUDO, **defaults, **parameters}
         self.template = template
 
     def resources(self) -> dict[str, Any]:

@@ -351,15 +351,15 @@ def test_blue_green_moves_one_rule_between_two_target_groups() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"CertificateArn": "arn:acm", "DomainName": "f.example"}, {"HostedZoneId": "Z1", "DomainName": "f.example"}]
+    "parameters", [{"CertificateArn": "arn:acm", "DomainName": "f.example"}, {"HostedZoneId": "Z1", "DomainName": "f.example"}]
 )  # fmt: skip
-def test_with_a_certificate_http_is_redirected(given: dict[str, str]) -> None:
-    edge = stack("edge", **given)
+def test_with_a_certificate_http_is_redirected(parameters: dict[str, str]) -> None:
+    edge = stack("edge", **parameters)
     (action,) = edge["HttpListener"]["DefaultActions"]
     assert (action["Type"], action["RedirectConfig"]["Protocol"]) == ("redirect", "HTTPS")
     assert edge["HttpsListener"]["SslPolicy"].startswith("ELBSecurityPolicy-TLS13")
     assert edge["HttpsFromAnywhere"]["FromPort"] == 443
-    assert ("Certificate" in edge) is ("HostedZoneId" in given)
+    assert ("Certificate" in edge) is ("HostedZoneId" in parameters)
 
 
 def test_without_a_certificate_nothing_listens_on_443() -> None:
@@ -423,7 +423,7 @@ def test_restores_are_tested_and_a_failure_raises_an_alarm() -> None:
 
 
 def test_every_alarm_notifies_the_topic() -> None:
-    alarms = {name: one for name, one in default("ops").items() if "AlarmName" in one}
+    alarms = {name: properties for name, properties in default("ops").items() if "AlarmName" in properties}
     assert len(alarms) == 11
     for name, properties in alarms.items():
         assert properties["AlarmActions"] == [{"Ref": "Topic"}], name

@@ -49,20 +49,20 @@ def test_with_a_certificate_http_is_redirected(tmp_path: Path) -> None:
 
 def test_every_container_runs_the_same_image(rendered: Rendered) -> None:
     for workload in WORKLOADS:
-        for one in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]:
-            assert one["Image"] == IMAGE
+        for definition in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]:
+            assert definition["Image"] == IMAGE
 
 
 def test_every_container_has_a_read_only_root_and_a_writable_tmp(rendered: Rendered) -> None:
     for workload in WORKLOADS:
         task = rendered.all()[workload]["TaskDefinition"]
         assert task["Volumes"] == [{"Name": "tmp"}]
-        for one in task["ContainerDefinitions"]:
-            assert one["ReadonlyRootFilesystem"] is True
-            (mount,) = one["MountPoints"]
+        for definition in task["ContainerDefinitions"]:
+            assert definition["ReadonlyRootFilesystem"] is True
+            (mount,) = definition["MountPoints"]
             assert mount == {"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}
-            assert one["LinuxParameters"] == {"InitProcessEnabled": True}
-            assert one["StopTimeout"] == 60
+            assert definition["LinuxParameters"] == {"InitProcessEnabled": True}
+            assert definition["StopTimeout"] == 60
 
 
 def test_each_container_runs_its_command(rendered: Rendered) -> None:
@@ -85,10 +85,10 @@ def test_the_api_starts_after_the_database_is_prepared(rendered: Rendered) -> No
 
 def test_only_prepare_gets_the_administrator_s_password(rendered: Rendered) -> None:
     containers = [
-        (workload, one["Name"])
+        (workload, definition["Name"])
         for workload in WORKLOADS
-        for one in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]
-        if "ADMIN_PASSWORD" in {secret["Name"] for secret in one["Secrets"]}
+        for definition in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]
+        if "ADMIN_PASSWORD" in {secret["Name"] for secret in definition["Secrets"]}
     ]
     assert containers == [("api", "prepare")]
 
@@ -161,12 +161,12 @@ def test_there_is_one_nat_gateway_and_both_private_subnets_use_it(rendered: Rend
 
 def test_copilot_s_own_functions_use_a_current_runtime(rendered: Rendered) -> None:
     functions = [
-        one
+        function
         for template in rendered.all().values()
-        for one in template.of_type("AWS::Lambda::Function").values()
+        for function in template.of_type("AWS::Lambda::Function").values()
     ]
     assert len(functions) >= 8
-    assert {one["Runtime"] for one in functions} == {"nodejs24.x"}
+    assert {function["Runtime"] for function in functions} == {"nodejs24.x"}
 
 
 def test_tasks_have_only_the_permissions_for_photos_and_queue(rendered: Rendered) -> None:
@@ -207,8 +207,8 @@ def test_a_message_that_fails_five_times_is_set_aside(rendered: Rendered) -> Non
     queue = rendered.addons["Queue"]
     assert queue["VisibilityTimeout"] == 360
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "<DeadLetterQueue.Arn>", "maxReceiveCount": 5}
-    for one in rendered.addons.of_type("AWS::SQS::Queue").values():
-        assert one["SqsManagedSseEnabled"] is True
+    for properties in rendered.addons.of_type("AWS::SQS::Queue").values():
+        assert properties["SqsManagedSseEnabled"] is True
 
 
 def test_the_database_is_encrypted_backed_up_and_open_to_tasks_only(rendered: Rendered) -> None:
@@ -237,9 +237,11 @@ def test_receipts_report_the_number_of_days_that_backups_are_kept(rendered: Rend
 def test_no_manifest_or_template_contains_a_secret(rendered: Rendered) -> None:
     for template in rendered.all().values():
         for task in template.of_type("AWS::ECS::TaskDefinition").values():
-            for one in task["ContainerDefinitions"]:
-                assert not SECRETS & {variable["Name"] for variable in one["Environment"]}
-                assert all(secret["ValueFrom"] == f"/facerec/{secret['Name']}" for secret in one["Secrets"])
+            for definition in task["ContainerDefinitions"]:
+                assert not SECRETS & {variable["Name"] for variable in definition["Environment"]}
+                assert all(
+                    secret["ValueFrom"] == f"/facerec/{secret['Name']}" for secret in definition["Secrets"]
+                )
     assert rendered.addons["Database"]["MasterUserPassword"] == (
         "{{resolve:ssm-secure:/facerec/DATABASE_PASSWORD}}"
     )

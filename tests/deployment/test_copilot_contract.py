@@ -87,7 +87,7 @@ def scale_down(r: Rendered) -> None:
 
 def assert_measures_the_service(alarm: dict[str, Any]) -> None:
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ECS", "CPUUtilization")
-    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
+    assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
         "ClusterName": "<import facerec-prod-ClusterId>",
         "ServiceName": "<Service.Name>",
     }
@@ -98,7 +98,7 @@ def scale_limits(r: Rendered) -> None:
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 2)
     policies = r.api.of_type("AWS::ApplicationAutoScaling::ScalingPolicy")
     assert policies.keys() == {"ScaleUp", "ScaleDown"}  # and no target tracking
-    assert {one["ScalingTargetId"] for one in policies.values()} == {"<AutoScalingTarget>"}
+    assert {policy["ScalingTargetId"] for policy in policies.values()} == {"<AutoScalingTarget>"}
 
 
 def desired_count(r: Rendered) -> None:
@@ -257,7 +257,8 @@ VALUES: dict[str, tuple[Callable[[Rendered], Any], Any]] = {
     "container-name": (lambda r: r.api["TaskDefinition"]["ContainerDefinitions"][0]["Name"], "api"),
     "container-port": (
         lambda r: [
-            (one["ContainerPort"], one["Protocol"]) for one in container(r.api, "api")["PortMappings"]
+            (mapping["ContainerPort"], mapping["Protocol"])
+            for mapping in container(r.api, "api")["PortMappings"]
         ],
         [(8000, "tcp")],
     ),

@@ -37,17 +37,17 @@ def _misspell(manifest: dict[str, Any]) -> None:
     "break_it",
     [
         _misspell,
-        lambda one: one.update(cpu=1000),
-        lambda one: one.update(memory=16384),  # too much for one vCPU
-        lambda one: one.update(memory="4096"),
-        lambda one: one.update(unknown_key=True),
-        lambda one: one["image"].update(port=80),
-        lambda one: one["http"]["healthcheck"].update(interval=30),  # no unit
-        lambda one: one["network"]["vpc"].update(placement="public"),
-        lambda one: one["variables"].update(ALOWED_HOSTS="faces.example.org"),
-        lambda one: one["variables"].update(PORT=8000),  # must be a string
-        lambda one: one["variables"].update(SECRET_KEY="in plain text"),
-        lambda one: one["secrets"].update(SECRET_KEY="/other/SECRET_KEY"),
+        lambda manifest: manifest.update(cpu=1000),
+        lambda manifest: manifest.update(memory=16384),  # too much for one vCPU
+        lambda manifest: manifest.update(memory="4096"),
+        lambda manifest: manifest.update(unknown_key=True),
+        lambda manifest: manifest["image"].update(port=80),
+        lambda manifest: manifest["http"]["healthcheck"].update(interval=30),  # no unit
+        lambda manifest: manifest["network"]["vpc"].update(placement="public"),
+        lambda manifest: manifest["variables"].update(ALOWED_HOSTS="faces.example.org"),
+        lambda manifest: manifest["variables"].update(PORT=8000),  # must be a string
+        lambda manifest: manifest["variables"].update(SECRET_KEY="in plain text"),
+        lambda manifest: manifest["secrets"].update(SECRET_KEY="/other/SECRET_KEY"),
     ],
 )
 def test_the_schema_rejects_mistakes_that_copilot_accepts(break_it: Callable[[dict[str, Any]], None]) -> None:

@@ -45,7 +45,7 @@ def test_secrets_have_the_tags_that_copilot_requires(run: Operator) -> None:
     tags = boto3.client("ssm").list_tags_for_resource(
         ResourceType="Parameter", ResourceId="/facerec/PINECONE_API_KEY"
     )["TagList"]
-    assert {one["Key"]: one["Value"] for one in tags} == {
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
         "copilot-application": "facerec",
         "copilot-environment": "prod",
     }

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to pars
 
 def parameter(part: str, name: str) -> str:
     stack = boto3.client("cloudformation").describe_stacks(StackName=f"facerec-api-{part}")["Stacks"][0]
-    return str({one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}[name])
+    return str({entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}[name])
 
 
 def test_a_plan_shows_what_would_be_created_and_creates_nothing(run: Operator) -> None:
