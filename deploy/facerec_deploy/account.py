@@ -41,7 +41,7 @@ class Account:
         return str(self.client("sts").get_caller_identity()["Account"])
 
 
-def explained(error: BotoCoreError | ClientError) -> str:
+def explain(error: BotoCoreError | ClientError) -> str:
     """Return a sentence for the operator, without the values that were sent: they may be secret."""
     if isinstance(error, ClientError):
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")

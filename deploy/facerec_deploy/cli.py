@@ -12,7 +12,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from . import images, running
-from .account import Account, Refused, explained
+from .account import Account, Refused, explain
 from .configuration import PARAMETERS_FILE, STACKS, read_parameters, stack_name
 from .secret_store import GENERATED, NAMES, PREFIX, SecretStore
 from .stacks import StackFailed, Stacks, missing_parameters
@@ -46,62 +46,66 @@ def parser() -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help="role that CloudFormation assumes to create the resources",
         )
-    words = main_parser.add_subparsers(dest="word", required=True, metavar="COMMAND")
+    subcommands = main_parser.add_subparsers(dest="subcommand", required=True, metavar="COMMAND")
 
     for name, text in (
         ("plan", "show what apply would change; change nothing"),
         ("apply", "create or update the stacks (safe to repeat)"),
     ):
-        word = words.add_parser(name, parents=[common], help=text)
-        word.add_argument(
+        subcommand = subcommands.add_parser(name, parents=[common], help=text)
+        subcommand.add_argument(
             "--image", default="latest", metavar="TAG|DIGEST", help="image to deploy (default: latest)"
         )
         if name == "apply":
-            word.add_argument("--dry-run", action="store_true", help="same as plan")
-    words.add_parser(
+            subcommand.add_argument("--dry-run", action="store_true", help="same as plan")
+    subcommands.add_parser(
         "status", parents=[common], help="show the state of stacks, tasks, images and health checks"
     )
-    word = words.add_parser("rollback", parents=[common], help="deploy the previous image again")
-    word.add_argument("--to", metavar="TAG|DIGEST", help="deploy this image instead")
-    word = words.add_parser("logs", parents=[common], help="show the log of the containers")
-    word.add_argument(
+    subcommand = subcommands.add_parser("rollback", parents=[common], help="deploy the previous image again")
+    subcommand.add_argument("--to", metavar="TAG|DIGEST", help="deploy this image instead")
+    subcommand = subcommands.add_parser("logs", parents=[common], help="show the log of the containers")
+    subcommand.add_argument(
         "--since",
         type=_period,
         default=timedelta(minutes=10),
         metavar="10m",
         help="for example 30s, 10m, 2h or 1d",
     )
-    word.add_argument("--container", choices=("api", "worker", "prepare"), default="", help="default: all")
-    word.add_argument("--follow", action="store_true", help="keep showing new lines until Ctrl-C")
-    word = words.add_parser(
+    subcommand.add_argument(
+        "--container", choices=("api", "worker", "prepare"), default="", help="default: all"
+    )
+    subcommand.add_argument("--follow", action="store_true", help="keep showing new lines until Ctrl-C")
+    subcommand = subcommands.add_parser(
         "exec", parents=[common], help="run a one-off command in a separate task: exec -- python manage.py …"
     )
-    word.add_argument("command", nargs="+")
+    subcommand.add_argument("command", nargs="+", help="the command and its arguments")
 
-    word = words.add_parser("secrets", parents=[common], help=f"manage the secrets under {PREFIX}")
-    secret_words = word.add_subparsers(dest="secret_word", required=True, metavar="COMMAND")
-    secret_words.add_parser("list", parents=[common], help="list names and dates, never values")
-    secret_word = secret_words.add_parser(
+    subcommand = subcommands.add_parser(
+        "secrets", parents=[common], help=f"manage the secrets under {PREFIX}"
+    )
+    secret_commands = subcommand.add_subparsers(dest="secret_action", required=True, metavar="COMMAND")
+    secret_commands.add_parser("list", parents=[common], help="list names and dates, never values")
+    secret_command = secret_commands.add_parser(
         "put", parents=[common], help="store a value; asks for it, or reads standard input"
     )
-    secret_word.add_argument("name", choices=NAMES, metavar="NAME")
-    secret_word.add_argument("--generate", action="store_true", help="store a random value instead")
-    secret_word = secret_words.add_parser(
+    secret_command.add_argument("name", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
+    secret_command.add_argument("--generate", action="store_true", help="store a random value instead")
+    secret_command = secret_commands.add_parser(
         "rotate", parents=[common], help="store a new random value and restart the tasks"
     )
-    secret_word.add_argument("name", choices=tuple(GENERATED), metavar="NAME")
+    secret_command.add_argument("name", choices=tuple(GENERATED), metavar="NAME", help=", ".join(GENERATED))
 
-    word = words.add_parser("image", parents=[common], help="build or push the image")
-    word.add_argument("image_word", choices=("build", "push"))
-    word = words.add_parser(
+    subcommand = subcommands.add_parser("image", parents=[common], help="build or push the image")
+    subcommand.add_argument("image_action", choices=("build", "push"), help="build or push it")
+    subcommand = subcommands.add_parser(
         "destroy", parents=[common], help="delete the service; data is kept unless --data"
     )
-    word.add_argument(
+    subcommand.add_argument(
         "--data",
         action="store_true",
         help="also delete network, database and queue; a last snapshot, photos and images are kept",
     )
-    word.add_argument(
+    subcommand.add_argument(
         "--yes",
         metavar="facerec-api",
         default="",
@@ -118,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Refused, StackFailed) as error:
         _report(str(error))
     except (BotoCoreError, ClientError) as error:
-        _report(explained(error))
+        _report(explain(error))
     except KeyboardInterrupt:
         _report(
             "Interrupted. AWS continues with what was started. Run the same command again to wait for it and"
@@ -136,14 +140,14 @@ class Command:
         self.options = options
 
     def run(self) -> int:
-        word = self.options.word
-        if word == "apply" and self.options.dry_run:
-            word = "plan"
-        code = getattr(self, word)()
+        subcommand = self.options.subcommand
+        if subcommand == "apply" and self.options.dry_run:
+            subcommand = "plan"
+        code = getattr(self, subcommand)()
         return 0 if code is None else int(code)
 
     @property
-    def chosen(self) -> dict[str, str]:
+    def parameters(self) -> dict[str, str]:
         return read_parameters(self.options.parameters)
 
     @property
@@ -151,16 +155,16 @@ class Command:
         return Stacks(self.account, self.options.cloudformation_role)
 
     def plan(self) -> None:
-        stacks, chosen = self.stacks, self.chosen
-        stacks.check(chosen)
-        for part in self._parts(chosen):
+        stacks, parameters = self.stacks, self.parameters
+        stacks.check(parameters)
+        for part in self._parts(parameters):
             if part == "service":
                 try:
-                    chosen = {**chosen, "Image": images.by_digest(self.account, self.options.image)}
+                    parameters = {**parameters, "Image": images.by_digest(self.account, self.options.image)}
                 except Refused as error:
                     _say(f"{stack_name(part)}: {error}")
                     continue
-            values, missing = stacks.values(part, chosen)
+            values, missing = stacks.values(part, parameters)
             if missing:
                 _say(
                     f"{stack_name(part)}: can't be planned until earlier stacks provide {', '.join(missing)}."
@@ -170,25 +174,25 @@ class Command:
             _say(f"{stack_name(part)}: {len(changes) or 'no'} changes")
             for change in changes:
                 _say(f"  {change}")
-        store = SecretStore(self.account, chosen.get("KmsKeyArn", ""))
-        for name in store.missing(chosen):
+        store = SecretStore(self.account, parameters.get("KmsKeyArn", ""))
+        for name in store.missing(parameters):
             _say(
                 f"{PREFIX}{name} is missing: "
                 + ("apply generates it." if name in GENERATED else f"run `secrets put {name}`.")
             )
 
     def apply(self) -> None:
-        stacks, chosen = self.stacks, self.chosen
-        stacks.check(chosen)
-        SecretStore(self.account, chosen.get("KmsKeyArn", "")).complete(chosen)
-        for part in self._parts(chosen):
+        stacks, parameters = self.stacks, self.parameters
+        stacks.check(parameters)
+        SecretStore(self.account, parameters.get("KmsKeyArn", "")).complete(parameters)
+        for part in self._parts(parameters):
             if part == "service":
-                chosen = {**chosen, "Image": images.by_digest(self.account, self.options.image)}
-            self._apply(stacks, part, chosen)
+                parameters = {**parameters, "Image": images.by_digest(self.account, self.options.image)}
+            self._apply(stacks, part, parameters)
         _say(f"Deployed: {stacks.outputs()['ServiceUrl']}")
 
-    def _apply(self, stacks: Stacks, part: str, chosen: dict[str, str]) -> None:
-        values, missing = stacks.values(part, chosen)
+    def _apply(self, stacks: Stacks, part: str, parameters: dict[str, str]) -> None:
+        values, missing = stacks.values(part, parameters)
         if missing:
             raise missing_parameters(part, missing)
         _say(f"{stack_name(part)}:")
@@ -245,9 +249,9 @@ class Command:
         return running.run_command(self.account, self.options.command, network, outputs["WorkerTaskArn"])
 
     def secrets(self) -> None:
-        store = SecretStore(self.account, self.chosen.get("KmsKeyArn", ""))
-        word, name = self.options.secret_word, getattr(self.options, "name", "")
-        if word == "list":
+        store = SecretStore(self.account, self.parameters.get("KmsKeyArn", ""))
+        subcommand, name = self.options.secret_action, getattr(self.options, "name", "")
+        if subcommand == "list":
             present = store.present()
             for secret in NAMES:
                 description = present.get(secret)
@@ -255,7 +259,7 @@ class Command:
                     f"changed {description['LastModifiedDate']:%Y-%m-%d %H:%M}" if description else "missing"
                 )
                 _say(f"{PREFIX + secret:32} {state}")
-        elif word == "put":
+        elif subcommand == "put":
             if self.options.generate:
                 store.make_up(name)
             else:
@@ -287,8 +291,8 @@ class Command:
         client.get_waiter("db_instance_available").wait(DBInstanceIdentifier=database)
 
     def image(self) -> None:
-        if self.options.image_word == "build":
-            images.build(self.account, self.chosen.get("Architecture", "X86_64"))
+        if self.options.image_action == "build":
+            images.build(self.account, self.parameters.get("Architecture", "X86_64"))
         else:
             images.push(self.account)
 
@@ -319,8 +323,8 @@ class Command:
             )
 
     @staticmethod
-    def _parts(chosen: dict[str, str]) -> list[str]:
-        return [part for part in STACKS if part != "ci" or "GitHubRepository" in chosen]
+    def _parts(parameters: dict[str, str]) -> list[str]:
+        return [part for part in STACKS if part != "ci" or "GitHubRepository" in parameters]
 
 
 def _period(text: str) -> timedelta:

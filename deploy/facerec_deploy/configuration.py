@@ -29,12 +29,12 @@ def read_parameters(path: Path) -> dict[str, str]:
     """Return the operator's parameters. Raises Refused if the file is missing or invalid."""
     try:
         with path.open("rb") as file:
-            chosen = tomllib.load(file)
+            parameters = tomllib.load(file)
     except FileNotFoundError as error:
         raise Refused(f"{path} does not exist. Pass its path with --parameters FILE.") from error
     except tomllib.TOMLDecodeError as error:
         raise Refused(f"{path} is not valid TOML: {error}.") from error
-    return {name: _text(name, value) for name, value in chosen.items()}
+    return {name: _text(name, value) for name, value in parameters.items()}
 
 
 def _text(name: str, value: Any) -> str:
@@ -45,9 +45,9 @@ def _text(name: str, value: Any) -> str:
     raise Refused(f"{name} must be a string, an integer, true or false.")
 
 
-def check_names(chosen: Mapping[str, str], declared: set[str]) -> None:
+def check_names(parameters: Mapping[str, str], declared: set[str]) -> None:
     """Raise Refused for a name that no template has: a misspelt parameter must not be ignored."""
-    for name in chosen:
+    for name in parameters:
         if name not in declared:
             similar_names = difflib.get_close_matches(name, declared, n=1)
             hint = f" Did you mean {similar_names[0]}?" if similar_names else ""

@@ -69,27 +69,27 @@ class SecretStore:
             raise Refused(f"{name} already has a value. To change it, run `secrets rotate {name}`.")
         self.generate(name)
 
-    def complete(self, chosen: Mapping[str, str]) -> None:
+    def complete(self, parameters: Mapping[str, str]) -> None:
         """Generate the missing secrets. Raises Refused for those that only the operator can provide."""
         present = self.present()
         for name in GENERATED:
             if name not in present:
                 self.generate(name)
                 self.account.say(f"  {PREFIX}{name}: generated")
-        if missing := [name for name in self._required(chosen) if name not in present]:
+        if missing := [name for name in self._required(parameters) if name not in present]:
             commands = "\n".join(f"  deploy/facerec-deploy secrets put {name}" for name in missing)
             alternative = "\nor set UsePinecone = false." if "PINECONE_API_KEY" in missing else ""
             raise Refused(
                 f"The service can't start without these secrets. Store them:\n{commands}{alternative}"
             )
 
-    def missing(self, chosen: Mapping[str, str]) -> list[str]:
+    def missing(self, parameters: Mapping[str, str]) -> list[str]:
         present = self.present()
-        return [name for name in (*GENERATED, *self._required(chosen)) if name not in present]
+        return [name for name in (*GENERATED, *self._required(parameters)) if name not in present]
 
     @staticmethod
-    def _required(chosen: Mapping[str, str]) -> list[str]:
-        required = [] if chosen.get("UsePinecone") == "false" else ["PINECONE_API_KEY"]
-        if chosen.get("UseStaticAwsKeys") == "true":
+    def _required(parameters: Mapping[str, str]) -> list[str]:
+        required = [] if parameters.get("UsePinecone") == "false" else ["PINECONE_API_KEY"]
+        if parameters.get("UseStaticAwsKeys") == "true":
             required += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
         return required

@@ -66,13 +66,13 @@ class Stacks:
         parameters = self.client.get_template_summary(TemplateBody=template(part))["Parameters"]
         return {parameter["ParameterKey"]: parameter.get("DefaultValue") for parameter in parameters}
 
-    def check(self, chosen: Mapping[str, str]) -> None:
+    def check(self, parameters: Mapping[str, str]) -> None:
         """Raise Refused for a parameter that no template has."""
-        check_names(chosen, {name for part in STACKS for name in self.declared(part)})
+        check_names(parameters, {name for part in STACKS for name in self.declared(part)})
 
-    def values(self, part: str, chosen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    def values(self, part: str, parameters: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         """Return the parameters of a stack, and the names of required ones that have no value yet."""
-        available = {**self.outputs(), **chosen}
+        available = {**self.outputs(), **parameters}
         declared = self.declared(part)
         values = {name: available[name] for name in declared if name in available}
         return values, [name for name, default in declared.items() if default is None and name not in values]
