@@ -1,1 +1,1 @@
-"""The command `deploy/facerec-deploy`: CloudFormation stacks, secrets, images and tasks of facerec-api."""
+"""The command `deploy/facerec-deploy`: facerec-api's CloudFormation stacks, secrets, images and tasks."""

@@ -1,4 +1,4 @@
-"""The AWS account that is worked on, and what is said when it refuses."""
+"""The AWS account of a run, and its errors in words for the operator."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 Say = Callable[[str], None]
-"""Is told one line at a time."""
+"""Prints one line for the operator."""
 
 
 class Refused(Exception):
-    """What the operator has to do first; the text says it."""
+    """The command can't continue; the message says what the operator has to do first."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Account:
     def client(self, service: str) -> Any:
         """Return a client. Raises Refused without a region."""
         if not self.session.region_name:
-            raise Refused("No region: give --region, or set AWS_REGION, or name one in the profile.")
+            raise Refused("No region is set. Pass --region, set AWS_REGION, or add a region to the profile.")
         return self.session.client(service)
 
     @cached_property
@@ -41,9 +41,9 @@ class Account:
         return str(self.client("sts").get_caller_identity()["Account"])
 
 
-def explained(error: BotoCoreError | ClientError) -> str:
-    """Return a sentence for the operator; the values that were sent are not in it."""
+def explain(error: BotoCoreError | ClientError) -> str:
+    """Return a sentence for the operator, without the values that were sent: they may be secret."""
     if isinstance(error, ClientError):
         code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        return f"AWS refused {error.operation_name}: {code}. {message}".strip()
-    return f"AWS can't be asked: {error}"
+        return f"AWS rejected {error.operation_name}: {code}. {message}".strip()
+    return f"AWS can't be reached: {error}"

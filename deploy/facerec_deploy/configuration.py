@@ -1,4 +1,4 @@
-"""What is deployed: the stacks in their order, and the operator's parameters.toml."""
+"""The stacks in the order of their deployment, and the operator's parameters.toml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parents[1]
 ROOT = FOLDER.parent
 PARAMETERS_FILE = FOLDER / "parameters.toml"
 STACKS = ("network", "data", "edge", "service", "ops", "ci")
-"""In the order in which each finds what it needs; `ci` only with GitHubRepository."""
+"""Each needs outputs of those before it. `ci` is deployed only with GitHubRepository."""
 
 
 def stack_name(part: str) -> str:
@@ -26,15 +26,15 @@ def template(part: str) -> str:
 
 
 def read_parameters(path: Path) -> dict[str, str]:
-    """Return the operator's choices. Raises Refused for a file that can't be read."""
+    """Return the operator's parameters. Raises Refused if the file is missing or invalid."""
     try:
         with path.open("rb") as file:
-            chosen = tomllib.load(file)
+            parameters = tomllib.load(file)
     except FileNotFoundError as error:
-        raise Refused(f"There is no {path}: give --parameters FILE.") from error
+        raise Refused(f"{path} does not exist. Pass its path with --parameters FILE.") from error
     except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{path} is not TOML: {error}.") from error
-    return {name: _text(name, value) for name, value in chosen.items()}
+        raise Refused(f"{path} is not valid TOML: {error}.") from error
+    return {name: _text(name, value) for name, value in parameters.items()}
 
 
 def _text(name: str, value: Any) -> str:
@@ -42,13 +42,13 @@ def _text(name: str, value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str | int):
         return str(value)
-    raise Refused(f"{name} must be a text, a number, true or false.")
+    raise Refused(f"{name} must be a string, an integer, true or false.")
 
 
-def check_names(chosen: Mapping[str, str], known: set[str]) -> None:
-    """Raises Refused for a name that no template has: a misspelt option must not be ignored."""
-    for name in chosen:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise Refused(f"No template has a parameter {name}.{hint}")
+def check_names(parameters: Mapping[str, str], declared: set[str]) -> None:
+    """Raise Refused for a name that no template has: a misspelt parameter must not be ignored."""
+    for name in parameters:
+        if name not in declared:
+            similar_names = difflib.get_close_matches(name, declared, n=1)
+            hint = f" Did you mean {similar_names[0]}?" if similar_names else ""
+            raise Refused(f"No template has the parameter {name}.{hint}")

@@ -1,4 +1,4 @@
-"""Images: built from this checkout, pushed as `sha-…` and `latest`, deployed by digest."""
+"""Images: built from this checkout, pushed with the tags `sha-…` and `latest`, deployed by digest."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PLATFORMS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
 
 
 def builder() -> str:
-    """Return the program that builds images here. Raises Refused when there is none."""
+    """Return the program that builds images on this machine. Raises Refused if there is none."""
     for name in ("docker", "podman"):
         if shutil.which(name):
             return name
-    raise Refused("Neither docker nor podman is installed here: one of them builds and pushes the image.")
+    raise Refused("Neither docker nor podman is installed. Install one of them to build and push the image.")
 
 
 def build(account: Account, architecture: str) -> None:
@@ -33,7 +33,7 @@ def build(account: Account, architecture: str) -> None:
 
 
 def push(account: Account) -> str:
-    """Push the built image under both tags; return its address by digest."""
+    """Push the built image with both tags; return its address by digest."""
     program, tag = builder(), version_tag()
     client = account.client("ecr")
     repository = _repository(client)
@@ -50,43 +50,52 @@ def push(account: Account) -> str:
     return address
 
 
-def by_digest(account: Account, wanted: str) -> str:
-    """Return the address by digest of a tag or digest. Raises Refused when it was never pushed."""
+def by_digest(account: Account, tag_or_digest: str) -> str:
+    """Return an image's address by digest. Raises Refused if the image was never pushed."""
     client = account.client("ecr")
-    identity = {"imageDigest": wanted} if wanted.startswith("sha256:") else {"imageTag": wanted}
+    is_digest = tag_or_digest.startswith("sha256:")
+    identity = {"imageDigest": tag_or_digest} if is_digest else {"imageTag": tag_or_digest}
     try:
-        found = client.describe_images(repositoryName=REPOSITORY, imageIds=[identity])["imageDetails"]
+        images = client.describe_images(repositoryName=REPOSITORY, imageIds=[identity])["imageDetails"]
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("ImageNotFoundException", "RepositoryNotFoundException"):
             raise
-        found = []
-    if not found:
+        images = []
+    if not images:
         raise Refused(
-            f"There is no image {wanted} in {REPOSITORY}. Build and push one, then apply again:\n"
+            f"The repository {REPOSITORY} has no image {tag_or_digest}."
+            " Build and push one, then apply again:\n"
             "  deploy/facerec-deploy image build && deploy/facerec-deploy image push"
         )
-    return f"{_repository(client)}@{found[0]['imageDigest']}"
+    return f"{_repository(client)}@{images[0]['imageDigest']}"
 
 
 def version_tag() -> str:
-    """Return `sha-` and the commit; with `-changed` when the checkout differs from it."""
+    """Return `sha-` and the commit, followed by `-changed` if the checkout differs from it.
+
+    Raises Refused outside a git checkout.
+    """
     try:
         commit = _output("git", "rev-parse", "--short=12", "HEAD")
         changed = _output("git", "status", "--porcelain")
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Refused("This is no git checkout, so the image would have no version.") from error
+        raise Refused(
+            "This folder is not a git checkout, so there is no commit to name the image's version after."
+        ) from error
     return f"sha-{commit}-changed" if changed else f"sha-{commit}"
 
 
 def _repository(client: Any) -> str:
-    found = client.describe_repositories(repositoryNames=[REPOSITORY])["repositories"]
-    return str(found[0]["repositoryUri"])
+    repositories = client.describe_repositories(repositoryNames=[REPOSITORY])["repositories"]
+    return str(repositories[0]["repositoryUri"])
 
 
 def _run(*command: str, secret: str | None = None) -> None:
-    done = subprocess.run(command, cwd=ROOT, input=secret, text=True, check=False)
-    if done.returncode:
-        raise Refused(f"`{' '.join(command[:2])}` failed with {done.returncode}; it says why above.")
+    process = subprocess.run(command, cwd=ROOT, input=secret, text=True, check=False)
+    if process.returncode:
+        raise Refused(
+            f"`{' '.join(command[:2])}` failed with exit code {process.returncode}; see its output above."
+        )
 
 
 def _output(*command: str) -> str:

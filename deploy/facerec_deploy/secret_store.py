@@ -1,4 +1,4 @@
-"""Secrets in SSM's Parameter Store, under /facerec/. A value is never an argument, printed or logged."""
+"""Secrets in SSM Parameter Store, under /facerec/. Values are never arguments, printed or logged."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from .account import Account, Refused
 
 PREFIX = "/facerec/"
 GENERATED = {"SECRET_KEY": 64, "DATABASE_PASSWORD": 32, "ADMIN_PASSWORD": 18}
-"""Secrets that nobody outside gives: name, and random bytes."""
+"""Secrets that the command can generate: name, and number of random bytes."""
 GIVEN = ("PINECONE_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 NAMES = (*GENERATED, *GIVEN)
 TAGS = [
     {"Key": "copilot-application", "Value": "facerec"},
     {"Key": "copilot-environment", "Value": "prod"},
 ]
-"""Copilot's own policies ask for them; where CloudFormation deploys they do no harm."""
+"""Copilot's own policies require them; for CloudFormation they make no difference."""
 
 
 class SecretStore:
-    """Needs ssm:DescribeParameters to look, and ssm:PutParameter to write; it never reads a value."""
+    """The secrets of one account and region.
+
+    Requires ssm:DescribeParameters to list and ssm:PutParameter to write; it never reads a value.
+    """
 
     def __init__(self, account: Account, key: str = "") -> None:
         self.account = account
@@ -29,57 +32,64 @@ class SecretStore:
         self.key = {"KeyId": key} if key else {}
 
     def present(self) -> dict[str, dict[str, Any]]:
-        """Return what Parameter Store tells of each secret: when and by whom it was changed."""
+        """Return Parameter Store's description of each secret, such as when and by whom it was changed."""
         pages = self.client.get_paginator("describe_parameters").paginate(
             ParameterFilters=[{"Key": "Path", "Option": "OneLevel", "Values": [PREFIX.rstrip("/")]}]
         )
-        return {one["Name"].removeprefix(PREFIX): one for page in pages for one in page["Parameters"]}
+        return {
+            secret["Name"].removeprefix(PREFIX): secret for page in pages for secret in page["Parameters"]
+        }
 
     def put(self, name: str, value: str) -> None:
-        """Keep a value. Raises Refused for a name that the service doesn't read, or an empty value."""
+        """Store a value. Raises Refused for a name that the service doesn't read, or an empty value."""
         if name not in NAMES:
-            raise Refused(f"{name} is no secret of this service. There are: {', '.join(NAMES)}.")
+            raise Refused(f"{name} is not a secret of this service. Use one of: {', '.join(NAMES)}.")
         if not value.strip():
             raise Refused(f"{name} was not changed: the value is empty.")
-        kept = {"Name": PREFIX + name, "Value": value.strip(), "Type": "SecureString", **self.key}
+        parameter = {"Name": PREFIX + name, "Value": value.strip(), "Type": "SecureString", **self.key}
         try:
-            self.client.put_parameter(**kept, Tags=TAGS)
+            self.client.put_parameter(**parameter, Tags=TAGS)
         except self.client.exceptions.ParameterAlreadyExists:
-            self.client.put_parameter(**kept, Overwrite=True)
+            self.client.put_parameter(**parameter, Overwrite=True)
 
     def generate(self, name: str) -> str:
-        """Put a new random value, and return it for whoever else must know it."""
+        """Store a new random value, and return it for other systems that need it, such as the database."""
         value = secrets.token_urlsafe(GENERATED[name])
         self.put(name, value)
         return value
 
     def make_up(self, name: str) -> None:
-        """Generate a value for the first time. Raises Refused where that would lock somebody out."""
+        """Generate a secret's first value.
+
+        Raises Refused if it has a value already, which may be in use, or can't be generated.
+        """
         if name not in GENERATED:
-            raise Refused(f"{name} comes from elsewhere: it can't be made up.")
+            raise Refused(f"{name} is issued by another system and can't be generated.")
         if name in self.present():
-            raise Refused(f"{name} is there already: `secrets rotate {name}` changes it.")
+            raise Refused(f"{name} already has a value. To change it, run `secrets rotate {name}`.")
         self.generate(name)
 
-    def complete(self, chosen: Mapping[str, str]) -> None:
-        """Make what can be made up. Raises Refused for what only the operator can give."""
+    def complete(self, parameters: Mapping[str, str]) -> None:
+        """Generate the missing secrets. Raises Refused for those that only the operator can provide."""
         present = self.present()
         for name in GENERATED:
             if name not in present:
                 self.generate(name)
-                self.account.say(f"  {PREFIX}{name}: made up, since it was missing")
-        if missing := [name for name in self._wanted(chosen) if name not in present]:
+                self.account.say(f"  {PREFIX}{name}: generated")
+        if missing := [name for name in self._required(parameters) if name not in present]:
             commands = "\n".join(f"  deploy/facerec-deploy secrets put {name}" for name in missing)
-            also = "\nor write UsePinecone = false." if "PINECONE_API_KEY" in missing else ""
-            raise Refused(f"A task could not start without these secrets. Give them:\n{commands}{also}")
+            alternative = "\nor set UsePinecone = false." if "PINECONE_API_KEY" in missing else ""
+            raise Refused(
+                f"The service can't start without these secrets. Store them:\n{commands}{alternative}"
+            )
 
-    def missing(self, chosen: Mapping[str, str]) -> list[str]:
+    def missing(self, parameters: Mapping[str, str]) -> list[str]:
         present = self.present()
-        return [name for name in (*GENERATED, *self._wanted(chosen)) if name not in present]
+        return [name for name in (*GENERATED, *self._required(parameters)) if name not in present]
 
     @staticmethod
-    def _wanted(chosen: Mapping[str, str]) -> list[str]:
-        wanted = [] if chosen.get("UsePinecone") == "false" else ["PINECONE_API_KEY"]
-        if chosen.get("UseStaticAwsKeys") == "true":
-            wanted += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
-        return wanted
+    def _required(parameters: Mapping[str, str]) -> list[str]:
+        required = [] if parameters.get("UsePinecone") == "false" else ["PINECONE_API_KEY"]
+        if parameters.get("UseStaticAwsKeys") == "true":
+            required += ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+        return required

@@ -1,4 +1,4 @@
-"""Stacks: what a change would do, doing it, waiting for it, taking it away."""
+"""Stacks: plan a change, apply it, wait for it, delete a stack."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .configuration import STACKS, check_names, stack_name, template
 
 POLL_SECONDS = 4.0
 NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
-NEVER_MADE = ("REVIEW_IN_PROGRESS",)
-FAILED_TO_BE_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+NOT_CREATED = ("REVIEW_IN_PROGRESS",)
+CREATION_FAILED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 
 
 class StackFailed(Exception):
-    """A stack did not come to where it should; the text says which resource failed and why."""
+    """A stack did not reach the intended state; the message names the resources that failed, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ class Stacks:
 
     def find(self, part: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self.client.describe_stacks(StackName=stack_name(part))["Stacks"][0]
+            stack: dict[str, Any] = self.client.describe_stacks(StackName=stack_name(part))["Stacks"][0]
         except ClientError as error:
             if "does not exist" in str(error):
                 return None
             raise
-        return None if found["StackStatus"] == "DELETE_COMPLETE" else found
+        return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
 
     def outputs(self) -> dict[str, str]:
-        """Return what the stacks that are there tell each other."""
+        """Return the outputs of all existing stacks."""
         return {
             output["OutputKey"]: output["OutputValue"]
             for part in STACKS
@@ -62,101 +62,105 @@ class Stacks:
         }
 
     def declared(self, part: str) -> dict[str, str | None]:
-        """Return the template's parameters with their defaults; None where one must be given."""
-        found = self.client.get_template_summary(TemplateBody=template(part))["Parameters"]
-        return {one["ParameterKey"]: one.get("DefaultValue") for one in found}
+        """Return the template's parameters with their defaults; None for a required one."""
+        parameters = self.client.get_template_summary(TemplateBody=template(part))["Parameters"]
+        return {parameter["ParameterKey"]: parameter.get("DefaultValue") for parameter in parameters}
 
-    def check(self, chosen: Mapping[str, str]) -> None:
-        """Raises Refused for a choice that no template knows."""
-        check_names(chosen, {name for part in STACKS for name in self.declared(part)})
+    def check(self, parameters: Mapping[str, str]) -> None:
+        """Raise Refused for a parameter that no template has."""
+        check_names(parameters, {name for part in STACKS for name in self.declared(part)})
 
-    def values(self, part: str, chosen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-        """Return the parameters of a stack, and the names of those that nobody gives yet."""
-        given = {**self.outputs(), **chosen}
+    def values(self, part: str, parameters: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+        """Return the parameters of a stack, and the names of required ones that have no value yet."""
+        available = {**self.outputs(), **parameters}
         declared = self.declared(part)
-        values = {name: given[name] for name in declared if name in given}
+        values = {name: available[name] for name in declared if name in available}
         return values, [name for name, default in declared.items() if default is None and name not in values]
 
     def plan(self, part: str, values: Mapping[str, str]) -> list[Change]:
-        """Return what the stack would change, and change nothing."""
-        made = self._change_set(part, values)
-        if made is None:
+        """Return the changes that `apply` would make; make none."""
+        change_set = self._change_set(part, values)
+        if change_set is None:
             return []
-        changes = list(self._changes(made))
-        self.client.delete_change_set(ChangeSetName=made)
-        found = self.find(part)
-        if found and found["StackStatus"] in NEVER_MADE:
+        changes = list(self._changes(change_set))
+        self.client.delete_change_set(ChangeSetName=change_set)
+        stack = self.find(part)
+        if stack and stack["StackStatus"] in NOT_CREATED:
             self.client.delete_stack(StackName=stack_name(part))
         return changes
 
     def apply(self, part: str, values: Mapping[str, str]) -> bool:
-        """Make the stack as its template and these values say; return whether anything changed.
+        """Create or update the stack from its template and these values; return whether anything changed.
 
-        Raises StackFailed. What another run began is waited for first.
+        Waits first for operations that an earlier run started. Raises StackFailed.
         """
         self.settle(part)
-        made = self._change_set(part, values)
-        if made is None:
+        change_set = self._change_set(part, values)
+        if change_set is None:
             return False
-        for change in self._changes(made):
+        for change in self._changes(change_set):
             self.account.say(f"  {change}")
-        began = datetime.now(UTC)
-        self.client.execute_change_set(ChangeSetName=made)
-        self._follow(part, began)
+        started_at = datetime.now(UTC)
+        self.client.execute_change_set(ChangeSetName=change_set)
+        self._follow(part, started_at)
         return True
 
     def settle(self, part: str) -> None:
-        """Wait for what an interrupted run left under way, and clear what it left unfinished."""
-        found = self.find(part)
-        if found is None:
+        """Wait for what an interrupted run left in progress, and clean up what it left unfinished."""
+        stack = self.find(part)
+        if stack is None:
             return
-        status = found["StackStatus"]
-        if status.endswith("_IN_PROGRESS") and status not in NEVER_MADE:
-            self.account.say(f"  {stack_name(part)} is still {status}: waiting for it.")
+        status = stack["StackStatus"]
+        if status.endswith("_IN_PROGRESS") and status not in NOT_CREATED:
+            self.account.say(f"  {stack_name(part)} is still {status}. Waiting …")
             self._wait(part, datetime.now(UTC))
-            found = self.find(part)
-            status = found["StackStatus"] if found else ""
-        if status in FAILED_TO_BE_MADE:
-            self.account.say(f"  {stack_name(part)} was never whole ({status}): made anew.")
+            stack = self.find(part)
+            status = stack["StackStatus"] if stack else ""
+        if status in CREATION_FAILED:
+            self.account.say(
+                f"  {stack_name(part)} was never created completely ({status})."
+                " Deleting it to create it again."
+            )
             self.delete(part)
         elif status == "UPDATE_ROLLBACK_FAILED":
-            self.account.say(f"  {stack_name(part)} could not be rolled back before: trying again.")
+            self.account.say(f"  {stack_name(part)} failed to roll back. Retrying the rollback.")
             self.client.continue_update_rollback(StackName=stack_name(part), **self.role)
             self._wait(part, datetime.now(UTC))
 
     def delete(self, part: str) -> None:
-        """Raises StackFailed."""
-        found = self.find(part)
-        if found is None:
+        """Delete the stack if it exists. Raises StackFailed."""
+        stack = self.find(part)
+        if stack is None:
             return
-        began = datetime.now(UTC)
+        started_at = datetime.now(UTC)
         self.client.delete_stack(StackName=stack_name(part), **self.role)
-        self._wait(found["StackId"], began)
-        if (left := self.find(part)) is not None:
-            raise StackFailed(f"{stack_name(part)} is {left['StackStatus']}.{self._reasons(part, began)}")
+        self._wait(stack["StackId"], started_at)
+        if (remaining := self.find(part)) is not None:
+            reasons = self._reasons(part, started_at)
+            raise StackFailed(f"{stack_name(part)} is {remaining['StackStatus']}.{reasons}")
 
     def _change_set(self, part: str, values: Mapping[str, str]) -> str | None:
-        """Return a change set that is ready, or None when there is nothing to change."""
-        found = self.find(part)
-        kind = "CREATE" if found is None or found["StackStatus"] in NEVER_MADE else "UPDATE"
-        made = self.client.create_change_set(
+        """Return the ARN of a change set that is ready to execute, or None if nothing would change."""
+        stack = self.find(part)
+        kind = "CREATE" if stack is None or stack["StackStatus"] in NOT_CREATED else "UPDATE"
+        change_set = self.client.create_change_set(
             StackName=stack_name(part),
             ChangeSetName=f"facerec-deploy-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}",
             ChangeSetType=kind,
             TemplateBody=template(part),
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
             Capabilities=["CAPABILITY_NAMED_IAM"],
-            # images, photos and log outlive their stacks: made anew, these take them back
+            # images, photos and log outlive their stacks: a recreated stack adopts them
             ImportExistingResources=True,
             Tags=[{"Key": "application", "Value": "facerec-api"}],
             **self.role,
         )["Id"]
         while True:
-            state = self.client.describe_change_set(ChangeSetName=made)
+            state = self.client.describe_change_set(ChangeSetName=change_set)
             if state["Status"] == "CREATE_COMPLETE":
-                return str(made)
+                return str(change_set)
             if state["Status"] == "FAILED":
-                self.client.delete_change_set(ChangeSetName=made)
+                self.client.delete_change_set(ChangeSetName=change_set)
                 reason = state.get("StatusReason", "")
                 if any(text in reason for text in NO_CHANGES):
                     return None
@@ -165,8 +169,8 @@ class Stacks:
 
     def _changes(self, change_set: str) -> Iterator[Change]:
         for page in self.client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set):
-            for one in page["Changes"]:
-                change = one["ResourceChange"]
+            for entry in page["Changes"]:
+                change = entry["ResourceChange"]
                 yield Change(
                     change["Action"],
                     change["LogicalResourceId"],
@@ -174,16 +178,16 @@ class Stacks:
                     change.get("Replacement") == "True",
                 )
 
-    def _follow(self, part: str, began: datetime) -> None:
-        self._wait(part, began)
-        status = (self.find(part) or {"StackStatus": "gone"})["StackStatus"]
+    def _follow(self, part: str, started_at: datetime) -> None:
+        self._wait(part, started_at)
+        status = (self.find(part) or {"StackStatus": "deleted"})["StackStatus"]
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            raise StackFailed(f"{stack_name(part)} is {status}.{self._reasons(part, began)}")
+            raise StackFailed(f"{stack_name(part)} is {status}.{self._reasons(part, started_at)}")
 
-    def _wait(self, part_or_id: str, began: datetime) -> None:
-        """Tell events as they come, until nothing is under way any more."""
+    def _wait(self, part_or_id: str, since: datetime) -> None:
+        """Print the stack's events since then, until no operation is in progress."""
         name = part_or_id if part_or_id.startswith("arn:") else stack_name(part_or_id)
-        told: set[str] = set()
+        printed: set[str] = set()
         while True:
             try:
                 status = self.client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
@@ -191,36 +195,36 @@ class Stacks:
                 if "does not exist" in str(error):
                     return
                 raise
-            for event in self._events(name, began):
-                if event["EventId"] not in told:
-                    told.add(event["EventId"])
+            for event in self._events(name, since):
+                if event["EventId"] not in printed:
+                    printed.add(event["EventId"])
                     reason = f"  {event['ResourceStatusReason']}" if event.get("ResourceStatusReason") else ""
                     self.account.say(
                         f"  {event['Timestamp']:%H:%M:%S}  {event['ResourceStatus']:28}"
                         f" {event['LogicalResourceId']}{reason}"
                     )
-            if not status.endswith("_IN_PROGRESS") or status in NEVER_MADE:
+            if not status.endswith("_IN_PROGRESS") or status in NOT_CREATED:
                 return
             time.sleep(POLL_SECONDS)
 
-    def _events(self, name: str, began: datetime) -> list[dict[str, Any]]:
-        """Return the events since `began`, oldest first."""
+    def _events(self, name: str, since: datetime) -> list[dict[str, Any]]:
+        """Return the events since then, oldest first."""
         events: list[dict[str, Any]] = []
         for page in self.client.get_paginator("describe_stack_events").paginate(StackName=name):
-            new = [event for event in page["StackEvents"] if event["Timestamp"] >= began]
-            events += new
-            if len(new) < len(page["StackEvents"]):
+            recent = [event for event in page["StackEvents"] if event["Timestamp"] >= since]
+            events += recent
+            if len(recent) < len(page["StackEvents"]):
                 break
         return events[::-1]
 
-    def _reasons(self, part: str, began: datetime) -> str:
+    def _reasons(self, part: str, since: datetime) -> str:
         reasons = [
             f"\n  {event['LogicalResourceId']}: {event['ResourceStatusReason']}"
-            for event in self._events(stack_name(part), began)
+            for event in self._events(stack_name(part), since)
             if event["ResourceStatus"].endswith("FAILED") and event.get("ResourceStatusReason")
         ]
         return "".join(reasons)
 
 
-def needed(part: str, missing: list[str]) -> Refused:
-    return Refused(f"{stack_name(part)} needs {', '.join(missing)}: give them in parameters.toml.")
+def missing_parameters(part: str, names: list[str]) -> Refused:
+    return Refused(f"{stack_name(part)} requires {', '.join(names)}. Set them in parameters.toml.")

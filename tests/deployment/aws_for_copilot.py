@@ -1,8 +1,8 @@
-"""AWS as far as Copilot asks it to render: moto's proxy, with what moto lacks. A process of its own.
+"""The part of AWS that Copilot needs to render templates: moto's proxy plus what moto lacks, as a process.
 
     python -m tests.deployment.aws_for_copilot
 
-prints its port, and keeps nothing. What moto doesn't know is told on stderr in full.
+prints its port. It stores nothing. If moto doesn't support a request, the traceback is printed on stderr.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ from moto.moto_proxy.proxy3 import ProxyRequestHandler
 
 
 def complete_moto() -> None:
-    """Add what Copilot asks for and moto doesn't answer."""
-    of_a_stack = CloudFormationResponse.get_template_summary
+    """Add the features that Copilot needs and moto doesn't support."""
+    summary_of_stack = CloudFormationResponse.get_template_summary
 
     def get_template_summary(self: CloudFormationResponse) -> ActionResult:
         name = self._get_param("StackSetName")
         if not name:
-            return of_a_stack(self)
+            return summary_of_stack(self)
         template = self.cloudformation_backend.describe_stack_set(name).template
         return ActionResult(get_template_summary_response_from_template(template))
 
     CloudFormationResponse.get_template_summary = get_template_summary
 
-    # moto makes up an id, under which there is no stack
-    told = StackInstance.to_dict
-    StackInstance.to_dict = lambda self: told(self) | {"StackId": self.stack.stack_id}
+    # moto invents an id that belongs to no stack
+    original_to_dict = StackInstance.to_dict
+    StackInstance.to_dict = lambda self: original_to_dict(self) | {"StackId": self.stack.stack_id}
 
-    # moto's stack of a set has a colon in its name, and a bucket's name is made of it
-    named = parsing.generate_resource_name
-    parsing.generate_resource_name = lambda kind, stack, logical_id: named(
+    # moto's stack of a set has a colon in its name, which a bucket's name derives from
+    original_name = parsing.generate_resource_name
+    parsing.generate_resource_name = lambda kind, stack, logical_id: original_name(
         kind, stack.replace(":", "-"), logical_id
     )
 
-    # Copilot's templates have numbers among their outputs, and attributes and types that moto doesn't know.
+    # Copilot's templates have numbers as outputs, and attributes and types that moto doesn't support.
     parsing.ResourceMap.validate_outputs = lambda self: None
-    cleaned, parsed = parsing.clean_json, parsing.parse_output
+    original_clean, original_parse = parsing.clean_json, parsing.parse_output
 
     def clean_json(part: Any, resources: Any) -> Any:
         try:
-            return cleaned(part, resources)
+            return original_clean(part, resources)
         except ValidationError:
             return "of-no-account"
 
     def parse_output(name: str, *rest: Any) -> parsing.Output | None:
-        output = parsed(name, *rest)
+        output = original_parse(name, *rest)
         if output is not None:
             output.value = str(output.value or f"{name}-of-no-account")
         return output
 
     parsing.clean_json, parsing.parse_output = clean_json, parse_output
 
-    # moto's stack that a change set made tells no outputs
-    applied = ChangeSet.apply
+    # moto's stack from a change set has no outputs
+    original_apply = ChangeSet.apply
 
     def apply(self: ChangeSet) -> None:
-        applied(self)
+        original_apply(self)
         self.stack.template_dict = self.template_dict
         self.stack.output_map = self.stack._create_output_map()
 
@@ -78,10 +78,10 @@ def complete_moto() -> None:
 
 
 class Handler(ProxyRequestHandler):
-    timeout = 60  # moto loads a service when it is first asked for
+    timeout = 60  # moto loads a service on its first request
 
     def end_headers(self) -> None:
-        # moto's proxy closes the connection and doesn't say so; a client that uses it again sees it reset
+        # moto's proxy closes the connection without announcing it, and a client that reuses it gets a reset
         if self.command != "CONNECT":
             self.send_header("Connection", "close")
         super().end_headers()
@@ -92,7 +92,7 @@ def main() -> None:
     proxy3.error = lambda problem: traceback.print_exc()
     proxy3.info = lambda line: None
     with tempfile.TemporaryDirectory(prefix="facerec-certificates-") as folder:
-        # moto writes certificates beside its code
+        # moto writes certificates next to its code
         CertificateCreator.certdir = str(shutil.copytree(CertificateCreator.certdir, Path(folder) / "certs"))
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         sys.stdout.write(f"{server.server_port}\n")

@@ -13,7 +13,7 @@ from tests.deployment.operating import Operator, Stubbed, push
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _descriptions_read_once() -> Iterator[None]:
+def _cached_service_descriptions() -> Iterator[None]:
     """Read botocore's service descriptions once per session, not once per run of the command."""
     loader = JSONFileLoader()
     with pytest.MonkeyPatch.context() as patch:
@@ -23,7 +23,7 @@ def _descriptions_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> copilot.Rendered:
-    """What Copilot would create from the manifests as they are."""
+    """Return what Copilot would create from the unchanged manifests."""
     return copilot.render(tmp_path_factory.mktemp("copilot"))
 
 
@@ -31,7 +31,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> copilot.Rendered:
 def run(
     aws: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Operator:
-    """Run the command as an operator would, in moto's account."""
+    """Return an operator who runs the command in moto's account."""
     monkeypatch.setattr(stacks, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(running, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(stacks, "template", moto_templates.template)
@@ -43,12 +43,12 @@ def run(
 
 @pytest.fixture
 def deployed(run: Operator) -> Operator:
-    """An account with everything deployed once."""
+    """Return an operator whose account has everything deployed once."""
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
     assert run("apply")[0] == 1  # there is no image yet
     push("sha-1")
-    code, said = run("apply")
-    assert code == 0, said
+    code, output = run("apply")
+    assert code == 0, output
     return run
 
 

@@ -1,8 +1,8 @@
-"""What operators were promised of the deployment on AWS, a line each.
+"""The contract of the deployment to AWS: what operators were promised, one line per promise.
 
-`CONTRACT` is the document's own numbers; each way to deploy has a test that checks every line on what
-it would really create (`test_cloudformation.py`, `test_copilot_contract.py`). A way that can't keep a line
-says why in its `NOT_KEPT`, and deploy/README.md says it to operators.
+The numbers in `CONTRACT` are those of the contract's document. Each way to deploy has a test that checks
+every line on the resources that it would create (`test_cloudformation.py`, `test_copilot_contract.py`). If a
+way can't keep a line, its `NOT_KEPT` gives the reason, and docs/aws.md tells operators.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ CONTRACT: dict[str, str] = {
     "container-name": "container `api`",
     "container-port": "container port 8000, tcp",
     "container-environment": "ENVIRONMENT=production",
-    "secret-access-key-id": "AWS_ACCESS_KEY_ID from /facerec/AWS_ACCESS_KEY_ID (when static keys are chosen)",
-    "secret-secret-access-key": "AWS_SECRET_ACCESS_KEY from /facerec/AWS_SECRET_ACCESS_KEY (likewise)",
+    "secret-access-key-id": "AWS_ACCESS_KEY_ID from /facerec/AWS_ACCESS_KEY_ID (static keys)",
+    "secret-secret-access-key": "AWS_SECRET_ACCESS_KEY from /facerec/AWS_SECRET_ACCESS_KEY (static keys)",
     "secret-pinecone": "PINECONE_API_KEY from /facerec/PINECONE_API_KEY",
     "log-driver": "awslogs to /ecs/facerec-api in the region, prefix `ecs`",
     "service-name": "ECS service `facerec-api`",
@@ -33,7 +33,7 @@ CONTRACT: dict[str, str] = {
     "alb-name": "load balancer `facerec-api-alb`",
     "alb-scheme": "internet-facing, application",
     "listener": "listener on port 80, HTTP",
-    "listener-action": "its default action forwards to the target group (redirects, with a certificate)",
+    "listener-action": "its default action forwards to the target group (or redirects to HTTPS)",
     "target-group-name": "target group `facerec-api-tg`",
     "target-group-protocol": "target group HTTP on port 8000, target type ip",
     "health-path": "health check GET /health on port 8000, HTTP",

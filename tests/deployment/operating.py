@@ -1,4 +1,4 @@
-"""An operator at work: the command, in moto's account or in one that answers what a test says."""
+"""Run the command as an operator would, in moto's account or against responses that a test defines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facerec_deploy.account import Account
 
 
 class Operator:
-    """Runs the command; called with its words, returns its exit code and what it said."""
+    """Runs the command with the given arguments; returns its exit code and its output."""
 
     def __init__(
         self, parameters: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -25,20 +25,20 @@ class Operator:
         self.parameters = parameters
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
-    def __call__(self, *words: str, stdin: str = "") -> tuple[int, str]:
+    def __call__(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
         self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         self._capsys.readouterr()
-        code = cli.main(["--parameters", str(self.parameters), *words])
-        said = self._capsys.readouterr()
-        return code, said.out + said.err
+        code = cli.main(["--parameters", str(self.parameters), *arguments])
+        captured = self._capsys.readouterr()
+        return code, captured.out + captured.err
 
 
 class Stubbed(Account):
-    """An account whose clients answer what a test says, to the calls that it expects."""
+    """An account whose clients expect the calls, and return the responses, that a test defines."""
 
     def __init__(self) -> None:
-        super().__init__(None, "eu-central-1", lambda line: self.said.append(line))
-        self.said: list[str] = []
+        super().__init__(None, "eu-central-1", lambda line: self.output.append(line))
+        self.output: list[str] = []
         self.stubs: dict[str, Stubber] = {}
 
     def client(self, service: str) -> Any:
@@ -46,7 +46,7 @@ class Stubbed(Account):
 
     def stub(self, service: str) -> Stubber:
         if service not in self.stubs:
-            client = boto3.client(  # type: ignore[call-overload]  # the name is no literal here
+            client = boto3.client(  # type: ignore[call-overload]  # the name is not a literal
                 service,
                 region_name="eu-central-1",
                 aws_access_key_id="nobody",
@@ -58,7 +58,7 @@ class Stubbed(Account):
 
 
 def push(tag: str) -> str:
-    """Put an image into the repository, as `latest` too; return its digest."""
+    """Put an image into the repository, also as `latest`; return its digest."""
     layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 1}
     digest = "sha256:" + hashlib.sha256(tag.encode()).hexdigest()
     manifest = json.dumps(
@@ -75,5 +75,5 @@ def push(tag: str) -> str:
     )
     client = boto3.client("ecr")
     for name in (tag, "latest"):
-        made = client.put_image(repositoryName="facerec-api", imageManifest=manifest, imageTag=name)
-    return str(made["image"]["imageId"]["imageDigest"])
+        response = client.put_image(repositoryName="facerec-api", imageManifest=manifest, imageTag=name)
+    return str(response["image"]["imageId"]["imageDigest"])

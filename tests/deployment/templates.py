@@ -1,6 +1,6 @@
-"""CloudFormation templates with their conditions and parameters put in: what a stack would be made of.
+"""CloudFormation templates with conditions and parameters resolved: the resources of a stack.
 
-Values that only AWS knows (attributes, other resources) stay as the functions that name them.
+Values that only AWS knows (attributes, other resources) remain as the functions that refer to them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 NOTHING = object()
-"""What AWS::NoValue takes out."""
+"""The value of AWS::NoValue, which removes its property."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return a template, its short functions (`!Ref`) written long."""
+    """Return a template with its short functions (`!Ref`) in the long form."""
     template: dict[str, Any]
     template, problems = cfnlint.decode.decode(str(path))
     assert not problems, problems
@@ -30,18 +30,18 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def resources(template: dict[str, Any], **parameters: Any) -> dict[str, Any]:
-    """Return the resources that a stack of the template would have with these parameters."""
+    """Return the resources of a stack that is created from the template with these parameters."""
     return Resolver(template, parameters).resources()
 
 
 class Resolver:
-    """Evaluates conditions and functions of a template with the parameters given, or their defaults."""
+    """Evaluates a template's conditions and functions, with the parameters parameters or their defaults."""
 
-    def __init__(self, template: dict[str, Any], given: dict[str, Any]) -> None:
+    def __init__(self, template: dict[str, Any], parameters: dict[str, Any]) -> None:
         declared = template.get("Parameters", {})
-        assert set(given) <= set(declared), set(given) - set(declared)
-        defaults = {name: one["Default"] for name, one in declared.items() if "Default" in one}
-        self.values = {**PSEUDO, **defaults, **given}
+        assert set(parameters) <= set(declared), set(parameters) - set(declared)
+        defaults = {name: entry["Default"] for name, entry in declared.items() if "Default" in entry}
+        self.values = {**PSEUDO, **defaults, **parameters}
         self.template = template
 
     def resources(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Resolver:
 
     def value(self, part: Any) -> Any:
         if isinstance(part, list):
-            return [one for one in map(self.value, part) if one is not NOTHING]
+            return [item for item in map(self.value, part) if item is not NOTHING]
         if not isinstance(part, dict):
             return part
         if len(part) == 1:
@@ -67,8 +67,8 @@ class Resolver:
                 return self.condition(argument)
             if name.startswith("Fn::"):
                 return self._function(name, argument)
-        pairs = {key: self.value(one) for key, one in part.items()}
-        return {key: one for key, one in pairs.items() if one is not NOTHING}
+        values = {key: self.value(item) for key, item in part.items()}
+        return {key: item for key, item in values.items() if item is not NOTHING}
 
     def _function(self, name: str, argument: Any) -> Any:
         match name:
@@ -85,7 +85,7 @@ class Resolver:
             case "Fn::Or":
                 return any(map(self.value, argument))
             case "Fn::Sub" if isinstance(argument, str):
-                for key, one in self.values.items():
-                    argument = argument.replace("${" + key + "}", str(one))
+                for key, replacement in self.values.items():
+                    argument = argument.replace("${" + key + "}", str(replacement))
                 return argument
         return {name: self.value(argument)}

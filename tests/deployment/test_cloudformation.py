@@ -1,4 +1,4 @@
-"""The CloudFormation templates: every line of the contract, and what was promised beyond it."""
+"""The CloudFormation templates: every line of the contract, and the properties beyond it."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ GIVEN: dict[str, dict[str, Any]] = {
 
 
 def stack(name: str, **parameters: Any) -> dict[str, dict[str, Any]]:
-    """Return the resources of a stack: their properties, by their names in the template."""
-    made = resources(read(FOLDER / f"{name}.yaml"), **{**GIVEN[name], **parameters})
-    return {key: one.get("Properties", {}) for key, one in made.items()}
+    """Return the properties of a stack's resources, by their names in the template."""
+    resolved = resources(read(FOLDER / f"{name}.yaml"), **{**GIVEN[name], **parameters})
+    return {key: resource.get("Properties", {}) for key, resource in resolved.items()}
 
 
 @cache
@@ -49,23 +49,21 @@ def default(name: str) -> dict[str, dict[str, Any]]:
 
 
 def container(resource: str = "ApiTask", name: str = "api", **parameters: Any) -> dict[str, Any]:
-    found: list[dict[str, Any]] = [
-        one for one in stack("service", **parameters)[resource]["ContainerDefinitions"] if one["Name"] == name
-    ]
-    return found[0]
+    definitions: list[dict[str, Any]] = stack("service", **parameters)[resource]["ContainerDefinitions"]
+    return next(definition for definition in definitions if definition["Name"] == name)
 
 
 def secrets(**parameters: Any) -> dict[str, str]:
-    return {one["Name"]: one["ValueFrom"] for one in container(**parameters)["Secrets"]}
+    return {secret["Name"]: secret["ValueFrom"] for secret in container(**parameters)["Secrets"]}
 
 
 def statements(role: str, **parameters: Any) -> list[tuple[set[str], list[str]]]:
     policies = stack("service", **parameters)[role]["Policies"]
     return [
-        (set(one["Action"]), one["Resource"])
+        (set(statement["Action"]), statement["Resource"])
         for policy in policies
-        for one in policy["PolicyDocument"]["Statement"]
-        if one["Effect"] == "Allow"
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
     ]
 
 
@@ -74,8 +72,8 @@ def target() -> dict[str, Any]:
 
 
 def alarm(name: str) -> tuple[Any, ...]:
-    found = default("service")[name]
-    return found["MetricName"], found["ComparisonOperator"], found["Threshold"], found["AlarmActions"]
+    properties = default("service")[name]
+    return tuple(properties[key] for key in ("MetricName", "ComparisonOperator", "Threshold", "AlarmActions"))
 
 
 def step(name: str) -> int:
@@ -129,7 +127,7 @@ CHECKS: dict[str, Callable[[], bool]] = {
         }
     ),
     "service-name": lambda: default("service")["Service"]["ServiceName"] == "facerec-api",
-    # left out, ECS starts a new service with 1, and leaves alone what scaling made of it
+    # if it is left out, ECS starts a new service with 1, and keeps the number that scaling chose
     "desired-count": lambda: "DesiredCount" not in default("service")["Service"],
     "scale-up": lambda: (
         alarm("CpuHigh") == ("CPUUtilization", "GreaterThanThreshold", 70, [{"Ref": "ScaleUp"}])
@@ -189,11 +187,11 @@ CHECKS: dict[str, Callable[[], bool]] = {
     ),
     "ecs-sg-name": lambda: default("network")["EcsSecurityGroup"]["GroupName"] == "facerec-api-ecs-sg",
     "ecs-sg-in": lambda: (
-        [(one["FromPort"], one["ToPort"], "AlbSecurityGroup" in str(one["SourceSecurityGroupId"]))
-         for one in default("network")["EcsSecurityGroup"]["SecurityGroupIngress"]] == [(8000, 8000, True)]
+        [(rule["FromPort"], rule["ToPort"], "AlbSecurityGroup" in str(rule["SourceSecurityGroupId"]))
+         for rule in default("network")["EcsSecurityGroup"]["SecurityGroupIngress"]] == [(8000, 8000, True)]
     ),
     "ecs-sg-out": lambda: (
-        [(one["IpProtocol"], one["CidrIp"]) for one in default("network")["EcsSecurityGroup"]["SecurityGroupEgress"]]
+        [(rule["IpProtocol"], rule["CidrIp"]) for rule in default("network")["EcsSecurityGroup"]["SecurityGroupEgress"]]
         == [("-1", "0.0.0.0/0")]
     ),
     "private-subnets": lambda: (
@@ -220,21 +218,21 @@ def test_each_line_of_the_contract_is_kept(line: str) -> None:
     assert CHECKS[line](), CONTRACT[line]
 
 
-def test_nothing_is_checked_that_the_contract_does_not_say() -> None:
+def test_every_check_belongs_to_a_line_of_the_contract() -> None:
     assert set(CHECKS) == set(CONTRACT)
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
 @pytest.mark.slow
 def test_cfn_lint_finds_no_fault(path: Path) -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         [Path(sys.executable).parent / "cfn-lint", "--include-checks", "I", "--", path],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.stdout + done.stderr == ""
+    assert process.stdout + process.stderr == ""
 
 
-# --- static keys, keys of the customer, narrow egress ---
+# --- static keys, customer-managed keys, narrow egress ---
 
 
 def test_static_keys_are_off_by_default() -> None:
@@ -246,20 +244,23 @@ def test_pinecone_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("role", ["ExecutionRole", "TaskRole"])
-def test_a_customer_s_key_may_be_used_by_the_roles_that_need_it(role: str) -> None:
+def test_both_roles_may_use_a_customer_managed_key(role: str) -> None:
     key = "arn:aws:kms:eu-central-1:123456789012:key/1"
-    assert any("kms:Decrypt" in actions and on == [key] for actions, on in statements(role, KmsKeyArn=key))
+    assert any(
+        "kms:Decrypt" in actions and resource == [key]
+        for actions, resource in statements(role, KmsKeyArn=key)
+    )
     assert not any("kms:Decrypt" in actions for actions, _ in statements(role))
 
 
-def test_no_role_may_do_anything_to_everything() -> None:
+def test_no_role_has_a_wildcard_action_or_resource() -> None:
     for role in ("ExecutionRole", "TaskRole"):
-        for actions, on in statements(role):
+        for actions, resource in statements(role):
             assert not any("*" in action for action in actions)
-            assert "*" not in on
+            assert "*" not in resource
 
 
-def test_narrow_egress_leaves_https_and_the_database() -> None:
+def test_narrow_egress_allows_only_https_and_the_database() -> None:
     rules = stack("network", NarrowEgress="true")["EcsSecurityGroup"]["SecurityGroupEgress"]
     assert _ports(rules) == [(443, 443, "0.0.0.0/0"), (5432, 5432, "10.20.0.0/16")]
 
@@ -270,28 +271,28 @@ def test_narrow_egress_leaves_https_and_the_database() -> None:
 @pytest.mark.parametrize(
     ("task", "name"), [("ApiTask", "prepare"), ("ApiTask", "api"), ("WorkerTask", "worker")]
 )
-def test_containers_have_a_read_only_root_and_time_to_end(task: str, name: str) -> None:
-    one = container(task, name)
-    assert one["ReadonlyRootFilesystem"] is True
-    assert [mount["ContainerPath"] for mount in one["MountPoints"]] == ["/tmp"]
-    assert one["StopTimeout"] == 60
-    assert one["Image"] == DIGEST
+def test_containers_have_a_read_only_root_and_60_seconds_to_stop(task: str, name: str) -> None:
+    definition = container(task, name)
+    assert definition["ReadonlyRootFilesystem"] is True
+    assert [mount["ContainerPath"] for mount in definition["MountPoints"]] == ["/tmp"]
+    assert definition["StopTimeout"] == 60
+    assert definition["Image"] == DIGEST
 
 
-def test_the_service_starts_only_after_the_database_is_prepared() -> None:
+def test_the_service_starts_after_the_database_is_prepared() -> None:
     assert container()["DependsOn"] == [{"ContainerName": "prepare", "Condition": "SUCCESS"}]
     prepare = container(name="prepare")
     assert prepare["Essential"] is False
     assert prepare["Command"] == ["python", "manage.py", "prepare_database"]
 
 
-def test_only_the_preparation_knows_the_administrator_s_password() -> None:
-    named = {one["Name"] for one in container(name="prepare")["Secrets"]} - set(secrets())
-    assert named == {"ADMIN_PASSWORD"}
+def test_only_prepare_gets_the_administrator_s_password() -> None:
+    names = {secret["Name"] for secret in container(name="prepare")["Secrets"]} - set(secrets())
+    assert names == {"ADMIN_PASSWORD"}
     assert "ADMIN_PASSWORD" not in str(container("WorkerTask", "worker"))
 
 
-def test_the_containers_of_one_version_have_the_same_variables() -> None:
+def test_all_containers_have_the_same_variables() -> None:
     variables = [
         container(task, name)["Environment"]
         for task, name in (("ApiTask", "prepare"), ("ApiTask", "api"), ("WorkerTask", "worker"))
@@ -301,34 +302,35 @@ def test_the_containers_of_one_version_have_the_same_variables() -> None:
 
 def test_every_variable_is_one_that_the_service_reads() -> None:
     table = (FOLDER.parents[1] / "docs" / "settings.md").read_text()
-    names = {one["Name"] for one in container(name="prepare")["Environment"]}
-    names |= {one["Name"] for one in container(name="prepare", UseStaticAwsKeys="true")["Secrets"]}
+    names = {variable["Name"] for variable in container(name="prepare")["Environment"]}
+    names |= {secret["Name"] for secret in container(name="prepare", UseStaticAwsKeys="true")["Secrets"]}
     assert {name for name in names if f"`{name}`" not in table} == set()
 
 
-def test_a_production_start_finds_all_it_needs() -> None:
+def test_containers_have_every_variable_that_production_requires() -> None:
     from facerec_site.settings import required
 
-    one = container()
-    environment = {entry["Name"]: str(entry["Value"]) for entry in one["Environment"]}
-    environment |= {entry["Name"]: "secret" for entry in one["Secrets"]}
+    api = container()
+    environment = {entry["Name"]: str(entry["Value"]) for entry in api["Environment"]}
+    environment |= {entry["Name"]: "secret" for entry in api["Secrets"]}
     assert required.problems(environment) == []
 
 
-def test_deployments_that_fail_are_rolled_back() -> None:
+def test_failed_deployments_are_rolled_back() -> None:
     configuration = default("service")["Service"]["DeploymentConfiguration"]
     assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
     assert configuration["Alarms"]["Rollback"] is True
-    # it is in alarm whenever there is little to do
+    # it is in ALARM whenever there is little load
     assert "CpuLow" not in str(configuration["Alarms"])
 
 
 def test_blue_green_moves_one_rule_between_two_target_groups() -> None:
     edge = stack("edge", DeploymentStrategy="BLUE_GREEN")
-    groups = [
-        one["TargetGroupArn"] for one in edge["HttpRule"]["Actions"][0]["ForwardConfig"]["TargetGroups"]
+    targets = edge["HttpRule"]["Actions"][0]["ForwardConfig"]["TargetGroups"]
+    assert [target["TargetGroupArn"] for target in targets] == [
+        {"Ref": "TargetGroup"},
+        {"Ref": "OtherTargetGroup"},
     ]
-    assert groups == [{"Ref": "TargetGroup"}, {"Ref": "OtherTargetGroup"}]
     first, second = edge["TargetGroup"], edge["OtherTargetGroup"]
     assert {**first, "Name": ""} == {**second, "Name": ""}
     service = stack(
@@ -349,25 +351,25 @@ def test_blue_green_moves_one_rule_between_two_target_groups() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"CertificateArn": "arn:acm", "DomainName": "f.example"}, {"HostedZoneId": "Z1", "DomainName": "f.example"}]
+    "parameters", [{"CertificateArn": "arn:acm", "DomainName": "f.example"}, {"HostedZoneId": "Z1", "DomainName": "f.example"}]
 )  # fmt: skip
-def test_with_a_certificate_http_is_redirected(given: dict[str, str]) -> None:
-    edge = stack("edge", **given)
+def test_with_a_certificate_http_is_redirected(parameters: dict[str, str]) -> None:
+    edge = stack("edge", **parameters)
     (action,) = edge["HttpListener"]["DefaultActions"]
     assert (action["Type"], action["RedirectConfig"]["Protocol"]) == ("redirect", "HTTPS")
     assert edge["HttpsListener"]["SslPolicy"].startswith("ELBSecurityPolicy-TLS13")
     assert edge["HttpsFromAnywhere"]["FromPort"] == 443
-    assert ("Certificate" in edge) is ("HostedZoneId" in given)
+    assert ("Certificate" in edge) is ("HostedZoneId" in parameters)
 
 
 def test_without_a_certificate_nothing_listens_on_443() -> None:
     assert {"HttpsListener", "HttpsFromAnywhere", "Certificate", "Name"} & set(default("edge")) == set()
 
 
-def test_the_firewall_lets_photos_pass() -> None:
+def test_the_firewall_allows_photos() -> None:
     (common,) = (rule for rule in default("edge")["Firewall"]["Rules"] if rule["Name"] == "common")
     overrides = common["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"]
-    counted = {one["Name"] for one in overrides if one["ActionToUse"] == {"Count": {}}}
+    counted = {override["Name"] for override in overrides if override["ActionToUse"] == {"Count": {}}}
     assert {"SizeRestrictions_BODY", "CrossSiteScripting_BODY", "GenericLFI_BODY"} <= counted
     assert "Firewall" not in stack("edge", UseFirewall="false")
 
@@ -376,7 +378,7 @@ def test_the_firewall_lets_photos_pass() -> None:
 
 
 @pytest.mark.parametrize("name", ["Repository", "PhotoBucket", "Database"])
-def test_what_people_entrusted_to_us_outlives_its_stack(name: str) -> None:
+def test_images_photos_and_the_database_outlive_their_stack(name: str) -> None:
     resource = read(FOLDER / "data.yaml")["Resources"][name]
     assert resource["DeletionPolicy"] in ("Retain", "Snapshot")
     assert resource["UpdateReplacePolicy"] in ("Retain", "Snapshot")
@@ -407,24 +409,24 @@ def test_a_message_is_hidden_for_longer_than_a_task_may_run(settings: Any) -> No
     assert default("data")["Queue"]["RedrivePolicy"]["maxReceiveCount"] == 5
 
 
-def test_a_restore_makes_the_database_from_a_snapshot() -> None:
+def test_a_restore_creates_the_database_from_a_snapshot() -> None:
     database = stack("data", DatabaseSnapshot="rds:snap", KmsKeyArn="arn:key")["Database"]
     assert database["DBSnapshotIdentifier"] == "rds:snap"
-    # RDS refuses what the snapshot says already
+    # RDS rejects properties that the snapshot determines
     assert {"DBName", "MasterUsername", "StorageEncrypted", "KmsKeyId"} & set(database) == set()
 
 
-def test_restores_are_rehearsed_and_a_failure_is_told() -> None:
+def test_restores_are_tested_and_a_failure_raises_an_alarm() -> None:
     ops = default("ops")
     assert ops["RestoreTestSelection"]["ProtectedResourceArns"] == ["arn:db"]
     assert ops["RestoreTestFailed"]["Targets"][0]["Arn"] == {"Ref": "Topic"}
 
 
-def test_every_alarm_tells_somebody() -> None:
-    alarms = {name: one for name, one in default("ops").items() if "AlarmName" in one}
+def test_every_alarm_notifies_the_topic() -> None:
+    alarms = {name: properties for name, properties in default("ops").items() if "AlarmName" in properties}
     assert len(alarms) == 11
-    for name, one in alarms.items():
-        assert one["AlarmActions"] == [{"Ref": "Topic"}], name
+    for name, properties in alarms.items():
+        assert properties["AlarmActions"] == [{"Ref": "Topic"}], name
 
 
 def test_only_one_environment_of_one_repository_may_deploy() -> None:
@@ -437,7 +439,7 @@ def test_only_one_environment_of_one_repository_may_deploy() -> None:
     }
 
 
-def test_the_daily_round_runs_in_the_worker_s_task() -> None:
+def test_daily_maintenance_runs_in_the_worker_s_task() -> None:
     schedule = default("service")["Maintenance"]
     assert schedule["Target"]["EcsParameters"]["TaskDefinitionArn"] == {"Ref": "WorkerTask"}
     overrides = json.loads(schedule["Target"]["Input"])["containerOverrides"]

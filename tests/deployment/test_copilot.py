@@ -1,4 +1,4 @@
-"""What Copilot's binary renders, beyond the lines of the contract."""
+"""The templates that Copilot's binary renders, beyond the lines of the contract."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tests.deployment.copilot_schema import SECRETS
 IMAGE = f"{copilot.ACCOUNT}.dkr.ecr.{copilot.REGION}.amazonaws.com/facerec-api:latest"
 
 
-def test_all_requests_are_forwarded_by_a_rule_in_place_of_the_default_action(rendered: Rendered) -> None:
+def test_a_rule_instead_of_the_default_action_forwards_all_requests(rendered: Rendered) -> None:
     rule = rendered.api["HTTPListenerRule"]
     assert rule["Conditions"] == [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/*"]}}]
     assert rule["Actions"] == [{"TargetGroupArn": "<TargetGroup>", "Type": "forward"}]
 
 
 @pytest.mark.slow
-def test_with_a_certificate_everybody_is_sent_to_https(tmp_path: Path) -> None:
+def test_with_a_certificate_http_is_redirected(tmp_path: Path) -> None:
     stack, api = copilot.render_with_certificate(tmp_path)
     assert stack.parameters["CreateHTTPSListener"] == "true"
     assert stack["HTTPSListener"]["Port"] == 443
@@ -47,25 +47,25 @@ def test_with_a_certificate_everybody_is_sent_to_https(tmp_path: Path) -> None:
     assert stack.of_type("AWS::Lambda::Function") == {}
 
 
-def test_every_container_runs_the_one_image(rendered: Rendered) -> None:
+def test_every_container_runs_the_same_image(rendered: Rendered) -> None:
     for workload in WORKLOADS:
-        for one in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]:
-            assert one["Image"] == IMAGE
+        for definition in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]:
+            assert definition["Image"] == IMAGE
 
 
-def test_every_container_has_a_read_only_root_and_may_write_to_tmp(rendered: Rendered) -> None:
+def test_every_container_has_a_read_only_root_and_a_writable_tmp(rendered: Rendered) -> None:
     for workload in WORKLOADS:
         task = rendered.all()[workload]["TaskDefinition"]
         assert task["Volumes"] == [{"Name": "tmp"}]
-        for one in task["ContainerDefinitions"]:
-            assert one["ReadonlyRootFilesystem"] is True
-            (mount,) = one["MountPoints"]
+        for definition in task["ContainerDefinitions"]:
+            assert definition["ReadonlyRootFilesystem"] is True
+            (mount,) = definition["MountPoints"]
             assert mount == {"ContainerPath": "/tmp", "ReadOnly": False, "SourceVolume": "tmp"}
-            assert one["LinuxParameters"] == {"InitProcessEnabled": True}
-            assert one["StopTimeout"] == 60
+            assert definition["LinuxParameters"] == {"InitProcessEnabled": True}
+            assert definition["StopTimeout"] == 60
 
 
-def test_each_container_does_its_work(rendered: Rendered) -> None:
+def test_each_container_runs_its_command(rendered: Rendered) -> None:
     assert "Command" not in container(rendered.api, "api")  # the image's own: gunicorn
     assert container(rendered.api, "prepare")["Command"] == ["python", "manage.py", "prepare_database"]
     assert " ".join(str(part) for part in container(rendered.worker, "worker")["Command"]) == (
@@ -75,7 +75,7 @@ def test_each_container_does_its_work(rendered: Rendered) -> None:
     assert rendered.maintenance["Rule"]["ScheduleExpression"] == "cron(30 3 * * ? *)"
 
 
-def test_the_api_starts_after_the_database_was_prepared(rendered: Rendered) -> None:
+def test_the_api_starts_after_the_database_is_prepared(rendered: Rendered) -> None:
     assert container(rendered.api, "api")["DependsOn"] == [
         {"ContainerName": "prepare", "Condition": "SUCCESS"}
     ]
@@ -83,40 +83,40 @@ def test_the_api_starts_after_the_database_was_prepared(rendered: Rendered) -> N
     assert environment(rendered.api, "prepare")["DATABASE_STATEMENT_TIMEOUT_MS"] == "0"
 
 
-def test_only_the_preparation_knows_the_administrators_password(rendered: Rendered) -> None:
-    knowing = [
-        (workload, one["Name"])
+def test_only_prepare_gets_the_administrator_s_password(rendered: Rendered) -> None:
+    containers = [
+        (workload, definition["Name"])
         for workload in WORKLOADS
-        for one in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]
-        if "ADMIN_PASSWORD" in {secret["Name"] for secret in one["Secrets"]}
+        for definition in rendered.all()[workload]["TaskDefinition"]["ContainerDefinitions"]
+        if "ADMIN_PASSWORD" in {secret["Name"] for secret in definition["Secrets"]}
     ]
-    assert knowing == [("api", "prepare")]
+    assert containers == [("api", "prepare")]
 
 
 @pytest.mark.parametrize(
     ("workload", "name"), [("api", "api"), ("api", "prepare"), ("worker", "worker"), ("maintenance",) * 2]
 )
-def test_every_container_has_all_that_a_production_start_needs(
+def test_every_container_has_every_variable_that_production_requires(
     workload: str, name: str, rendered: Rendered
 ) -> None:
     template = rendered.all()[workload]
     exports = rendered.addons.outputs()
-    given = {
-        key: exports[found[1]] if (found := re.fullmatch(r"<import (.+)>", value)) else value
+    variables = {
+        key: exports[match[1]] if (match := re.fullmatch(r"<import (.+)>", value)) else value
         for key, value in environment(template, name).items()
     }
-    given |= dict.fromkeys(secrets(template, name), "a secret")
-    assert problems(given) == []
-    assert given["DATABASE_URL"] == (
+    variables |= dict.fromkeys(secrets(template, name), "a secret")
+    assert problems(variables) == []
+    assert variables["DATABASE_URL"] == (
         "postgres://facerec@<Database.Endpoint.Address>:5432/facerec"
         "?sslmode=verify-full&sslrootcert=/etc/ssl/certs/rds.pem"
     )
-    assert given["AWS_STORAGE_BUCKET_NAME"] == "<PhotoBucket>"
-    assert given["SQS_QUEUE_URL"] == "<Queue>"
+    assert variables["AWS_STORAGE_BUCKET_NAME"] == "<PhotoBucket>"
+    assert variables["SQS_QUEUE_URL"] == "<Queue>"
     assert {"DATABASE_PASSWORD", "SECRET_KEY", "PINECONE_API_KEY"} <= secrets(template, name).keys()
 
 
-def test_the_containers_health_is_asked_for_by_ecs(rendered: Rendered) -> None:
+def test_ecs_checks_the_container_s_health(rendered: Rendered) -> None:
     assert container(rendered.api, "api")["HealthCheck"] == {
         "Command": ["CMD", "python", "-m", "facerec_site.container_health"],
         "Interval": 30,
@@ -126,11 +126,11 @@ def test_the_containers_health_is_asked_for_by_ecs(rendered: Rendered) -> None:
     }
 
 
-def test_a_bad_deployment_goes_back_by_itself(rendered: Rendered) -> None:
+def test_failed_deployments_are_rolled_back(rendered: Rendered) -> None:
     for workload in ("api", "worker"):
         breaker = rendered.all()[workload]["Service"]["DeploymentConfiguration"]["DeploymentCircuitBreaker"]
         assert breaker == {"Enable": True, "Rollback": True}
-    # LowCpu is in ALARM at rest: a deployment that looked at it would never succeed
+    # LowCpu is in ALARM at rest: a deployment that watched it would never succeed
     assert rendered.api["Service"]["DeploymentConfiguration"]["Alarms"] == {
         "Enable": True,
         "Rollback": True,
@@ -138,12 +138,14 @@ def test_a_bad_deployment_goes_back_by_itself(rendered: Rendered) -> None:
     }
 
 
-def test_a_task_that_leaves_has_30_seconds_for_its_last_requests(rendered: Rendered) -> None:
-    attributes = {one["Key"]: one["Value"] for one in rendered.api["TargetGroup"]["TargetGroupAttributes"]}
+def test_a_stopping_task_has_30_seconds_for_its_last_requests(rendered: Rendered) -> None:
+    attributes = {
+        entry["Key"]: entry["Value"] for entry in rendered.api["TargetGroup"]["TargetGroupAttributes"]
+    }
     assert attributes["deregistration_delay.timeout_seconds"] == 30
 
 
-def test_photos_go_round_the_nat_gateway(rendered: Rendered) -> None:
+def test_photos_bypass_the_nat_gateway(rendered: Rendered) -> None:
     assert rendered.environment["S3Endpoint"]["RouteTableIds"] == [
         "<PrivateRouteTable1>",
         "<PrivateRouteTable2>",
@@ -153,21 +155,21 @@ def test_photos_go_round_the_nat_gateway(rendered: Rendered) -> None:
 def test_there_is_one_nat_gateway_and_both_private_subnets_use_it(rendered: Rendered) -> None:
     assert rendered.environment.of_type("AWS::EC2::NatGateway").keys() == {"NatGateway1"}
     assert len(rendered.environment.of_type("AWS::EC2::EIP")) == 1
-    ways = {rendered.environment[route]["NatGatewayId"] for route in ("PrivateRoute1", "PrivateRoute2")}
-    assert ways == {"<NatGateway1>"}
+    gateways = {rendered.environment[route]["NatGatewayId"] for route in ("PrivateRoute1", "PrivateRoute2")}
+    assert gateways == {"<NatGateway1>"}
 
 
-def test_the_runtimes_of_copilots_own_functions_are_current(rendered: Rendered) -> None:
+def test_copilot_s_own_functions_use_a_current_runtime(rendered: Rendered) -> None:
     functions = [
-        one
+        function
         for template in rendered.all().values()
-        for one in template.of_type("AWS::Lambda::Function").values()
+        for function in template.of_type("AWS::Lambda::Function").values()
     ]
     assert len(functions) >= 8
-    assert {one["Runtime"] for one in functions} == {"nodejs24.x"}
+    assert {function["Runtime"] for function in functions} == {"nodejs24.x"}
 
 
-def test_tasks_may_do_what_erasure_and_queue_need_and_no_more(rendered: Rendered) -> None:
+def test_tasks_have_only_the_permissions_for_photos_and_queue(rendered: Rendered) -> None:
     assert allowed_on(rendered, "UsePhotosAndQueue", "<PhotoBucket.Arn>/*") == {
         "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion",
     }  # fmt: skip
@@ -205,11 +207,11 @@ def test_a_message_that_fails_five_times_is_set_aside(rendered: Rendered) -> Non
     queue = rendered.addons["Queue"]
     assert queue["VisibilityTimeout"] == 360
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "<DeadLetterQueue.Arn>", "maxReceiveCount": 5}
-    for one in rendered.addons.of_type("AWS::SQS::Queue").values():
-        assert one["SqsManagedSseEnabled"] is True
+    for properties in rendered.addons.of_type("AWS::SQS::Queue").values():
+        assert properties["SqsManagedSseEnabled"] is True
 
 
-def test_the_database_is_encrypted_backed_up_and_heard_by_tasks_only(rendered: Rendered) -> None:
+def test_the_database_is_encrypted_backed_up_and_open_to_tasks_only(rendered: Rendered) -> None:
     database = rendered.addons["Database"]
     assert (database["Engine"], database["EngineVersion"].split(".")[0]) == ("postgres", "17")
     assert (database["DBInstanceClass"], database["StorageType"]) == ("db.t4g.micro", "gp3")
@@ -221,23 +223,25 @@ def test_the_database_is_encrypted_backed_up_and_heard_by_tasks_only(rendered: R
     (rule,) = rendered.addons["DatabaseSecurityGroup"]["SecurityGroupIngress"]
     assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 5432, 5432)
     assert rule["SourceSecurityGroupId"] == "<TasksSecurityGroup>"
-    given = rendered.environment["AddonsStack"]["Parameters"]
-    assert given["TasksSecurityGroup"] == "<EnvironmentSecurityGroup>"
-    assert given["PrivateSubnets"] == "<PrivateSubnet1>,<PrivateSubnet2>"
+    parameters = rendered.environment["AddonsStack"]["Parameters"]
+    assert parameters["TasksSecurityGroup"] == "<EnvironmentSecurityGroup>"
+    assert parameters["PrivateSubnets"] == "<PrivateSubnet1>,<PrivateSubnet2>"
 
 
-def test_receipts_tell_as_many_days_as_backups_are_kept(rendered: Rendered) -> None:
+def test_receipts_report_the_number_of_days_that_backups_are_kept(rendered: Rendered) -> None:
     days = rendered.addons["Database"]["BackupRetentionPeriod"]
     for workload in WORKLOADS:
         assert environment(rendered.all()[workload], workload)["FACEREC_BACKUP_DAYS"] == str(days)
 
 
-def test_no_manifest_and_no_template_holds_a_secret(rendered: Rendered) -> None:
+def test_no_manifest_or_template_contains_a_secret(rendered: Rendered) -> None:
     for template in rendered.all().values():
         for task in template.of_type("AWS::ECS::TaskDefinition").values():
-            for one in task["ContainerDefinitions"]:
-                assert not SECRETS & {variable["Name"] for variable in one["Environment"]}
-                assert all(secret["ValueFrom"] == f"/facerec/{secret['Name']}" for secret in one["Secrets"])
+            for definition in task["ContainerDefinitions"]:
+                assert not SECRETS & {variable["Name"] for variable in definition["Environment"]}
+                assert all(
+                    secret["ValueFrom"] == f"/facerec/{secret['Name']}" for secret in definition["Secrets"]
+                )
     assert rendered.addons["Database"]["MasterUserPassword"] == (
         "{{resolve:ssm-secure:/facerec/DATABASE_PASSWORD}}"
     )
@@ -246,32 +250,44 @@ def test_no_manifest_and_no_template_holds_a_secret(rendered: Rendered) -> None:
         assert not re.search(r"AKIA[A-Z0-9]{16}|pcsk_|PRIVATE KEY|://[^/\s<$@]+:[^/\s$@]+@", path.read_text())
 
 
-# What cfn-lint finds in Copilot's own text, which is not ours to change: rule, where, why it is no fault.
+# cfn-lint's findings in Copilot's own text, which we can't change: rule, place, why it is not a fault.
 EXCEPTIONS = [
     ("W2001", r"(api|worker|maintenance) Parameters/.*", "one list of parameters for all kinds of manifests"),
     ("W8001", r"api Conditions/HasAssociatedDomain", "a condition for manifests with a domain"),
-    ("W3005", r"(api|worker|maintenance) Resources/TaskDefinition/DependsOn", "says twice what a Ref says"),
-    ("W3005", r"environment Resources/\w+/DependsOn.*", "says twice what a Ref or GetAtt says"),
-    ("W3037", r"api Resources/DynamicDesiredCountFunctionRole/.*", "allows an action that there isn't"),
-    ("W3037", r"environment Resources/(EnvironmentManagerRole|CustomResourceRole)/.*", "likewise"),
+    (
+        "W3005",
+        r"(api|worker|maintenance) Resources/TaskDefinition/DependsOn",
+        "repeats a dependency that a Ref implies",
+    ),
+    ("W3005", r"environment Resources/\w+/DependsOn.*", "repeats a dependency that a Ref or GetAtt implies"),
+    ("W3037", r"api Resources/DynamicDesiredCountFunctionRole/.*", "allows an action that doesn't exist"),
+    (
+        "W3037",
+        r"environment Resources/(EnvironmentManagerRole|CustomResourceRole)/.*",
+        "allows actions that don't exist",
+    ),
     (
         "W3011",
         r"environment Resources/(CloudformationExecutionRole|EnvironmentManagerRole)",
         "never replaced",
     ),
-    ("W1001", r"environment Resources/HTTPSListener/.*", "conditions that are true together"),
-    ("E3676", r"environment Resources/InternalHTTPSListener/Properties", "of a balancer that isn't made"),
+    ("W1001", r"environment Resources/HTTPSListener/.*", "conditions that are only true together"),
+    (
+        "E3676",
+        r"environment Resources/InternalHTTPSListener/Properties",
+        "of a load balancer that isn't created",
+    ),
     (
         "E3601",
         r"maintenance Resources/StateMachine/.*",
-        "sees no substitution in an ARN",
+        "the linter doesn't see the substitution in the ARN",
     ),
 ]
 
 
 def lint(path: Path) -> list[tuple[str, str, str]]:
     """Return cfn-lint's findings: rule, path in the template, message."""
-    done = subprocess.run(
+    process = subprocess.run(
         [
             copilot.BINARY.with_name("cfn-lint"),
             "--regions",
@@ -284,10 +300,14 @@ def lint(path: Path) -> list[tuple[str, str, str]]:
         capture_output=True,
         text=True,
     )
-    assert done.stderr == ""
+    assert process.stderr == ""
     return [
-        (one["Rule"]["Id"], "/".join(str(step) for step in one["Location"]["Path"] or []), one["Message"])
-        for one in json.loads(done.stdout)
+        (
+            finding["Rule"]["Id"],
+            "/".join(str(step) for step in finding["Location"]["Path"] or []),
+            finding["Message"],
+        )
+        for finding in json.loads(process.stdout)
     ]
 
 
@@ -302,14 +322,17 @@ def findings(rendered: Rendered) -> list[tuple[str, str, str]]:
 
 
 def test_cfn_lint_finds_no_fault_in_the_rendered_templates(findings: list[tuple[str, str, str]]) -> None:
-    ours = [
-        found
-        for found in findings
-        if not any(rule == found[0] and re.fullmatch(where, found[1]) for rule, where, _ in EXCEPTIONS)
+    faults = [
+        finding
+        for finding in findings
+        if not any(rule == finding[0] and re.fullmatch(place, finding[1]) for rule, place, _ in EXCEPTIONS)
     ]
-    assert ours == []
+    assert faults == []
 
 
-def test_no_exception_to_cfn_lint_outlives_its_finding(findings: list[tuple[str, str, str]]) -> None:
-    for rule, where, _ in EXCEPTIONS:
-        assert any(rule == found[0] and re.fullmatch(where, found[1]) for found in findings), (rule, where)
+def test_every_exception_to_cfn_lint_is_still_needed(findings: list[tuple[str, str, str]]) -> None:
+    for rule, place, _ in EXCEPTIONS:
+        assert any(rule == finding[0] and re.fullmatch(place, finding[1]) for finding in findings), (
+            rule,
+            place,
+        )

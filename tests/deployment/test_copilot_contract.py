@@ -1,4 +1,4 @@
-"""The contract, a line each, on what Copilot's binary renders."""
+"""The contract, line by line, on the templates that Copilot's binary renders."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.deployment.copilot import (
 )
 
 NOT_KEPT = {
-    "ecr-name": "the repository `facerec-api` is made by the operator: Copilot names its own after app and "
-    "service. The manifests' image.location names the contract's.",
-    "listener-action": "Copilot's listener forwards by a rule for /*; its default action leads to an empty "
+    "ecr-name": "the operator creates the repository `facerec-api`, because Copilot names its own after the "
+    "app and service. The manifests' image.location uses the contract's name.",
+    "listener-action": "Copilot's listener forwards with a rule for /*; its default action leads to an empty "
     "target group.",
 }
 
@@ -87,7 +87,7 @@ def scale_down(r: Rendered) -> None:
 
 def assert_measures_the_service(alarm: dict[str, Any]) -> None:
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ECS", "CPUUtilization")
-    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {
+    assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
         "ClusterName": "<import facerec-prod-ClusterId>",
         "ServiceName": "<Service.Name>",
     }
@@ -97,12 +97,12 @@ def scale_limits(r: Rendered) -> None:
     target = r.api["AutoScalingTarget"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 2)
     policies = r.api.of_type("AWS::ApplicationAutoScaling::ScalingPolicy")
-    assert policies.keys() == {"ScaleUp", "ScaleDown"}  # and no target tracking beside them
-    assert {one["ScalingTargetId"] for one in policies.values()} == {"<AutoScalingTarget>"}
+    assert policies.keys() == {"ScaleUp", "ScaleDown"}  # and no target tracking
+    assert {policy["ScalingTargetId"] for policy in policies.values()} == {"<AutoScalingTarget>"}
 
 
 def desired_count(r: Rendered) -> None:
-    # Copilot's function says how many run, so that a deployment doesn't undo scaling; 1 when none does
+    # Copilot's function returns the number of running tasks, so that a deployment keeps it; 1 if none runs
     assert r.api["Service"]["DesiredCount"] == "<DynamicDesiredCountAction.DesiredCount>"
     assert r.api["DynamicDesiredCountAction"]["DefaultDesiredCount"] == "1"
 
@@ -126,9 +126,9 @@ def alb_scheme(r: Rendered) -> None:
 
 
 def listener(r: Rendered) -> None:
-    one = r.environment["HTTPListener"]
-    assert (one["Port"], one["Protocol"]) == (80, "HTTP")
-    assert one["LoadBalancerArn"] == "<PublicLoadBalancer>"
+    properties = r.environment["HTTPListener"]
+    assert (properties["Port"], properties["Protocol"]) == (80, "HTTP")
+    assert properties["LoadBalancerArn"] == "<PublicLoadBalancer>"
 
 
 def target_group_protocol(r: Rendered) -> None:
@@ -171,7 +171,7 @@ def alb_sg_in(r: Rendered) -> None:
     assert [(rule["IpProtocol"], rule["FromPort"], rule["ToPort"], rule["CidrIp"]) for rule in rules] == [
         ("tcp", 80, 80, "0.0.0.0/0")
     ]
-    # the HTTPS group is made with a certificate only
+    # the HTTPS group is created only with a certificate
     assert r.environment.body["Resources"]["PublicHTTPSLoadBalancerSecurityGroup"]["Condition"] == (
         "ExportHTTPSListener"
     )
@@ -249,7 +249,7 @@ CHECKS: dict[str, Callable[[Rendered], None]] = {
     "log-retention": log_retention,
     "metrics": metrics,
 }
-# Lines that are one value: where it is found, and what it must be.
+# Lines about a single value: how to get it, and what it must be.
 VALUES: dict[str, tuple[Callable[[Rendered], Any], Any]] = {
     "task-family": (lambda r: r.api["TaskDefinition"]["Family"], "facerec-api"),
     "task-cpu": (lambda r: r.api["TaskDefinition"]["Cpu"], "1024"),
@@ -257,7 +257,8 @@ VALUES: dict[str, tuple[Callable[[Rendered], Any], Any]] = {
     "container-name": (lambda r: r.api["TaskDefinition"]["ContainerDefinitions"][0]["Name"], "api"),
     "container-port": (
         lambda r: [
-            (one["ContainerPort"], one["Protocol"]) for one in container(r.api, "api")["PortMappings"]
+            (mapping["ContainerPort"], mapping["Protocol"])
+            for mapping in container(r.api, "api")["PortMappings"]
         ],
         [(8000, "tcp")],
     ),
@@ -290,7 +291,7 @@ VALUES: dict[str, tuple[Callable[[Rendered], Any], Any]] = {
 }
 
 
-def test_each_line_of_the_contract_is_checked_once_or_said_not_to_be_kept() -> None:
+def test_each_line_of_the_contract_is_checked_or_declared_as_not_kept() -> None:
     lines = [*CHECKS, *VALUES, *NOT_KEPT]
     assert sorted(lines) == sorted(CONTRACT)
 
@@ -300,10 +301,10 @@ def test_the_rendered_templates_keep_the_contract(line: str, rendered: Rendered)
     if line in CHECKS:
         CHECKS[line](rendered)
     else:
-        where, expected = VALUES[line]
-        assert where(rendered) == expected, CONTRACT[line]
+        get_value, expected = VALUES[line]
+        assert get_value(rendered) == expected, CONTRACT[line]
 
 
 @pytest.mark.parametrize("line", NOT_KEPT)
-def test_operators_are_told_what_is_not_kept(line: str) -> None:
-    assert f"`{line}`" in (ROOT / "deploy" / "copilot.md").read_text()
+def test_the_guide_lists_every_line_that_is_not_kept(line: str) -> None:
+    assert f"`{line}`" in (ROOT / "docs" / "aws.md").read_text()

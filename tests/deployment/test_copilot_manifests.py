@@ -1,4 +1,4 @@
-"""The manifests, as they are written: what Copilot would take in silence."""
+"""The manifests as they are written: mistakes that Copilot itself silently accepts."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from tests.deployment.copilot import COPILOT, ROOT, buildspec, commands, manifes
 from tests.deployment.copilot_schema import SCHEMAS, VARIABLES
 
 
-def refused(name: str, manifest: dict[str, Any]) -> list[str]:
+def schema_errors(name: str, manifest: dict[str, Any]) -> list[str]:
     return [error.message for error in jsonschema.Draft202012Validator(SCHEMAS[name]).iter_errors(manifest)]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_the_manifest_has_no_unknown_key_and_no_impossible_number(name: str) -> None:
+def test_the_manifest_has_no_unknown_key_and_no_invalid_number(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
-    assert refused(name, manifest(name)) == []
+    assert schema_errors(name, manifest(name)) == []
 
 
 def test_there_is_a_schema_for_every_manifest() -> None:
     assert {str(path.relative_to(COPILOT)) for path in COPILOT.rglob("manifest.yml")} == SCHEMAS.keys()
 
 
-def _misspell(one: dict[str, Any]) -> None:
-    one["http"]["healthchek"] = one["http"].pop("healthcheck")
+def _misspell(manifest: dict[str, Any]) -> None:
+    manifest["http"]["healthchek"] = manifest["http"].pop("healthcheck")
 
 
 @pytest.mark.parametrize(
     "break_it",
     [
         _misspell,
-        lambda one: one.update(cpu=1000),
-        lambda one: one.update(memory=16384),  # not with one vCPU
-        lambda one: one.update(memory="4096"),
-        lambda one: one.update(unknown_key=True),
-        lambda one: one["image"].update(port=80),
-        lambda one: one["http"]["healthcheck"].update(interval=30),  # of what?
-        lambda one: one["network"]["vpc"].update(placement="public"),
-        lambda one: one["variables"].update(ALOWED_HOSTS="faces.example.org"),
-        lambda one: one["variables"].update(PORT=8000),  # a number is not what a process reads
-        lambda one: one["variables"].update(SECRET_KEY="in the open"),
-        lambda one: one["secrets"].update(SECRET_KEY="/other/SECRET_KEY"),
+        lambda manifest: manifest.update(cpu=1000),
+        lambda manifest: manifest.update(memory=16384),  # too much for one vCPU
+        lambda manifest: manifest.update(memory="4096"),
+        lambda manifest: manifest.update(unknown_key=True),
+        lambda manifest: manifest["image"].update(port=80),
+        lambda manifest: manifest["http"]["healthcheck"].update(interval=30),  # no unit
+        lambda manifest: manifest["network"]["vpc"].update(placement="public"),
+        lambda manifest: manifest["variables"].update(ALOWED_HOSTS="faces.example.org"),
+        lambda manifest: manifest["variables"].update(PORT=8000),  # must be a string
+        lambda manifest: manifest["variables"].update(SECRET_KEY="in plain text"),
+        lambda manifest: manifest["secrets"].update(SECRET_KEY="/other/SECRET_KEY"),
     ],
 )
-def test_the_schema_refuses_what_copilot_takes_in_silence(break_it: Callable[[dict[str, Any]], None]) -> None:
-    one = copy.deepcopy(manifest("api/manifest.yml"))
-    break_it(one)
-    assert refused("api/manifest.yml", one)
+def test_the_schema_rejects_mistakes_that_copilot_accepts(break_it: Callable[[dict[str, Any]], None]) -> None:
+    broken = copy.deepcopy(manifest("api/manifest.yml"))
+    break_it(broken)
+    assert schema_errors("api/manifest.yml", broken)
 
 
 def test_every_variable_is_one_that_the_service_reads() -> None:
@@ -61,7 +61,7 @@ def test_every_variable_is_one_that_the_service_reads() -> None:
     assert documented >= VARIABLES
 
 
-def test_staging_differs_from_prod_in_its_name_only() -> None:
+def test_staging_differs_from_prod_only_in_its_name() -> None:
     prod, staging = (manifest(f"environments/{name}/manifest.yml") for name in ("prod", "staging"))
     assert prod | {"name": "staging"} == staging
 
@@ -72,6 +72,6 @@ def test_the_pipeline_packages_what_it_deploys() -> None:
     packaged = re.findall(r"copilot (?:svc|job) package --name (\w+) --env (\w+)", commands())
     assert packaged == [(name, stage["name"]) for name in stage["deployments"]]
     assert f"copilot env package --name {stage['name']} " in commands()
-    given = buildspec()["env"]["variables"]
+    variables = buildspec()["env"]["variables"]
     for name in copilot.OPERATOR.keys() - {"AWS_REGION"}:  # CodeBuild sets the region itself
-        assert name in given or f"export {name}=" in commands()
+        assert name in variables or f"export {name}=" in commands()

@@ -1,4 +1,4 @@
-"""Images: built and pushed from a checkout."""
+"""Images: building and pushing from a checkout."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to pars
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `docker` that notes what it was told, and what came by standard input."""
-    notes = tmp_path / "docker.log"
+    """Install a `docker` that records its arguments and standard input; return the record of arguments."""
+    record = tmp_path / "docker.log"
     program = tmp_path / "bin" / "docker"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\nprintf "%s " "$@" >> {notes}\necho >> {notes}\n'
+        f'#!/bin/sh\nprintf "%s " "$@" >> {record}\necho >> {record}\n'
         f'[ "$1" = login ] && cat > {tmp_path}/stdin\n[ -z "$FAILS" ]\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    return notes
+    return record
 
 
 @dataclass
 class Checkout:
     folder: Path
     commit: str
-    """Its first twelve digits."""
+    """The first twelve digits."""
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    """Have the command stand in a checkout of one commit."""
+    """Point the command at a checkout with one commit."""
     folder = tmp_path / "checkout"
     monkeypatch.setattr(images, "ROOT", folder)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
 
-    def git(*words: str) -> str:
+    def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", folder, *words], check=True, capture_output=True, text=True
+            ["git", "-C", folder, *arguments], check=True, capture_output=True, text=True
         ).stdout.strip()
 
     subprocess.run(["git", "init", "--quiet", folder], check=True)
@@ -54,15 +54,15 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     return Checkout(folder, git("rev-parse", "--short=12", "HEAD"))
 
 
-def test_an_image_is_pushed_under_both_tags_and_the_password_is_no_argument(
+def test_an_image_is_pushed_with_both_tags_and_the_password_is_never_an_argument(
     deployed: Operator, docker: Path, checkout: Checkout
 ) -> None:
     tag = f"sha-{checkout.commit}"
-    push(tag)  # the `docker` here only notes it
-    code, said = deployed("image", "build")
-    assert code == 0, said
-    code, said = deployed("image", "push")
-    assert code == 0, said
+    push(tag)  # the fixture's `docker` pushes nothing
+    code, output = deployed("image", "build")
+    assert code == 0, output
+    code, output = deployed("image", "push")
+    assert code == 0, output
     calls = [line.strip() for line in docker.read_text().splitlines()]
     assert calls[0] == (
         "build --platform linux/amd64 --tag facerec-api:latest --file docker/api/Dockerfile ."
@@ -75,27 +75,27 @@ def test_an_image_is_pushed_under_both_tags_and_the_password_is_no_argument(
     ]
     password = (docker.parent / "stdin").read_text()
     assert password
-    assert password not in docker.read_text() + said
-    assert "@sha256:" in said
+    assert password not in docker.read_text() + output
+    assert "@sha256:" in output
 
 
-def test_a_build_that_fails_says_so(run: Operator, docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FAILS", "1")
-    code, said = run("image", "build")
-    assert code == 1
-    assert "`docker build` failed with 1" in said
-
-
-def test_without_a_builder_the_command_says_what_is_missing(
-    run: Operator, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_build_is_reported_with_its_exit_code(
+    run: Operator, docker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    code, said = run("image", "build")
+    monkeypatch.setenv("FAILS", "1")
+    code, output = run("image", "build")
     assert code == 1
-    assert "Neither docker nor podman" in said
+    assert "`docker build`" in output
 
 
-def test_a_changed_checkout_is_told_from_its_commit(checkout: Checkout) -> None:
+def test_a_missing_builder_is_reported(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, output = run("image", "build")
+    assert code == 1
+    assert "docker" in output
+
+
+def test_the_tag_of_a_changed_checkout_says_so(checkout: Checkout) -> None:
     assert images.version_tag() == f"sha-{checkout.commit}"
     (checkout.folder / "new.txt").touch()
     assert images.version_tag() == f"sha-{checkout.commit}-changed"

@@ -1,4 +1,4 @@
-"""Stacks: planned, made, gone on with after an interruption, rolled back, taken away."""
+"""Stacks: planned, created, continued after an interruption, rolled back, deleted."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Tried to pars
 
 
 def parameter(part: str, name: str) -> str:
-    found = boto3.client("cloudformation").describe_stacks(StackName=f"facerec-api-{part}")["Stacks"][0]
-    return str({one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}[name])
+    stack = boto3.client("cloudformation").describe_stacks(StackName=f"facerec-api-{part}")["Stacks"][0]
+    return str({entry["ParameterKey"]: entry["ParameterValue"] for entry in stack["Parameters"]}[name])
 
 
-def test_a_plan_shows_what_would_be_made_and_makes_nothing(run: Operator) -> None:
-    code, said = run("plan")
+def test_a_plan_shows_what_would_be_created_and_creates_nothing(run: Operator) -> None:
+    code, output = run("plan")
     assert code == 0
-    assert "AWS::EC2::VPC " in said
-    assert "facerec-api-data: planned when the stacks before it are there" in said
-    assert "/facerec/SECRET_KEY is missing; apply makes it up." in said
-    assert "/facerec/PINECONE_API_KEY is missing; apply asks for it." in said
+    assert "AWS::EC2::VPC " in output
+    assert "facerec-api-data: " in output
+    assert "/facerec/SECRET_KEY is missing" in output
+    assert "secrets put PINECONE_API_KEY" in output
     assert (
         boto3.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]
         == []
     )
     assert boto3.client("ssm").describe_parameters()["Parameters"] == []
-    assert run("apply", "--dry-run") == (code, said)
+    assert run("apply", "--dry-run") == (code, output)
 
 
-def test_apply_says_which_secret_it_can_t_make_up(run: Operator) -> None:
-    code, said = run("apply")
+def test_apply_names_the_secret_that_it_can_t_generate(run: Operator) -> None:
+    code, output = run("apply")
     assert code == 1
-    assert "deploy/facerec-deploy secrets put PINECONE_API_KEY" in said
+    assert "deploy/facerec-deploy secrets put PINECONE_API_KEY" in output
     assert boto3.client("cloudformation").list_stacks()["StackSummaries"] == []
 
 
-def test_apply_before_the_first_push_makes_what_it_can_and_says_how_to_push(run: Operator) -> None:
+def test_apply_before_the_first_push_creates_what_it_can_and_explains_how_to_push(run: Operator) -> None:
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
-    code, said = run("apply")
+    code, output = run("apply")
     assert code == 1
-    assert "image build && deploy/facerec-deploy image push" in said
+    assert "image build && deploy/facerec-deploy image push" in output
     assert boto3.client("ecr").describe_repositories()["repositories"][0]["repositoryName"] == "facerec-api"
 
 
@@ -61,33 +61,33 @@ def test_everything_is_deployed_by_digest(deployed: Operator) -> None:
         "@"
         + boto3.client("ecr").describe_images(repositoryName="facerec-api")["imageDetails"][0]["imageDigest"]
     )
-    code, said = deployed("status")
+    code, output = deployed("status")
     assert code == 0
-    assert said.count("_COMPLETE") == 5
-    assert image.partition("@")[2] in said
+    assert output.count("_COMPLETE") == 5
+    assert image.partition("@")[2] in output
 
 
 def test_a_second_apply_changes_nothing(deployed: Operator) -> None:
-    code, said = deployed("apply")
+    code, output = deployed("apply")
     assert code == 0
-    assert said.count("nothing to change") == 5
-    assert "  done" not in said
+    assert output.count("nothing to change") == 5
+    assert "  done" not in output
 
 
-def test_a_new_image_is_deployed_and_a_rollback_brings_the_named_one_back(deployed: Operator) -> None:
-    # without --to: test_the_previous_image_is_the_last_one_that_differs, since moto keeps no such tasks
-    before = parameter("service", "Image")
+def test_a_rollback_deploys_the_named_image_again(deployed: Operator) -> None:
+    # test_the_previous_image_is_the_last_one_that_differs covers it without --to: moto lacks those tasks
+    first_image = parameter("service", "Image")
     push("sha-2")
     assert deployed("apply")[0] == 0
-    assert parameter("service", "Image") != before
+    assert parameter("service", "Image") != first_image
     assert deployed("rollback", "--to", "sha-1")[0] == 0
-    assert parameter("service", "Image") == before
-    code, said = deployed("rollback", "--to", "sha-none")
+    assert parameter("service", "Image") == first_image
+    code, output = deployed("rollback", "--to", "sha-none")
     assert code == 1
-    assert "There is no image sha-none" in said
+    assert "sha-none" in output
 
 
-def test_a_rollback_leaves_what_parameters_toml_says_by_now_alone(deployed: Operator) -> None:
+def test_a_rollback_keeps_the_deployed_parameters(deployed: Operator) -> None:
     deployed.parameters.write_text("MaxTasks = 9\n")
     push("sha-2")
     deployed("apply")
@@ -98,26 +98,26 @@ def test_a_rollback_leaves_what_parameters_toml_says_by_now_alone(deployed: Oper
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Hear Ctrl-C, also when the tests were started in the background, where it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Receive Ctrl-C even if the tests were started in the background, where it is ignored."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.mark.parametrize("part", ["network", "data", "edge", "service"])
-def test_an_apply_that_is_interrupted_goes_on_when_it_is_run_again(
+def test_an_interrupted_apply_continues_when_it_is_run_again(
     interruptible: None, run: Operator, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
-    from moto.cloudformation.models import ChangeSet  # loading it takes seconds: see moto_templates
+    from moto.cloudformation.models import ChangeSet  # importing it takes seconds: see moto_templates
 
     apply = ChangeSet.apply
 
     def interrupted(self: ChangeSet) -> None:
         apply(self)
         if self.stack_name == f"facerec-api-{part}":
-            # Ctrl-C, after AWS began, before we know how it went. Not by the signal itself: OpenVINO
-            # leaves a handler behind when an engine is gone, as after other tests of this process
+            # Ctrl-C, after AWS started the change and before we know the result. Not by the signal itself:
+            # after other tests of this process OpenVINO has left a handler behind
             _thread.interrupt_main()
 
     with monkeypatch.context() as patch:
@@ -125,14 +125,14 @@ def test_an_apply_that_is_interrupted_goes_on_when_it_is_run_again(
         if part == "service":
             assert run("apply")[0] == 1  # no image yet
             push("sha-1")
-        code, said = run("apply")
-        assert code == 130, said
-        assert "the same command waits for it" in said
+        code, output = run("apply")
+        assert code == 130, output
+        assert "same command" in output
     if part != "service":
         assert run("apply")[0] == 1
         push("sha-1")
-    code, said = run("apply")
-    assert code == 0, said
+    code, output = run("apply")
+    assert code == 0, output
     assert run("apply")[1].count("nothing to change") == 5
 
 
@@ -148,7 +148,9 @@ CHANGE_SET = "arn:aws:cloudformation:eu-central-1:123456789012:changeSet/1"
     ("status", "kind"),
     [("REVIEW_IN_PROGRESS", "CREATE"), ("CREATE_COMPLETE", "UPDATE"), ("UPDATE_ROLLBACK_COMPLETE", "UPDATE")],
 )
-def test_a_change_set_is_made_for_what_the_stack_is(stubbed: Stubbed, status: str, kind: str) -> None:
+def test_the_type_of_a_change_set_depends_on_the_state_of_the_stack(
+    stubbed: Stubbed, status: str, kind: str
+) -> None:
     client = stubbed.stub("cloudformation")
     client.add_response("describe_stacks", {"Stacks": [{**STACK, "StackStatus": status}]})
     client.add_response(
@@ -166,14 +168,14 @@ def test_a_change_set_is_made_for_what_the_stack_is(stubbed: Stubbed, status: st
             "RoleARN": "arn:aws:iam::123456789012:role/facerec-api-cloudformation",
         },
     )
-    nothing = {"Status": "FAILED", "StatusReason": "The submitted information didn't contain changes."}
-    client.add_response("describe_change_set", nothing)
+    no_changes = {"Status": "FAILED", "StatusReason": "The submitted information didn't contain changes."}
+    client.add_response("describe_change_set", no_changes)
     client.add_response("delete_change_set", {})
-    made = Stacks(stubbed, "arn:aws:iam::123456789012:role/facerec-api-cloudformation")
-    assert made.plan("network", {"NarrowEgress": "true"}) == []
+    account_stacks = Stacks(stubbed, "arn:aws:iam::123456789012:role/facerec-api-cloudformation")
+    assert account_stacks.plan("network", {"NarrowEgress": "true"}) == []
 
 
-def test_a_stack_that_was_never_whole_is_made_anew(stubbed: Stubbed) -> None:
+def test_a_stack_whose_creation_failed_is_deleted_first(stubbed: Stubbed) -> None:
     client = stubbed.stub("cloudformation")
     for _ in range(2):
         client.add_response("describe_stacks", {"Stacks": [{**STACK, "StackStatus": "ROLLBACK_COMPLETE"}]})
@@ -182,35 +184,35 @@ def test_a_stack_that_was_never_whole_is_made_anew(stubbed: Stubbed) -> None:
     client.add_response("describe_stack_events", {"StackEvents": []})
     client.add_response("describe_stacks", {"Stacks": [{**STACK, "StackStatus": "DELETE_COMPLETE"}]})
     Stacks(stubbed).settle("network")
-    assert "was never whole (ROLLBACK_COMPLETE)" in stubbed.said[0]
+    assert "ROLLBACK_COMPLETE" in stubbed.output[0]
 
 
-def test_what_another_run_began_is_waited_for(stubbed: Stubbed) -> None:
+def test_an_operation_that_another_run_started_is_waited_for(stubbed: Stubbed) -> None:
     client = stubbed.stub("cloudformation")
-    found, looked, done, end = (
+    initial, running, complete, final = (
         {"Stacks": [{**STACK, "StackStatus": status}]}
         for status in ("UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_COMPLETE")
     )
-    client.add_response("describe_stacks", found)
-    for state in (looked, done):
+    client.add_response("describe_stacks", initial)
+    for state in (running, complete):
         client.add_response("describe_stacks", state)
         client.add_response("describe_stack_events", {"StackEvents": []})
-    client.add_response("describe_stacks", end)
+    client.add_response("describe_stacks", final)
     Stacks(stubbed).settle("network")
-    assert "is still UPDATE_IN_PROGRESS: waiting for it" in stubbed.said[0]
+    assert "UPDATE_IN_PROGRESS" in stubbed.output[0]
 
 
-def test_a_stack_that_fails_is_told_with_the_resource_and_its_reason(stubbed: Stubbed) -> None:
+def test_a_failed_stack_is_reported_with_the_resource_and_its_reason(stubbed: Stubbed) -> None:
     client = stubbed.stub("cloudformation")
     event = {
         "StackId": STACK["StackId"], "EventId": "1", "StackName": "facerec-api-network",
         "LogicalResourceId": "NatGateway", "ResourceStatus": "CREATE_FAILED",
         "ResourceStatusReason": "Elastic IP limit", "Timestamp": datetime.now(UTC) + timedelta(hours=1),
     }  # fmt: skip
-    new = {"Stacks": [{**STACK, "StackStatus": "REVIEW_IN_PROGRESS"}]}
+    in_review = {"Stacks": [{**STACK, "StackStatus": "REVIEW_IN_PROGRESS"}]}
     failed = {"Stacks": [{**STACK, "StackStatus": "ROLLBACK_COMPLETE"}]}
     for _ in range(2):
-        client.add_response("describe_stacks", new)
+        client.add_response("describe_stacks", in_review)
     client.add_response("create_change_set", {"Id": CHANGE_SET})
     client.add_response("describe_change_set", {"Status": "CREATE_COMPLETE"})
     client.add_response("describe_change_set", {"Changes": []})
@@ -223,22 +225,22 @@ def test_a_stack_that_fails_is_told_with_the_resource_and_its_reason(stubbed: St
         Stacks(stubbed).apply("network", {})
 
 
-def test_destroy_keeps_people_s_data_unless_told(deployed: Operator) -> None:
-    code, said = deployed("destroy", "--yes", "facerec-api")
-    assert code == 0, said
-    assert "facerec-api-data stays: people's data." in said
-    left = {one for one in STACKS if Stacks(Account(None, None, print)).find(one)}
-    assert left == {"network", "data"}
+def test_destroy_keeps_data_by_default(deployed: Operator) -> None:
+    code, output = deployed("destroy", "--yes", "facerec-api")
+    assert code == 0, output
+    assert "destroy --data" in output
+    remaining = {part for part in STACKS if Stacks(Account(None, None, print)).find(part)}
+    assert remaining == {"network", "data"}
 
 
-def test_destroy_asks_for_the_name(deployed: Operator) -> None:
-    code, said = deployed("destroy", stdin="yes\n")
+def test_destroy_requires_the_service_s_name(deployed: Operator) -> None:
+    code, output = deployed("destroy", stdin="yes\n")
     assert code == 1
-    assert "Nothing was taken away." in said
+    assert "nothing was deleted" in output
     assert Stacks(Account(None, None, print)).find("service") is not None
 
 
-def test_destroy_with_data_takes_the_stacks_away(deployed: Operator) -> None:
-    code, said = deployed("destroy", "--data", "--yes", "facerec-api")
-    assert code == 0, said
-    assert not any(Stacks(Account(None, None, print)).find(one) for one in STACKS)
+def test_destroy_with_data_deletes_all_stacks(deployed: Operator) -> None:
+    code, output = deployed("destroy", "--data", "--yes", "facerec-api")
+    assert code == 0, output
+    assert not any(Stacks(Account(None, None, print)).find(part) for part in STACKS)

@@ -1,4 +1,4 @@
-"""Tasks: the exact calls that start them, read their log and find the image before."""
+"""Tasks: the exact calls that start them, read their log and find the previous image."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _expect_a_command(account: Stubbed, *, code: int | None) -> None:
             "startedBy": "facerec-deploy",
         },
     )
-    asked = {"logGroupName": "/ecs/facerec-api", "logStreamNames": ["ecs/worker/0123456789abcdef"]}
+    expected = {"logGroupName": "/ecs/facerec-api", "logStreamNames": ["ecs/worker/0123456789abcdef"]}
     container = {"name": "worker"} if code is None else {"name": "worker", "exitCode": code}
     for status, lines in (("RUNNING", ["first"]), ("STOPPED", ["first", "second"])):
         ecs.add_response(
@@ -39,34 +39,34 @@ def _expect_a_command(account: Stubbed, *, code: int | None) -> None:
             {"tasks": [{"lastStatus": status, "containers": [container], "stoppedReason": "no image"}]},
             {"cluster": "facerec-api-cluster", "tasks": [TASK]},
         )
-        logs.add_response("filter_log_events", {"events": [{"message": line} for line in lines]}, asked)
+        logs.add_response("filter_log_events", {"events": [{"message": line} for line in lines]}, expected)
 
 
 @pytest.mark.parametrize("code", [0, 3])
-def test_a_command_runs_in_a_task_of_its_own_and_its_exit_code_is_ours(stubbed: Stubbed, code: int) -> None:
+def test_a_command_runs_in_its_own_task_and_its_exit_code_is_returned(stubbed: Stubbed, code: int) -> None:
     _expect_a_command(stubbed, code=code)
     command = ["python", "manage.py", "verify_audit"]
     assert running.run_command(stubbed, command, NETWORK, "facerec-api-worker:7") == code
-    assert stubbed.said[1:] == ["first", "second"]
+    assert stubbed.output[1:] == ["first", "second"]
 
 
-def test_a_task_that_never_ran_says_why(stubbed: Stubbed) -> None:
+def test_a_task_that_never_ran_is_reported_with_the_reason(stubbed: Stubbed) -> None:
     _expect_a_command(stubbed, code=None)
-    with pytest.raises(Refused, match="never ran: no image"):
+    with pytest.raises(Refused, match="no image"):
         running.run_command(stubbed, ["python", "manage.py", "verify_audit"], NETWORK, "facerec-api-worker:7")
 
 
-def test_the_log_of_one_container_is_asked_for_by_its_streams(stubbed: Stubbed) -> None:
-    asked = {"logGroupName": "/ecs/facerec-api", "startTime": ANY, "logStreamNamePrefix": "ecs/worker"}
-    stubbed.stub("logs").add_response("filter_log_events", {"events": []}, asked)
+def test_the_log_of_one_container_is_selected_by_its_streams(stubbed: Stubbed) -> None:
+    expected = {"logGroupName": "/ecs/facerec-api", "startTime": ANY, "logStreamNamePrefix": "ecs/worker"}
+    stubbed.stub("logs").add_response("filter_log_events", {"events": []}, expected)
     assert list(running.log_lines(stubbed, timedelta(minutes=1), "worker")) == []
 
 
-def test_new_tasks_are_forced_for_each_service(stubbed: Stubbed) -> None:
+def test_a_restart_forces_new_tasks_for_each_service(stubbed: Stubbed) -> None:
     ecs = stubbed.stub("ecs")
-    found = [{"serviceName": name, "status": "ACTIVE"} for name in running.SERVICES]
-    asked = {"cluster": "facerec-api-cluster", "services": ["facerec-api", "facerec-api-worker"]}
-    ecs.add_response("describe_services", {"services": found}, asked)
+    described = [{"serviceName": name, "status": "ACTIVE"} for name in running.SERVICES]
+    expected = {"cluster": "facerec-api-cluster", "services": ["facerec-api", "facerec-api-worker"]}
+    ecs.add_response("describe_services", {"services": described}, expected)
     for name in running.SERVICES:
         ecs.add_response(
             "update_service",
@@ -79,11 +79,11 @@ def test_new_tasks_are_forced_for_each_service(stubbed: Stubbed) -> None:
 def test_the_previous_image_is_the_last_one_that_differs(stubbed: Stubbed) -> None:
     ecs = stubbed.stub("ecs")
     family = "arn:aws:ecs:eu-central-1:123456789012:task-definition/facerec-api"
-    asked = {"cluster": "facerec-api-cluster", "services": list(running.SERVICES)}
+    expected = {"cluster": "facerec-api-cluster", "services": list(running.SERVICES)}
     service = {"serviceName": "facerec-api", "status": "ACTIVE", "taskDefinition": f"{family}:10"}
-    ecs.add_response("describe_services", {"services": [service]}, asked)
+    ecs.add_response("describe_services", {"services": [service]}, expected)
 
-    def described(number: int, image: str) -> None:
+    def expect_description(number: int, image: str) -> None:
         containers = [{"name": "prepare", "image": image}, {"name": "api", "image": image}]
         ecs.add_response(
             "describe_task_definition",
@@ -91,14 +91,14 @@ def test_the_previous_image_is_the_last_one_that_differs(stubbed: Stubbed) -> No
             {"taskDefinition": f"{family}:{number}"},
         )
 
-    described(10, "new")
+    expect_description(10, "new")
     for status, numbers in (("ACTIVE", [9, 10]), ("INACTIVE", [8])):
         ecs.add_response(
             "list_task_definitions",
-            # the worker's family begins alike
+            # the worker's family has the same prefix
             {"taskDefinitionArns": [f"{family}:{number}" for number in numbers] + [f"{family}-worker:9"]},
             {"familyPrefix": "facerec-api", "status": status},
         )
-    described(9, "new")
-    described(8, "old")
+    expect_description(9, "new")
+    expect_description(8, "old")
     assert running.previous_image(stubbed) == "old"

@@ -1,4 +1,4 @@
-"""The command `deploy/facerec-deploy` and what it says to an operator."""
+"""The command `deploy/facerec-deploy`: arguments, parameters and errors."""
 
 from __future__ import annotations
 
@@ -17,26 +17,24 @@ from tests.deployment.templates import read
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
 
 
-def test_a_misspelt_parameter_is_refused(run: Operator) -> None:
+def test_a_misspelt_parameter_is_refused_with_the_right_name(run: Operator) -> None:
     run.parameters.write_text("MaxTask = 4\n")
-    code, said = run("plan")
-    assert (code, said.strip()) == (
-        1,
-        "facerec-deploy: No template has a parameter MaxTask. Did you mean MaxTasks?",
-    )
+    code, output = run("plan")
+    assert code == 1
+    assert "MaxTasks?" in output
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"), [("MaxTasks =", "is not TOML"), ("MaxTasks = [1]", "must be a text")]
+    ("text", "problem"), [("MaxTasks =", "TOML"), ("MaxTasks = [1]", "MaxTasks must be")]
 )
-def test_a_file_that_can_t_be_read_is_refused(run: Operator, text: str, problem: str) -> None:
+def test_an_invalid_parameters_file_is_refused(run: Operator, text: str, problem: str) -> None:
     run.parameters.write_text(text)
-    code, said = run("plan")
+    code, output = run("plan")
     assert code == 1
-    assert problem in said
+    assert problem in output
 
 
-def test_the_log_is_told_with_its_container(run: Operator) -> None:
+def test_log_lines_are_shown_with_their_container(run: Operator) -> None:
     logs = boto3.client("logs")
     logs.create_log_group(logGroupName="/ecs/facerec-api")
     for container in ("api", "worker"):
@@ -44,71 +42,74 @@ def test_the_log_is_told_with_its_container(run: Operator) -> None:
         logs.create_log_stream(**stream)
         event = {"timestamp": int(time.time() * 1000), "message": f"from {container}"}
         logs.put_log_events(**stream, logEvents=[event])
-    code, said = run("logs", "--since", "5m")
+    code, output = run("logs", "--since", "5m")
     assert code == 0
-    assert "api      from api" in said
-    assert "worker   from worker" in said
+    assert "api      from api" in output
+    assert "worker   from worker" in output
 
 
-@pytest.mark.parametrize("words", [("status",), ("logs",), ("rollback",), ("exec", "--", "true")])
-def test_before_the_first_deployment_every_word_answers_plainly(
-    run: Operator, words: tuple[str, ...]
-) -> None:
-    code, said = run(*words)
-    assert "Traceback" not in said
-    assert code == (0 if words == ("status",) else 1)
-    assert ("not there" if words == ("status",) else "is deployed yet") in said
+@pytest.mark.parametrize("arguments", [("status",), ("logs",), ("rollback",), ("exec", "--", "true")])
+def test_every_command_says_that_nothing_is_deployed_yet(run: Operator, arguments: tuple[str, ...]) -> None:
+    code, output = run(*arguments)
+    assert "Traceback" not in output
+    assert code == (0 if arguments == ("status",) else 1)
+    assert "not deployed" in output
 
 
-def test_a_missing_region_is_told(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_region_is_an_error(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
-    code, said = run("status")
+    code, output = run("status")
     assert code == 1
-    assert "No region" in said
+    assert "AWS_REGION" in output
 
 
-@pytest.mark.parametrize("words", [("--region", "eu-west-1", "status"), ("status", "--region", "eu-west-1")])
-def test_profile_and_region_may_stand_before_the_word_or_behind_it(words: tuple[str, ...]) -> None:
-    options = cli.parser().parse_args(words)
+@pytest.mark.parametrize(
+    "arguments", [("--region", "eu-west-1", "status"), ("status", "--region", "eu-west-1")]
+)
+def test_profile_and_region_are_accepted_before_and_after_the_subcommand(arguments: tuple[str, ...]) -> None:
+    options = cli.parser().parse_args(arguments)
     assert (options.region, options.profile) == ("eu-west-1", None)
 
 
-def test_a_missing_library_is_told_with_the_command_that_brings_it() -> None:
-    done = subprocess.run(
+def test_a_missing_library_is_reported_with_the_command_that_installs_it() -> None:
+    process = subprocess.run(
         [sys.executable, "-S", FOLDER / "facerec-deploy", "status"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert "pip install --require-hashes -r requirements/deploy.txt" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 1
+    assert "pip install --require-hashes -r requirements/deploy.txt" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
-def test_what_aws_refuses_is_told_without_a_traceback(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_aws_is_reported_without_a_traceback(
+    run: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    code, said = run("status")
+    code, output = run("status")
     assert code == 1
-    assert said.startswith("facerec-deploy: AWS can't be asked")
+    assert output.startswith("facerec-deploy: AWS ")
+    assert "Traceback" not in output
 
 
-def test_the_command_runs_as_a_program_and_every_word_stands_in_its_guide() -> None:
-    done = subprocess.run(
+def test_the_guide_describes_every_subcommand_that_the_program_lists() -> None:
+    process = subprocess.run(
         [sys.executable, FOLDER / "facerec-deploy", "--help"], capture_output=True, text=True, check=True
     )
-    guide = (FOLDER / "README.md").read_text()
-    for word in ("plan", "apply", "status", "rollback", "logs", "exec", "secrets", "image", "destroy"):
-        assert f"  {word} " in done.stdout
-        assert f"facerec-deploy {word}" in guide, f"deploy/README.md does not tell of {word}"
+    guide = (FOLDER.parent / "docs" / "aws.md").read_text()
+    for subcommand in ("plan", "apply", "status", "rollback", "logs", "exec", "secrets", "image", "destroy"):
+        assert f"  {subcommand} " in process.stdout
+        assert f"facerec-deploy {subcommand}" in guide, f"docs/aws.md does not describe {subcommand}"
 
 
-def test_the_example_parameters_are_names_that_templates_have() -> None:
-    known = {
+def test_templates_have_every_parameter_of_the_example_file() -> None:
+    declared = {
         name for part in STACKS for name in read(FOLDER / "cloudformation" / f"{part}.yaml")["Parameters"]
     }
     text = (FOLDER / "parameters.toml").read_text()
     shown = {line.lstrip("# ").split(" = ")[0] for line in text.splitlines() if " = " in line}
     assert shown
-    assert shown <= known
+    assert shown <= declared
