@@ -107,7 +107,7 @@ def _move(photo_ids: list[UUID], *, to: Person, origin: Person) -> None:
 
 
 def _latest_after(merge: Merge) -> Merge | None:
-    """Return the latest merge of the same kept person that is newer than this one and not undone, if any."""
+    """Return the latest merge that involves the same kept person, is newer than this one and not undone."""
     of_kept = Q(kept_id=merge.kept_id) | Q(merged_id=merge.kept_id)
     later = Merge.objects.filter(of_kept, undone_at=None, merged_at__gte=merge.merged_at)
     return later.exclude(pk=merge.pk).order_by("-merged_at").first()
