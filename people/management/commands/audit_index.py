@@ -17,8 +17,8 @@ from people.models import OutboxEntry
 class Command(BaseCommand):
     help = (
         "Compare the remote index with the database, id by id. Exits with 1 if they differ, and with 2 if "
-        "the index is unavailable. With --repair, the worker sends missing vectors again and deletes extra ones "
-        "within a minute."
+        "the index is unavailable. With --repair, the worker sends missing vectors again and deletes extra "
+        "ones within a minute."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         failed_purges = failed_tasks().filter(topic=OutboxEntry.Topic.PURGE_VECTOR)
         purges = failed_purges.count()
         self.stdout.write(
-            f"Vectors in the index as expected: {comparison.kept}. Being sent or purged: {comparison.waiting}.\n"
+            f"Vectors as expected: {comparison.kept}. Being sent or purged: {comparison.waiting}.\n"
             f"Missing from the index: {comparison.missing}. Extra in the index: {comparison.extra}. "
             f"Failed purges: {purges}."
         )

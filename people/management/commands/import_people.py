@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "source", help="a folder, a ZIP archive, or s3://bucket/prefix in an allowed bucket"
         )
-        parser.add_argument("--collection", required=True, help="the collection's name")
+        parser.add_argument("--collection", required=True, metavar="NAME", help="the collection's name")
         parser.add_argument("--dry-run", action="store_true", help="check every file and enrol nothing")
         parser.add_argument(
             "--json", type=Path, metavar="FILE", help="write the result of every file to FILE"
