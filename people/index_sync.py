@@ -142,7 +142,7 @@ def report_drift() -> None:
     comparison = compare()
     if comparison.drift:
         logger.error(
-            "The index has drifted: %s vectors missing, %s extra. Run manage.py audit_index --repair.",
+            "The index differs from the database: %s missing, %s extra. Run manage.py audit_index --repair.",
             comparison.missing,
             comparison.extra,
         )

@@ -65,4 +65,4 @@ def _summary(counts: Counter[str], done: str) -> str:
 
 
 def _none_due(collection: Collection) -> str:
-    return "nobody is due" if retention.rules(collection) else "no retention rules; people are kept"
+    return "no one is due" if retention.rules(collection) else "no retention rules; people are kept"

@@ -22,4 +22,4 @@ class Command(BaseCommand):
                 f"The audit log is broken at event {broken.pk} ({broken.at:%Y-%m-%d %H:%M:%S} UTC): this "
                 "event was changed, or the event before it was changed or removed."
             )
-        self.stdout.write(f"The audit log is intact: {AuditEvent.objects.count()} events.")
+        self.stdout.write(f"The audit log is intact. Events: {AuditEvent.objects.count()}")
