@@ -28,7 +28,7 @@ def issue(
     rate: str = DEFAULT_RATE,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Create an API key and return it with its full text, of which only a hash is stored.
+    """Create an API key and return it with its full text, which is not stored.
 
     Without `collection` the key has access to all collections. Raises ValidationError.
     """

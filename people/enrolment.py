@@ -128,12 +128,12 @@ def enrol(photo_id: uuid.UUID) -> None:
         return
     warnings = photo_warnings.raised(photo.person, extracted.vectors[0], engine)
     box = extracted.faces[0].detected.box
-    extractions = [extracted, *(_same_face(data, box, second_engine) for second_engine in engines_beside())]
+    extractions = [extracted, *(_same_face(data, box, added_engine) for added_engine in engines_beside())]
     with transaction.atomic():
         # Always lock in this order: person, then photo.
         person = _lock_owner(photo_id)
         if person is not None:
-            # a merge in the meantime may have made the named person this one, who is no duplicate
+            # after a merge in the meantime, a warning may name the photo's own person: drop it
             warnings = [warning for warning in warnings if warning.get("person") != str(person.pk)]
         pending = Photo.objects.filter(pk=photo_id, status=Photo.Status.PENDING)
         changed = pending.update(status=Photo.Status.ACCEPTED, warnings=warnings, decided_at=timezone.now())

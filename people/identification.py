@@ -97,7 +97,7 @@ class Comparison:
 
 
 def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
-    """Return every face in the photo; none are skipped. Raises PhotoRejected."""
+    """Return the photo's `max_faces` largest faces, whatever their quality. Raises PhotoRejected."""
     with capacity.probe_capacity.slot():
         photo = extraction.from_photo(data, active_engine(), purpose=Purpose.DETECTION, max_faces=max_faces)
     audit.record_search("photo.detected", actor=actor, details={"faces": len(photo.faces)})

@@ -1,8 +1,8 @@
 """Keep a remote index in line with the database: send vectors, confirm them, purge, compare, repair.
 
 The database is the source of truth. A mean template's `vector_id` identifies one vector and is never
-reused, so sending a vector twice is harmless, and a replaced or erased vector can't reappear under an
-id in use.
+reused. So sending a vector twice is harmless, and a replaced or erased vector can't reappear under an id
+that is in use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sources of imports: folders, ZIP archives and bucket prefixes. They are untrusted: check before use.
+"""Sources of imports: folders, ZIP archives and bucket prefixes. Their contents are untrusted.
 
 Nothing is ever extracted to disk: each file is read into memory, up to MAX_BYTES.
 """
@@ -93,9 +93,8 @@ class FolderSource:
     def entries(self) -> Iterator[Entry]:
         for folder, subfolders, files in os.walk(self._root):
             subfolders.sort()
-            for name in sorted(
-                [*files, *(subfolder for subfolder in subfolders if Path(folder, subfolder).is_symlink())]
-            ):
+            linked_folders = [name for name in subfolders if Path(folder, name).is_symlink()]
+            for name in sorted([*files, *linked_folders]):
                 full = Path(folder, name)
                 path = full.relative_to(self._root).as_posix()
                 if is_junk(path):
@@ -146,9 +145,8 @@ class S3Source:
     def entries(self) -> Iterator[Entry]:
         for key, size, etag in input_buckets.listed(self._bucket, self._prefix):
             path = key.removeprefix(self._prefix)
-            if (
-                path and not path.endswith("/") and not is_junk(path)
-            ):  # S3 consoles create empty "folder" objects
+            # S3 consoles create empty "folder" objects
+            if path and not path.endswith("/") and not is_junk(path):
                 refuse_tricks(path)
                 yield Entry(path, size, etag)
 

@@ -1,4 +1,4 @@
-"""`reapply_erasures` reads the log and erases people again whom a restored backup brought back."""
+"""`reapply_erasures` reads the log and repeats the erasures that a restored backup has undone."""
 
 from __future__ import annotations
 

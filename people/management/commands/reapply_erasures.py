@@ -1,4 +1,4 @@
-"""`manage.py reapply_erasures`: after a restore, erase the people again whom the backup restored."""
+"""`manage.py reapply_erasures`: repeat the erasures that restoring a backup has undone."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ REASON = "reapplied"
 
 class Command(BaseCommand):
     help = (
-        "After restoring a backup, erase everyone again who was erased since the backup was made. Pass "
-        "their ids, or none to read them from the service's log on standard input. People who are not in "
-        "the database are skipped, so the command is safe to repeat."
+        "After restoring a backup, repeat the erasures that were made since that backup. Pass the ids of "
+        "the erased people, or none to read them from the service's log on standard input. People who are "
+        "not in the database are skipped, so the command is safe to repeat."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
