@@ -150,7 +150,8 @@ def _time(text: str, column: str) -> datetime | None:
 
 def _invalid(mistakes: list[tuple[int, str]]) -> PeopleCsvInvalid:
     lines = [f"line {line}: {message}" for line, message in sorted(mistakes)[:MAX_REPORTED]]
+    summary = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes, the first"
     return PeopleCsvInvalid(
-        f"people.csv has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}. The first: {lines[0]}",
+        f"people.csv has {summary} in {lines[0]}",
         extra={"errors": {"people.csv": lines}},
     )

@@ -83,7 +83,7 @@ def test_people_erased_since_the_backup_are_erased_again(
     backup.restore()
     assert matches(collection, 1) == ["Person 1"]  # the restore has brought them back
 
-    assert "Restored by the backup: 1" in reapply(caplog.text, monkeypatch, "--dry-run")
+    assert "In the database again: 1" in reapply(caplog.text, monkeypatch, "--dry-run")
     assert matches(collection, 1) == ["Person 1"]
     reapply(caplog.text, monkeypatch)
     work()
@@ -91,7 +91,7 @@ def test_people_erased_since_the_backup_are_erased_again(
     assert matches(collection, 2) == ["Person 2"]
     assert not any(photo_storage().exists(name) for name in backup.files)
     assert Erasure.objects.get(reason="reapplied").status == "complete"
-    assert "Restored by the backup: 0" in reapply(caplog.text, monkeypatch)
+    assert "In the database again: 0" in reapply(caplog.text, monkeypatch)
 
 
 def test_the_log_contains_ids_and_nothing_else(
@@ -113,7 +113,7 @@ def test_ids_can_be_passed_as_arguments_and_other_people_stay(
 ) -> None:
     old, new = enrolled(1), enrolled(3)
     output = reapply("", monkeypatch, str(old.pk), str(uuid4()))
-    assert "Restored by the backup: 1" in output
+    assert "In the database again: 1" in output
     assert list(Person.objects.all()) == [new]
 
 

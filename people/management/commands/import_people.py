@@ -57,7 +57,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("Interrupted. Run the same command again to resume.", returncode=130) from None
         except FacerecError as error:
-            raise CommandError(f"{error.message} Run the same command again to resume.") from error
+            # before there is a job, the location itself is wrong
+            hint = "" if job is None else " Run the same command again to resume."
+            raise CommandError(f"{error.message}{hint}") from error
         except Exception as error:
             if not is_outage(error):
                 raise
@@ -86,7 +88,7 @@ class Command(BaseCommand):
             f"{counts.rejected} {would}rejected, {counts.skipped} skipped."
         )
         if counts.persons_to_create is not None:
-            self.stdout.write(f"{counts.persons_to_create} people would be created.")
+            self.stdout.write(f"People to be created: {counts.persons_to_create}")
         not_enrolled = job.items.filter(state__in=(ImportItem.State.REJECTED, ImportItem.State.SKIPPED))
         for item in not_enrolled[:SHOWN_PROBLEMS]:
             self.stdout.write(f"  {item.path}: {(item.problem or {}).get('detail', item.state)}")

@@ -33,7 +33,7 @@ class Command(BaseCommand):
             raise CommandError("No erasures found. Pass ids, or a log that records erasures.")
         restored_ids = [erased_id for erased_id in erased_ids if Person.objects.filter(pk=erased_id).exists()]
         self.stdout.write(
-            f"People erased before: {len(erased_ids)}. Restored by the backup: {len(restored_ids)}."
+            f"Erased people listed: {len(erased_ids)}. In the database again: {len(restored_ids)}."
         )
         if options["dry_run"]:
             return

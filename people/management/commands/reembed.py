@@ -122,7 +122,7 @@ class Command(BaseCommand):
                 f"{row.engine}: {row.state}, {reembedding.missing(row).count()} photos without a template"
             )
         if not rows:
-            self.stdout.write("Only the engine in the settings.")
+            self.stdout.write("Only the engine from the settings is in use.")
 
     def _beside(self) -> EngineVersion:
         version = EngineVersion.objects.filter(state=State.BESIDE).first()
