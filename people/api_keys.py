@@ -1,4 +1,4 @@
-"""Issue, change and revoke the API keys that programs authenticate with."""
+"""Issue, change and revoke the API keys that clients authenticate with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from people.models import ApiKey, Collection
 
 DEFAULT_RATE = "600/min"
 CHANGEABLE = ("label", "rate", "expires_at")
-"""What a key may do never changes: a program that needs more gets a new key."""
+"""A key's scopes and collection never change: a client that needs others gets a new key."""
 
 
 def issue(
@@ -28,9 +28,9 @@ def issue(
     rate: str = DEFAULT_RATE,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Store a new key and return it with its text, which is not stored.
+    """Create an API key and return it with its full text, which is not stored.
 
-    Without `collection` the key is for all collections. Raises ValidationError.
+    Without `collection` the key has access to all collections. Raises ValidationError.
     """
     prefix, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     key = ApiKey(
@@ -50,9 +50,9 @@ def issue(
 
 
 def change(key: ApiKey, *, actor: Actor) -> ApiKey:
-    """Store the key's label, rate and expiry, and return it as it is stored.
+    """Update the key's label, rate limit and expiry, and return the stored key.
 
-    Raises ValidationError, or ApiKey.DoesNotExist when it was deleted with its collection.
+    Raises ValidationError, or ApiKey.DoesNotExist if the key was deleted with its collection.
     """
     with transaction.atomic():
         stored = ApiKey.objects.select_for_update().get(pk=key.pk)
@@ -67,7 +67,7 @@ def change(key: ApiKey, *, actor: Actor) -> ApiKey:
 
 
 def revoke(key: ApiKey, *, actor: Actor) -> bool:
-    """Make the key invalid from now on; return False if it was revoked before."""
+    """Revoke the key with immediate effect; return False if it has already been revoked."""
     with transaction.atomic():
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
             return False
@@ -76,10 +76,10 @@ def revoke(key: ApiKey, *, actor: Actor) -> bool:
 
 
 def matching(text: str) -> ApiKey | None:
-    """Return the valid key that has this text, or None."""
-    start, _, rest = text.partition("_")
-    prefix, _, secret = rest.partition("_")
-    if start != "frk" or not secret:
+    """Return the valid key with this full text, or None."""
+    marker, _, prefix_and_secret = text.partition("_")
+    prefix, _, secret = prefix_and_secret.partition("_")
+    if marker != "frk" or not secret:
         return None
     key = ApiKey.objects.filter(prefix=prefix).first()
     if key is None or not secrets.compare_digest(key.secret_hash, _hash(secret)):
@@ -88,7 +88,7 @@ def matching(text: str) -> ApiKey | None:
 
 
 def _record(action: str, key: ApiKey, actor: Actor, **details: object) -> None:
-    # by its prefix, which requests and logs show
+    # identified by its prefix, which also appears in requests and logs
     audit.record(action, actor=actor, collection_id=key.collection_id, object_id=key.prefix, details=details)
 
 

@@ -1,4 +1,4 @@
-"""The domain, as a Django app."""
+"""The Django app of the domain."""
 
 from django.apps import AppConfig
 from django.core import checks

@@ -1,4 +1,4 @@
-"""What a worker does with an outbox entry: one handler for each topic."""
+"""How a worker processes outbox entries: one handler per topic."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from people.outages import is_outage
 logger = logging.getLogger(__name__)
 Topic = OutboxEntry.Topic
 IMPORT_SECONDS = 20
-"""How long an import runs at a time, so that other work gets its turn."""
+"""How long an import runs at a time, so that other tasks get a turn."""
 PURGE_BATCH = 100
-"""Vectors that one request deletes."""
+"""Vectors deleted per request."""
 LONG_OUTAGE = timedelta(hours=1)
-"""Entries that still wait this long after they were written are logged as errors, for the alarm."""
+"""An entry that is still delayed this long after it was written is logged as an error, for the alarm."""
 
 
 class Done:
@@ -43,7 +43,7 @@ class Later:
 class Failed:
     """This attempt failed. After an outage the entry is tried again; other failures are counted.
 
-    After outbox.MAX_ATTEMPTS of them the entry is given up.
+    After outbox.MAX_ATTEMPTS counted failures the entry becomes a failed task.
     """
 
     error: Exception
@@ -57,16 +57,16 @@ class StillThere(Exception):
 
 
 class UnknownTopic(Exception):
-    """No handler exists for the entry's topic: a newer version wrote it than this worker runs."""
+    """The entry's topic has no handler: it was written by a newer version than this worker runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
     """How entries of one topic are processed.
 
-    `process` takes up to `batch` entries and returns an outcome for each; an error that it raises
-    fails them all. `complete` records that one is finished. `give_up` changes what else must change
-    when one is given up.
+    `process` takes up to `batch` entries and returns an outcome for each; if it raises, all of them have
+    failed. `complete` records that an entry is finished. `give_up` is called when an entry becomes a
+    failed task, to update whatever depends on it.
     """
 
     process: Callable[[Sequence[OutboxEntry]], Sequence[Outcome]]
@@ -76,7 +76,7 @@ class Handler:
 
 
 def deliver(entry_id: int) -> None:
-    """Process one entry, unless another worker has it, and as many of its kind as go with it."""
+    """Process one entry, unless another worker has claimed it, and fill up its batch with similar entries."""
     entry = outbox.claim(entry_id)
     if entry is None:
         return
@@ -87,16 +87,16 @@ def deliver(entry_id: int) -> None:
     try:
         outcomes = list(zip(entries, handler.process(entries), strict=True))
     except Exception as error:
-        # whatever it was: the entries must be tried again and, in the end, given up visibly
+        # any error at all: the entries must be retried and finally appear as failed tasks
         outcomes = [(claimed, Failed(error)) for claimed in entries]
     for claimed, outcome in outcomes:
         _settle(claimed, handler, outcome)
 
 
 def sweep(seconds: float) -> None:
-    """Process what is due, for at most about `seconds`, then sync the index if there is time left.
+    """Process due entries for about `seconds` at most, then sync the index if there is time left.
 
-    A sweep finds what a lost message or a killed worker left behind.
+    A sweep picks up entries whose message was lost or whose worker was killed.
     """
     until = time.monotonic() + seconds
     for entry_id in outbox.due():
@@ -107,13 +107,13 @@ def sweep(seconds: float) -> None:
 
 
 def sync_index(seconds: float) -> None:
-    """Bring a remote index up to date, as far as it gets in `seconds`. An unavailable index is logged."""
+    """Sync a remote index for about `seconds` at most. Logs a warning if the index is unavailable."""
     until = time.monotonic() + seconds
     try:
         while index_sync.sync() and time.monotonic() < until:
             pass
     except IndexUnavailable as error:
-        logger.warning("The index is behind and can't be updated now: %s", error.message)
+        logger.warning("The index could not be synced: %s", error.message)
 
 
 def _settle(entry: OutboxEntry, handler: Handler, outcome: Outcome) -> None:
@@ -131,33 +131,33 @@ def _settle(entry: OutboxEntry, handler: Handler, outcome: Outcome) -> None:
 
 def _fail(entry: OutboxEntry, handler: Handler, error: Exception) -> None:
     if is_outage(error):
-        # the messages of our own errors name nobody, and may say what to do
+        # our own messages contain no names, and may say what to do
         reason = error.message if isinstance(error, FacerecError) else type(error).__name__
         is_long = timezone.now() - entry.created_at >= LONG_OUTAGE
         logger.log(
             logging.ERROR if is_long else logging.WARNING,
-            "Outbox entry %s (%s) must wait: %s",
+            "Outbox entry %s (%s) is delayed by an outage: %s",
             entry.pk, entry.topic, reason,
         )  # fmt: skip
         outbox.await_recovery(entry, error)
         return
     is_given_up = outbox.failed(entry, error)
-    fate = "is given up" if is_given_up else "will be tried again"
+    next_step = "it is now a failed task" if is_given_up else "it will be retried"
     logger.error(
-        "Outbox entry %s (%s) failed at attempt %s and %s",
-        entry.pk, entry.topic, entry.attempts, fate, exc_info=error,
+        "Outbox entry %s (%s) failed on attempt %s; %s",
+        entry.pk, entry.topic, entry.attempts, next_step, exc_info=error,
     )  # fmt: skip
     if is_given_up:
         try:
             handler.give_up(entry)
         except Exception:
-            logger.exception("What depends on outbox entry %s (%s) still waits", entry.pk, entry.topic)
+            logger.exception("Could not update what depends on failed task %s (%s)", entry.pk, entry.topic)
 
 
 def _single(
     process: Callable[[OutboxEntry], Outcome],
 ) -> Callable[[Sequence[OutboxEntry]], Sequence[Outcome]]:
-    """Return the function that processes entries one by one."""
+    """Return a function that processes a batch entry by entry."""
     return lambda entries: [process(entry) for entry in entries]
 
 
@@ -199,7 +199,7 @@ def _purge_vectors(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
 
 def _run_import(entry: OutboxEntry) -> Outcome:
     is_ended = jobs.run(_required(entry.import_id), until=time.monotonic() + IMPORT_SECONDS)
-    # an unfinished one queues behind the enrolments and purges that came meanwhile
+    # an unfinished import queues behind enrolments and purges that arrived in the meantime
     return Done() if is_ended else Later(0)
 
 
@@ -219,5 +219,5 @@ HANDLERS: Mapping[str, Handler] = {
     Topic.PURGE_VECTOR: Handler(_purge_vectors, batch=PURGE_BATCH, complete=erasure.purged),
     Topic.RUN_IMPORT: Handler(_single(_run_import), give_up=_give_up_import),
 }
-"""Every topic that is work for a worker. PERSON_CHANGED is a log, which indexes read."""
+"""Handlers for every topic that workers process. PERSON_CHANGED is a log that indexes read."""
 _UNKNOWN = Handler(_single(_refuse_unknown))

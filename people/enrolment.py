@@ -1,4 +1,4 @@
-"""Enrol a person from photos: submit, enrol, withdraw."""
+"""Enrol people from photos: submit a photo, enrol it, withdraw it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from people.models.photo import photo_storage
 from people.models.template import pack
 
 ABANDONED_AFTER = timedelta(minutes=10)
-"""A stored file that no row names by then was left by a process that died."""
+"""A stored file that still has no row by then was left behind by a process that died."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     photo: Photo
     created: bool
-    """False when this person has this very photo already."""
+    """False if the person already has this exact photo."""
 
 
 def submit(
@@ -46,21 +46,21 @@ def submit(
     quality_level: str = "auto",
     attend: Callable[[Photo], None] | None = None,
 ) -> Submission:
-    """Keep the photo and have a worker enrol it.
+    """Store the photo and queue it for a worker to enrol.
 
-    `face` says whose face is meant when there are several: `only`, `largest`, or a box in pixels
-    of the upright photo. `attend` is called in the transaction that stores the photo, by a caller
-    who then enrols it; a worker does it only when that caller died.
-    Raises ConsentMissing, PersonMerged, or PhotoRejected when the bytes are no usable photo.
+    `face` selects the face to enrol if there are several: `only`, `largest`, or a box in pixels of the
+    upright photo. Pass `attend` if you enrol the photo yourself: it is called in the transaction that
+    stores the photo, and a worker takes over only if your process dies.
+    Raises ConsentMissing, PersonMerged, or PhotoRejected if the bytes are not a usable photo.
     """
     person.check_not_merged()
     if person.collection.requires_consent and not person.has_consent():
         raise ConsentMissing
     image = photos.decode(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    known = Photo.objects.filter(person=person, sha256=sha256).first()
-    if known is not None and known.status != Photo.Status.REJECTED:
-        return Submission(known, created=False)
+    same_photo = Photo.objects.filter(person=person, sha256=sha256).first()
+    if same_photo is not None and same_photo.status != Photo.Status.REJECTED:
+        return Submission(same_photo, created=False)
     photo = Photo(
         person=person,
         sha256=sha256,
@@ -71,7 +71,7 @@ def submit(
         submitted_by=actor.label,
     )
     name = f"{person.collection_id}/{photo.id}.jpg"
-    # Written first, so that a file whose row never comes is removed all the same.
+    # Written first, so that the file is removed even if its row is never stored.
     leftover = outbox.purge_file(name, after=ABANDONED_AFTER)
     try:
         photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
@@ -80,10 +80,10 @@ def submit(
         raise
     try:
         with transaction.atomic():
-            # The person may have been erased or merged while the photo was read.
+            # The person may have been erased or merged in the meantime.
             Person.objects.select_for_update().get(pk=person.pk).check_not_merged()
-            if known is not None:
-                remove(known)
+            if same_photo is not None:
+                remove(same_photo)
             photo.save(force_insert=True)
             outbox.cancel(leftover)
             if attend is None:
@@ -107,13 +107,13 @@ def submit(
 
 
 def enrol(photo_id: uuid.UUID) -> None:
-    """Turn a pending photo into a template, or a rejection with its reasons. May run twice."""
+    """Turn a pending photo into a template, or reject it with the reasons. Safe to run twice."""
     photo = Photo.objects.select_related("person__collection").filter(pk=photo_id).first()
     if photo is None or photo.status != Photo.Status.PENDING:
-        return  # erased while it waited, or done already
+        return  # already processed, or erased in the meantime
     data = _stored_bytes(photo)
     if data is None:
-        return  # erased meanwhile
+        return  # erased in the meantime
     engine = active_engine()
     try:
         extracted = extraction.from_photo(
@@ -128,20 +128,20 @@ def enrol(photo_id: uuid.UUID) -> None:
         return
     warnings = photo_warnings.raised(photo.person, extracted.vectors[0], engine)
     box = extracted.faces[0].detected.box
-    extractions = [extracted, *(_same_face(data, box, other) for other in engines_beside())]
+    extractions = [extracted, *(_same_face(data, box, added_engine) for added_engine in engines_beside())]
     with transaction.atomic():
-        # In this order everywhere: person, then photo.
+        # Always lock in this order: person, then photo.
         person = _lock_owner(photo_id)
         if person is not None:
-            # merged while the photo was looked at: nobody is their own duplicate
-            warnings = [one for one in warnings if one.get("person") != str(person.pk)]
-        waiting = Photo.objects.filter(pk=photo_id, status=Photo.Status.PENDING)
-        changed = waiting.update(status=Photo.Status.ACCEPTED, warnings=warnings, decided_at=timezone.now())
+            # after a merge in the meantime, a warning may name the photo's own person: drop it
+            warnings = [warning for warning in warnings if warning.get("person") != str(person.pk)]
+        pending = Photo.objects.filter(pk=photo_id, status=Photo.Status.PENDING)
+        changed = pending.update(status=Photo.Status.ACCEPTED, warnings=warnings, decided_at=timezone.now())
         if person is None or not changed:
             return
-        for one_engine in extractions:
-            if one_engine is not None:
-                _store_template(photo_id, person, one_engine)
+        for engine_result in extractions:
+            if engine_result is not None:
+                _store_template(photo_id, person, engine_result)
         mean_templates.recompute(person)
         audit.record(
             "photo.accepted", actor=WORKER, collection_id=person.collection_id, object_id=photo.id,
@@ -151,28 +151,28 @@ def enrol(photo_id: uuid.UUID) -> None:
 
 
 def add_template(photo_id: uuid.UUID, engine: FaceEngine) -> bool:
-    """Make an accepted photo's template of a further engine; return whether it has one then."""
-    known = Template.objects.filter(photo=photo_id).order_by("created_at").first()
+    """Create another engine's template for an accepted photo; return whether the photo now has one."""
+    existing = Template.objects.filter(photo=photo_id).order_by("created_at").first()
     photo = Photo.objects.filter(pk=photo_id, status=Photo.Status.ACCEPTED).first()
     data = None if photo is None else _stored_bytes(photo)
-    if known is None or data is None:
+    if existing is None or data is None:
         return False
-    extracted = _same_face(data, Box(**known.box), engine)
+    extracted = _same_face(data, Box(**existing.box), engine)
     if extracted is None:
         return False
     with transaction.atomic():
         person = _lock_owner(photo_id)
-        mine = Template.objects.filter(photo=photo_id)
-        if person is None or not mine.exists():
-            return False  # erased or withdrawn meanwhile
-        if not mine.filter(engine=engine_id(engine)).exists():
+        templates = Template.objects.filter(photo=photo_id)
+        if person is None or not templates.exists():
+            return False  # erased or withdrawn in the meantime
+        if not templates.filter(engine=engine_id(engine)).exists():
             _store_template(photo_id, person, extracted)
             mean_templates.recompute(person)
     return True
 
 
 def _stored_bytes(photo: Photo) -> bytes | None:
-    """Return the photo's stored JPEG, or None when it was erased meanwhile."""
+    """Return the photo's stored JPEG, or None if it has been erased in the meantime."""
     try:
         with photo_storage().open(str(photo.file.name)) as file:
             return bytes(file.read())
@@ -183,7 +183,7 @@ def _stored_bytes(photo: Photo) -> bytes | None:
 
 
 def _same_face(data: bytes, box: Box, engine: FaceEngine) -> PhotoFaces | None:
-    """Return the face at a box that another engine found, or None when this engine finds none there."""
+    """Return the face at a box that another engine detected, or None if this engine detects none there."""
     try:
         return extraction.from_photo(
             data, engine, purpose=Purpose.REFERENCE, face=(box.left, box.top, box.width, box.height)
@@ -193,23 +193,23 @@ def _same_face(data: bytes, box: Box, engine: FaceEngine) -> PhotoFaces | None:
 
 
 def _store_template(photo_id: uuid.UUID, person: Person, extracted: PhotoFaces) -> None:
-    """Store the template of the one face that was extracted."""
-    (found,), (vector,) = extracted.faces, extracted.vectors
+    """Store the template of the single extracted face."""
+    (face,), (vector,) = extracted.faces, extracted.vectors
     Template.objects.create(
         photo_id=photo_id,
         person=person,
         engine=extracted.engine,
         vector=pack(vector),
-        box=extraction.box_json(found.detected.box),
-        landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in found.detected.landmarks.items()},
-        confidence=found.detected.confidence,
-        quality=found.measures.as_json(),
+        box=extraction.box_json(face.detected.box),
+        landmarks={name: [round(x, 1), round(y, 1)] for name, (x, y) in face.detected.landmarks.items()},
+        confidence=face.detected.confidence,
+        quality=face.measures.as_json(),
     )
 
 
 def check(data: bytes) -> None:
-    """Judge a photo as an enrolment would, and store nothing. Raises PhotoRejected."""
-    # what an enrolment sees is the photo as it is stored
+    """Check whether a photo would be accepted for enrolment; nothing is stored. Raises PhotoRejected."""
+    # an enrolment reads the photo after it has been re-encoded for storage
     stored = photos.encode(photos.decode(data))
     extraction.from_photo(
         stored, active_engine(), purpose=Purpose.DETECTION, quality_level="auto", face="only"
@@ -217,14 +217,14 @@ def check(data: bytes) -> None:
 
 
 def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
-    """Record why a pending photo was refused."""
+    """Reject a pending photo and record why."""
     rejection = as_stored(refusal)
     with transaction.atomic():
-        waiting = Photo.objects.select_related("person").filter(pk=photo_id, status=Photo.Status.PENDING)
-        photo = waiting.first()
+        pending = Photo.objects.select_related("person").filter(pk=photo_id, status=Photo.Status.PENDING)
+        photo = pending.first()
         if photo is None:
             return
-        waiting.update(status=Photo.Status.REJECTED, rejection=rejection, decided_at=timezone.now())
+        pending.update(status=Photo.Status.REJECTED, rejection=rejection, decided_at=timezone.now())
         audit.record(
             "photo.rejected", actor=WORKER, collection_id=photo.person.collection_id, object_id=photo.id,
             details={"person": str(photo.person_id), "code": refusal.code},
@@ -232,21 +232,21 @@ def reject(photo_id: uuid.UUID, refusal: PhotoRejected) -> None:
 
 
 def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
-    """Enrol the face at `box` of a photo that was refused, say because it shows several.
+    """Enrol the face at `box` of a rejected photo, for example one that shows several faces.
 
-    Nothing happens when the photo is gone or not refused. Raises ConsentMissing or PersonMerged.
+    Does nothing if the photo is not rejected or no longer exists. Raises ConsentMissing or PersonMerged.
     """
     with transaction.atomic():
-        # In this order everywhere: person, then photo.
+        # Always lock in this order: person, then photo.
         person = _lock_owner(photo.pk)
         if person is None:
             return
         person.check_not_merged()
         if person.collection.requires_consent and not person.has_consent():
             raise ConsentMissing
-        refused = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED)
+        rejected = Photo.objects.filter(pk=photo.pk, status=Photo.Status.REJECTED)
         choice = [box.left, box.top, box.width, box.height]
-        if not refused.update(
+        if not rejected.update(
             status=Photo.Status.PENDING, face_choice=choice, rejection=None, decided_at=None
         ):
             return
@@ -258,9 +258,10 @@ def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
 
 
 def withdraw(photo: Photo, *, actor: Actor) -> None:
-    """Delete a photo with its template and file; the person's mean follows.
+    """Delete a photo with its templates and file, and recompute the person's mean template.
 
-    The same photo goes from records that were merged into this one, too: no undo brings it back.
+    The same photo is also deleted from records that were merged into this one, so that undoing a merge
+    can't restore it.
     """
     with transaction.atomic():
         person = _lock_owner(photo.pk)
@@ -278,26 +279,26 @@ def withdraw(photo: Photo, *, actor: Actor) -> None:
 
 
 def _lock_owner(photo_id: uuid.UUID) -> Person | None:
-    """Lock whose photo this is now, in the caller's transaction; None when it is gone.
+    """Lock and return the photo's current person; return None if the photo no longer exists.
 
-    A merge may have moved the photo since it was read.
+    In the caller's transaction. A merge may have moved the photo since it was read.
     """
     owner = Photo.objects.filter(pk=photo_id).values_list("person_id", flat=True)
     while (person_id := owner.first()) is not None:
         with suppress(_Moved), transaction.atomic():
             person = Person.objects.select_for_update().filter(pk=person_id).first()
             if owner.first() != person_id:
-                raise _Moved  # gives the lock back, so that two in other orders don't wait for each other
+                raise _Moved  # releases the lock, so that two transactions can't deadlock
             return person
     return None
 
 
 class _Moved(Exception):
-    """The photo is another person's by now."""
+    """The photo now belongs to another person."""
 
 
 def remove(photo: Photo) -> None:
-    """Delete the photo's rows and have its file removed. In the caller's transaction."""
+    """Delete the photo's rows and schedule the purge of its file. In the caller's transaction."""
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
     outbox.wake(outbox.purge_file(str(photo.file.name), person_id=photo.person_id))

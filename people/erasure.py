@@ -1,7 +1,7 @@
-"""Erase a person, or a whole collection: gone from every answer when the call returns.
+"""Erase a person or a whole collection: when the call returns, no response includes them any more.
 
-Files and a remote index's vectors follow by the outbox. The receipt is complete when they were
-asked for again, and were gone.
+The outbox then purges the files and a remote index's vectors. The erasure receipt is complete once
+lookups have verified that all of them are deleted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from people.models.guarded import delete_rows
 
 logger = logging.getLogger(__name__)
 LOGGED = "Erasure %s of %s"
-"""The receipt's id, and those of all records of the human: the log outlives a database that is restored."""
+"""The ids of the receipt and of all the person's records. Unlike the database, the log survives a restore."""
 _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LOGGED_LINE = re.compile(f"Erasure {_ID} of ({_ID}(?: {_ID})*)")
 
@@ -42,15 +42,15 @@ _LOGGED_LINE = re.compile(f"Erasure {_ID} of ({_ID}(?: {_ID})*)")
 def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
     """Delete the person with all photos and templates, in one transaction.
 
-    It is the human who is erased: all records that were merged with this one go, whichever of them
-    is named, and the one receipt counts them all. `reason` is `request`, or a rule of retention.
-    Raises Person.DoesNotExist when somebody else erased them first.
+    All records merged with this one are erased too, whichever of them you pass, and one receipt counts
+    them all. `reason` is `request`, `reapplied`, or the name of a retention rule.
+    Raises Person.DoesNotExist if they have already been erased.
     """
     with transaction.atomic():
-        everyone = Person.lock_everyone(person.pk)
-        if not everyone:
+        records = Person.lock_everyone(person.pk)
+        if not records:
             raise Person.DoesNotExist
-        ids = [one.pk for one in everyone]
+        ids = [record.pk for record in records]
         photos = Photo.objects.filter(person__in=ids)
         photo_ids, files = (
             list(photos.values_list("id", flat=True)),
@@ -66,47 +66,50 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         )
         mean_templates.drop(MeanTemplate.objects.filter(person__in=ids))
         delete_rows(photos)
-        Person.objects.filter(pk__in=ids).update(merged_into=None)  # it protects the kept record
+        Person.objects.filter(pk__in=ids).update(merged_into=None)  # PROTECT would block the deletion
         delete_rows(Person.objects.filter(pk__in=ids))
-        for one in ids:
-            IdempotentAnswer.objects.filter(Q(person_id=one) | Q(body__id=str(one))).delete()
+        for record_id in ids:
+            IdempotentAnswer.objects.filter(Q(person_id=record_id) | Q(body__id=str(record_id))).delete()
         outbox.cancel_enrolments(photo_ids)
-        for one_person in everyone:
-            import_records.forget(one_person)
+        for record in records:
+            import_records.forget(record)
         for name in files:
             outbox.wake(outbox.purge_file(name, person_id=person.pk))
-        for one in ids:
-            outbox.charge_to(erasure.pk, one)
-            outbox.person_changed(one)
+        for record_id in ids:
+            outbox.charge_to(erasure.pk, record_id)
+            outbox.person_changed(record_id)
         audit.record(
             "person.erased", actor=actor, collection_id=person.collection_id, object_id=person.pk,
             details={
-                "erasure": str(erasure.pk), "reason": reason, "photos": erasure.photos,
-                "templates": erasure.templates, "merged": [str(one) for one in ids if one != person.pk],
+                "erasure": str(erasure.pk), "reason": reason,
+                "photos": erasure.photos, "templates": erasure.templates,
+                "merged": [str(record_id) for record_id in ids if record_id != person.pk],
             },
         )  # fmt: skip
         _complete(erasure)
-        told = " ".join(str(one) for one in ids)
-        transaction.on_commit(lambda: logger.info(LOGGED, erasure.pk, told), robust=True)
+        logged_ids = " ".join(str(record_id) for record_id in ids)
+        transaction.on_commit(lambda: logger.info(LOGGED, erasure.pk, logged_ids), robust=True)
         transaction.on_commit(wipe_deleted_bytes, robust=True)
     return erasure
 
 
 def erased_by_log(lines: Iterable[str]) -> list[UUID]:
-    """Return the ids of all whom these lines of a log tell erased, in their order, each once."""
-    found = (one for line in lines for match in _LOGGED_LINE.finditer(line) for one in match[1].split())
-    return list(dict.fromkeys(UUID(one) for one in found))
+    """Return the ids of all people whose erasure these log lines record, in order, without duplicates."""
+    logged_ids = (
+        text for line in lines for match in _LOGGED_LINE.finditer(line) for text in match[1].split()
+    )
+    return list(dict.fromkeys(UUID(text) for text in logged_ids))
 
 
 def purged(entry: OutboxEntry) -> None:
-    """Record on the receipt that the entry's file or vector is verified gone; the last one completes it."""
+    """Record on the receipt that the entry's file or vector was purged; the last purge completes it."""
     with transaction.atomic():
         outbox.done(entry)
         # read again: an erasure may have taken over the entry since it was claimed
         erasure_id = OutboxEntry.objects.filter(pk=entry.pk).values_list("erasure_id", flat=True).first()
         if erasure_id is None:
-            return  # nobody was erased, or the entry is gone
-        # one worker at a time, so that the last two can't both take themselves for the last but one
+            return  # the purge belongs to no erasure, or the entry no longer exists
+        # locked, so that two workers can't both miss that theirs was the last purge
         erasure = Erasure.objects.select_for_update().filter(pk=erasure_id).first()
         if erasure is None:
             return
@@ -122,19 +125,19 @@ def _complete(erasure: Erasure) -> None:
 
 
 def erase_collection(collection: Collection, *, actor: Actor) -> int:
-    """Erase everyone in the collection, then the collection; return how many people there were.
+    """Erase everyone in the collection, then delete the collection; return how many people were erased.
 
-    Each person is a transaction of their own: interrupted, it goes on where it stopped.
+    Each person is erased in a separate transaction. If interrupted, call it again to resume.
     """
     erased = 0
     with transaction.atomic():
-        # or they would go on adding people
+        # otherwise they would keep adding people
         import_records.stop(ImportJob.objects.filter(collection=collection))
     while person := Person.objects.filter(collection=collection).first():
         erase(person, actor=actor)
         erased += 1
     with transaction.atomic():
-        # deleted with the collection; the audit knows keys by their prefixes
+        # the collection's keys are deleted with it; the audit identifies keys by prefix
         keys = list(ApiKey.objects.filter(collection=collection).values_list("prefix", flat=True))
         delete_rows(Collection.objects.filter(pk=collection.pk))
         audit.record(

@@ -1,4 +1,4 @@
-"""Tasks that failed too often and were given up: list them, and retry them."""
+"""Failed tasks: outbox entries that reached the maximum number of attempts. List and retry them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from people.models import OutboxEntry
 
 
 def failed_tasks() -> QuerySet[OutboxEntry]:
-    """Return the outbox entries that were given up after outbox.MAX_ATTEMPTS."""
+    """Return the outbox entries that used up their outbox.MAX_ATTEMPTS attempts."""
     return outbox.given_up()
 
 
 def retry(entries: QuerySet[OutboxEntry], *, actor: Actor) -> int:
-    """Have those of the entries that were given up tried again from the first attempt; return how many."""
+    """Reset the failed tasks among these entries to their first attempt; return how many there were."""
     with transaction.atomic():
         count = outbox.restart(entries)
         if count:

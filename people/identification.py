@@ -1,6 +1,6 @@
-"""Compare probes with the enrolled: identify (1:N), verify and compare (1:1), detect.
+"""Compare probes with enrolled people: identify (1:N), verify and compare (1:1), and detect.
 
-Probes are never kept.
+Probes are never stored.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from people.models import Collection, Person, Template
 from people.models.template import unpack
 
 FACES_SEARCHED = Counter("facerec_faces_searched_total", "Faces searched, by decision.", ["decision"])
-DEGRADED = Counter("facerec_degraded_searches_total", "Searches answered without the remote index.")
+DEGRADED = Counter("facerec_degraded_searches_total", "Searches run without the remote index.")
 MAX_CANDIDATES = 100
 SPARE = 8
-"""Asked of the index beyond what is wanted: it may rank by shortened vectors, which may change places."""
+"""Extra candidates requested from the index: it may rank by shortened vectors, which can change the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A comparison score: calibrated 0–100, and the raw cosine; and whether it reaches the threshold."""
+    """A comparison score: calibrated similarity (0–100), raw cosine, and whether it is a match."""
 
     similarity: float
     cosine: float
@@ -52,14 +52,14 @@ class Candidate:
     person: Person
     score: Score
     photo_id: UUID
-    """The person's photo that is nearest to the probe."""
+    """The person's photo that is most similar to the probe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifiedFace(ExtractedFace):
     decision: str
     margin: float | None
-    """Cosine between the best two people; None when there is only one."""
+    """Difference in cosine between the best two people; None if there is only one."""
     candidates: list[Candidate]
 
 
@@ -70,7 +70,7 @@ class Identification:
     threshold: Threshold
     faces: list[IdentifiedFace]
     degraded: bool
-    """Whether the index was away and the database was searched in its place. The answer is exact."""
+    """Whether the index was unavailable and the database was searched instead. The result is still exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ class Comparison:
     threshold: Threshold
     source: ExtractedFace
     faces: list[ComparedFace]
-    """Of the target photo, largest first."""
+    """The faces of the target photo, largest first."""
 
 
 def detect(data: bytes, *, actor: Actor, max_faces: int = MAX_FACES) -> PhotoFaces:
-    """Return every face of the photo, with nothing skipped. Raises PhotoRejected."""
+    """Return the photo's `max_faces` largest faces, whatever their quality. Raises PhotoRejected."""
     with capacity.probe_capacity.slot():
         photo = extraction.from_photo(data, active_engine(), purpose=Purpose.DETECTION, max_faces=max_faces)
     audit.record_search("photo.detected", actor=actor, details={"faces": len(photo.faces)})
@@ -115,10 +115,10 @@ def identify(
     quality_level: str = "auto",
     include_below: bool = False,
 ) -> Identification:
-    """Search every good enough face of the photo among the collection's findable people.
+    """Search the collection for each face in the photo that passes the quality check.
 
-    `choice` overrides the collection's own threshold. Candidates are best first; those below the
-    threshold are listed only with `include_below`. Raises PhotoRejected or IndexUnavailable.
+    `choice` overrides the collection's own threshold. Candidates are listed best first; those below
+    the threshold are included only with `include_below`. Raises PhotoRejected or IndexUnavailable.
     """
     engine = active_engine()
     engine_name = engine_id(engine)
@@ -130,35 +130,36 @@ def identify(
     size = enrolled(collection.pk, engine_name)
     threshold = search_threshold(calibration, size, choice or collection_choice(collection))
     ranked, degraded = _rank(photo.vectors, collection, engine_name, max(max_candidates, 2))
-    shown = [
+    listed = [
         [(cosine, pk) for cosine, pk in row[:max_candidates] if include_below or cosine >= threshold.cosine]
         for row in ranked
     ]
-    nearest = _nearest_photos(photo.vectors, shown, engine_name)
+    nearest = _nearest_photos(photo.vectors, listed, engine_name)
     faces = []
-    for number, (face, row, own) in enumerate(zip(photo.faces, ranked, shown, strict=True)):
-        # without people who were erased while this ran
-        gone = {pk for _, pk in own if (number, pk) not in nearest}
-        decision, margin = decide([cosine for cosine, pk in row if pk not in gone], threshold.cosine)
+    for number, (face, ranked_row, listed_row) in enumerate(zip(photo.faces, ranked, listed, strict=True)):
+        # leave out people who were erased during this search
+        erased_ids = {pk for _, pk in listed_row if (number, pk) not in nearest}
+        cosines = [cosine for cosine, pk in ranked_row if pk not in erased_ids]
+        decision, margin = decide(cosines, threshold.cosine)
         candidates = [
             Candidate(person, _score(cosine, threshold, calibration), photo_id)
-            for cosine, pk in own
-            if pk not in gone
+            for cosine, pk in listed_row
+            if pk not in erased_ids
             for person, photo_id in [nearest[number, pk]]
         ]
         faces.append(
             face.extended_to(IdentifiedFace, decision=decision, margin=margin, candidates=candidates)
         )
-    matched = [str(one.candidates[0].person.pk) for one in faces if one.decision == "match"]
+    matched_ids = [str(face.candidates[0].person.pk) for face in faces if face.decision == "match"]
     audit.record_search(
         "photo.identified", actor=actor, collection_id=collection.pk,
-        details={"faces": len(faces), "matches": matched},
+        details={"faces": len(faces), "matches": matched_ids},
     )  # fmt: skip
     DEGRADED.inc(degraded)
-    for one in faces:
-        FACES_SEARCHED.labels(one.decision).inc()
-        if one.decision == "match":
-            one.candidates[0].person.touch()
+    for identified_face in faces:
+        FACES_SEARCHED.labels(identified_face.decision).inc()
+        if identified_face.decision == "match":
+            identified_face.candidates[0].person.touch()
     return Identification(photo, size, threshold, faces, degraded)
 
 
@@ -170,10 +171,10 @@ def verify(
     choice: ThresholdChoice | None = None,
     face: str | Sequence[float] = "only",
 ) -> Verification:
-    """Compare the meant face of the photo with one person.
+    """Compare one face of the photo, chosen by `face`, with one person.
 
-    A suspended person, or one whose needed consent is missing, has nothing to compare with: raises
-    NotEnrolled, as for a person without an accepted photo. Raises PersonMerged and PhotoRejected too.
+    Raises NotEnrolled if the person has no accepted photo, is suspended, or lacks the consent that the
+    collection requires. Also raises PersonMerged and PhotoRejected.
     """
     person.check_not_merged()
     engine = active_engine()
@@ -187,7 +188,7 @@ def verify(
     threshold = pair_threshold(calibration, choice or ThresholdChoice())
     score = _score(float(mean @ photo.vectors[0]), threshold, calibration)
     nearest = _nearest_photos(photo.vectors, [[(score.cosine, person.pk)]], engine_name)
-    if not nearest:  # erased while the probe was compared
+    if not nearest:  # the person was erased during the comparison
         raise NotEnrolled
     audit.record_search(
         "person.verified", actor=actor, collection_id=person.collection_id, object_id=person.pk,
@@ -224,7 +225,7 @@ def compare(
 
 
 def collection_choice(collection: Collection) -> ThresholdChoice:
-    """Return the threshold that the collection asks for."""
+    """Return the threshold chosen in the collection's settings."""
     return ThresholdChoice(collection.fpir, collection.fmr, collection.min_similarity)
 
 
@@ -235,44 +236,43 @@ def _score(cosine: float, threshold: Threshold, calibration: Calibration) -> Sco
 def _rank(
     probes: Vectors, collection: Collection, engine: str, limit: int
 ) -> tuple[list[list[tuple[float, UUID]]], bool]:
-    """Return each probe's people, best first, by scores computed from the database's vectors.
+    """Return (cosine, person id) pairs for each probe, best first, and whether the search was degraded.
 
-    And whether the index was away.
-
-    The index proposes, the database decides: more is fetched until enough findable people are left.
+    The index proposes candidates; the scores come from the vectors in the database. If too few of the
+    proposed people are searchable, more are requested.
     """
-    wanted = limit + SPARE
+    requested = limit + SPARE
     while True:
-        proposals = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=wanted)
+        proposals = get_index().nearest(probes, collection_id=collection.pk, engine=engine, limit=requested)
         proposed = proposals.persons
         means = searchable_means({pk for row in proposed for pk in row}, collection, engine)
         ranked = []
         for probe, row in zip(probes, proposed, strict=True):
             scored = [(float(means[pk] @ probe), pk) for pk in row if pk in means]
-            ranked.append(sorted(scored, key=lambda one: (-one[0], str(one[1])))[:limit])
-        short = any(
-            len(kept) < limit and len(row) == wanted for kept, row in zip(ranked, proposed, strict=True)
+            ranked.append(sorted(scored, key=lambda pair: (-pair[0], str(pair[1])))[:limit])
+        too_few = any(
+            len(kept) < limit and len(row) == requested for kept, row in zip(ranked, proposed, strict=True)
         )
-        if not short:
+        if not too_few:
             return ranked, proposals.degraded
-        wanted *= 4
+        requested *= 4
 
 
 def _nearest_photos(
     probes: Vectors, ranked: list[list[tuple[float, UUID]]], engine: str
 ) -> dict[tuple[int, UUID], tuple[Person, UUID]]:
-    """Return, by (number of probe, person's id), the person and which of their photos is nearest."""
+    """Return the person and the id of their most similar photo, by (probe's index, person's id)."""
     ids = {pk for row in ranked for _, pk in row}
     if not ids:
         return {}
-    own: dict[UUID, list[Template]] = {}
+    templates: dict[UUID, list[Template]] = {}
     rows = Template.objects.filter(person__in=ids, engine=engine).select_related("person")
-    for template in rows.defer("box", "landmarks", "quality", "person__metadata"):  # JSON takes its time
-        own.setdefault(template.person_id, []).append(template)
-    found = {}
+    for template in rows.defer("box", "landmarks", "quality", "person__metadata"):  # parsing JSON is slow
+        templates.setdefault(template.person_id, []).append(template)
+    nearest = {}
     for number, row in enumerate(ranked):
         for _, pk in row:
-            if choices := own.get(pk):
-                best = max(choices, key=lambda one: float(unpack(one.vector) @ probes[number]))
-                found[number, pk] = best.person, best.photo_id
-    return found
+            if choices := templates.get(pk):
+                best = max(choices, key=lambda template: float(unpack(template.vector) @ probes[number]))
+                nearest[number, pk] = best.person, best.photo_id
+    return nearest

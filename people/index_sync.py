@@ -1,7 +1,8 @@
-"""Keep what a remote index holds as the database is: send, see it arrive, purge, compare, repair.
+"""Keep a remote index in line with the database: send vectors, confirm them, purge, compare, repair.
 
-The database is the truth. A mean template's `vector_id` stands for one vector for ever, so sending
-twice does no harm, and nothing that was replaced or erased can come back under a living id.
+The database is the source of truth. A mean template's `vector_id` identifies one vector and is never
+reused. So sending a vector twice is harmless, and a replaced or erased vector can't reappear under an id
+that is in use.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from people.models.template import unpack
 
 logger = logging.getLogger(__name__)
 SETTLE = timedelta(seconds=10)
-"""Before a vector counts as seen everywhere: the other side's copies are not equally fast."""
+"""Time before a sent vector can be confirmed: the index's replicas don't all update at the same speed."""
 RESEND = timedelta(seconds=15)
-"""What is not seen by then is sent again."""
+"""A vector that is not confirmed by then is sent again."""
 BATCH = 500
 SEND_BATCH = 100
-"""Sent at a time: one request, whatever the vectors' length up to 700, so that LATE_WRITE covers it."""
+"""Vectors per send: they fit into one request for up to 700 dimensions, so LATE_WRITE covers the send."""
 
 
 def sync() -> int:
-    """Send a batch of what the index lacks, and check what arrived; return how many vectors were sent.
+    """Confirm vectors sent earlier and send a batch that the index lacks; return how many were sent.
 
-    Raises IndexUnavailable; what is not confirmed is tried again.
+    Unconfirmed vectors are sent again later. Raises IndexUnavailable.
     """
     index = remote_index()
     if index is None:
@@ -54,13 +55,13 @@ def _send_waiting(index: RemoteIndex) -> int:
     if first is None:
         return 0
     space = Space(first.collection_id, first.engine)
-    chosen = waiting.filter(collection=space.collection_id, engine=space.engine).order_by("pk")
-    ids = list(chosen.values_list("vector_id", flat=True)[:SEND_BATCH])
-    # Noted before it is sent. Who deletes a mean sees by it that a purge is needed; and what was
-    # deleted before this line is not sent.
-    mine = MeanTemplate.objects.filter(vector_id__in=ids, indexed_at=None)
-    mine.update(sent_at=now, sent_position=None)
-    vectors = {pk: unpack(vector) for pk, vector in mine.values_list("vector_id", "vector")}
+    batch = waiting.filter(collection=space.collection_id, engine=space.engine).order_by("pk")
+    ids = list(batch.values_list("vector_id", flat=True)[:SEND_BATCH])
+    # Record sent_at before sending: it shows a later deletion that a purge is needed. Means that were
+    # deleted before this point are not sent.
+    marked = MeanTemplate.objects.filter(vector_id__in=ids, indexed_at=None)
+    marked.update(sent_at=now, sent_position=None)
+    vectors = {pk: unpack(vector) for pk, vector in marked.values_list("vector_id", "vector")}
     if vectors:
         position = index.send(space, vectors)
         MeanTemplate.objects.filter(vector_id__in=vectors, sent_at=now).update(sent_position=position)
@@ -75,61 +76,61 @@ def _confirm(index: RemoteIndex) -> None:
         by_space[Space(mean.collection_id, mean.engine)].append(mean)
     for space, means in by_space.items():
         held = index.held(space, [mean.vector_id for mean in means])
-        seen: list[UUID] = []
-        reached = -1
+        confirmed_ids: list[UUID] = []
+        searchable_up_to = -1
         for mean in means:
             if mean.vector_id not in held:
                 continue
             position = mean.sent_position
-            # one search tells of all writes up to its position
-            if position is None or position > reached:
+            # one search confirms all writes up to its position
+            if position is None or position > searchable_up_to:
                 if not index.searchable(space, mean.vector_id, unpack(mean.vector), position):
-                    break  # searches are behind: the next round asks again
-                reached = reached if position is None else position
-            seen.append(mean.vector_id)
-        MeanTemplate.objects.filter(vector_id__in=seen).update(indexed_at=now)
+                    break  # searches lag behind: the next sync checks again
+                searchable_up_to = searchable_up_to if position is None else position
+            confirmed_ids.append(mean.vector_id)
+        MeanTemplate.objects.filter(vector_id__in=confirmed_ids).update(indexed_at=now)
 
 
 def purge(entries: Sequence[OutboxEntry]) -> set[int]:
-    """Delete the entries' vectors from the index; return the ids of the entries that are verified gone.
+    """Delete the entries' vectors from the index; return the ids of the entries whose purge is verified.
 
-    Verified means that a lookup no longer finds the vector after the last moment at which a late write
-    could have restored it. Raises IndexUnavailable.
+    A purge is verified when a lookup doesn't find the vector at a time when no late write can restore it
+    any more. Raises IndexUnavailable.
     """
     index = remote_index()
     if index is None:
         raise IndexUnavailable(
-            "Vectors are to be deleted from a remote index that is not configured any more. Set "
-            "TEMPLATE_INDEX back until they are gone."
+            "Vectors must be purged from a remote index that is no longer configured. Set TEMPLATE_INDEX "
+            "back to that index until the purge is complete."
         )
     by_space: dict[Space, list[OutboxEntry]] = defaultdict(list)
     for entry in entries:
         if entry.collection_id is not None and entry.vector_id is not None:
             by_space[Space(entry.collection_id, entry.engine)].append(entry)
-    gone: set[int] = set()
-    for space, own in by_space.items():
-        ids = [entry.vector_id for entry in own if entry.vector_id is not None]
+    purged_ids: set[int] = set()
+    for space, space_entries in by_space.items():
+        ids = [entry.vector_id for entry in space_entries if entry.vector_id is not None]
         index.remove(space, ids)
         held = index.held(space, ids)
         now = timezone.now()
-        for entry in own:
+        for entry in space_entries:
             settled = entry.settled_at is None or entry.settled_at <= now
             if settled and entry.vector_id not in held:
-                gone.add(entry.pk)
-    return gone
+                purged_ids.add(entry.pk)
+    return purged_ids
 
 
 @dataclass(slots=True)
 class Comparison:
-    """How a remote index differs from the database. Counts of vectors."""
+    """How a remote index differs from the database, in numbers of vectors."""
 
     kept: int = 0
     waiting: int = 0
-    """Not confirmed yet, or being purged: no drift, but work in hand."""
+    """Not confirmed yet, or being purged: work in progress, not drift."""
     missing: int = 0
-    """The database has them and believes that the index has them, too."""
+    """Confirmed according to the database, but not in the index."""
     extra: int = 0
-    """The index has them, and nothing says that they are to be purged."""
+    """In the index, but neither in the database nor being purged."""
 
     @property
     def drift(self) -> int:
@@ -137,11 +138,11 @@ class Comparison:
 
 
 def report_drift() -> None:
-    """Compare the remote index with the database, and log a difference as an error, for the alarm."""
+    """Compare the remote index with the database, and log any difference as an error, for the alarm."""
     comparison = compare()
     if comparison.drift:
         logger.error(
-            "The index has drifted: %s missing, %s extra. Run manage.py audit_index --repair.",
+            "The index differs from the database: %s missing, %s extra. Run manage.py audit_index --repair.",
             comparison.missing,
             comparison.extra,
         )
@@ -150,16 +151,15 @@ def report_drift() -> None:
 def compare() -> Comparison:
     """Compare the remote index with the database.
 
-    Nothing is compared when the index reads the database itself. Raises IndexUnavailable.
+    All counts are zero for the in-memory index, which reads the database itself. Raises IndexUnavailable.
     """
     return _compare(repair=False)
 
 
 def repair(*, actor: Actor) -> Comparison:
-    """Compare the remote index with the database, and have the difference repaired by the next syncs.
+    """Compare the remote index with the database, and schedule the repair of any difference.
 
-    What is missing is sent again, and what nothing in the database stands for is purged.
-    Raises IndexUnavailable.
+    The next syncs send missing vectors again, and the outbox purges extra ones. Raises IndexUnavailable.
     """
     comparison = _compare(repair=True)
     if comparison.drift:
@@ -184,10 +184,10 @@ def _compare(*, repair: bool) -> Comparison:
 
 def _compare_space(index: RemoteIndex, space: Space, total: Comparison, *, repair: bool) -> None:
     means = MeanTemplate.objects.filter(collection=space.collection_id, engine=space.engine)
-    # In this order: what is confirmed after this line can't be taken for missing.
+    # Read first, so that a vector confirmed during the comparison doesn't count as missing.
     expected = set(means.exclude(indexed_at=None).values_list("vector_id", flat=True))
-    there: set[UUID] = set(index.listed(space))
-    known = dict(means.values_list("vector_id", "indexed_at"))
+    listed: set[UUID] = set(index.listed(space))
+    indexed_at = dict(means.values_list("vector_id", "indexed_at"))
     purging = set(
         OutboxEntry.objects.filter(
             topic=OutboxEntry.Topic.PURGE_VECTOR, collection_id=space.collection_id, engine=space.engine
@@ -195,14 +195,14 @@ def _compare_space(index: RemoteIndex, space: Space, total: Comparison, *, repai
         .filter(Q(done_at=None) | Q(done_at__gte=timezone.now() - SETTLE))
         .values_list("vector_id", flat=True)
     )
-    missing = {pk for pk in expected - there if known.get(pk) is not None}
-    if missing:  # a listing may be behind, too: a lookup has the last word
+    missing = {pk for pk in expected - listed if indexed_at.get(pk) is not None}
+    if missing:  # the listing may lag behind: only a lookup is conclusive
         missing -= index.held(space, sorted(missing))
-    extra = there - set(known) - purging
-    if extra:  # replaced or erased while the listing was read?
+    extra = listed - set(indexed_at) - purging
+    if extra:  # they may have been replaced or erased since the listing was read
         extra &= index.held(space, sorted(extra))
-    total.kept += len(there & set(known))
-    total.waiting += sum(at is None for at in known.values()) + len(purging & there)
+    total.kept += len(listed & set(indexed_at))
+    total.waiting += sum(at is None for at in indexed_at.values()) + len(purging & listed)
     total.missing += len(missing)
     total.extra += len(extra)
     if not repair:
@@ -221,6 +221,6 @@ def _compare_space(index: RemoteIndex, space: Space, total: Comparison, *, repai
 
 
 def _chunks(ids: Iterable[UUID]) -> Iterator[list[UUID]]:
-    left = iter(ids)
-    while chunk := list(islice(left, BATCH)):
+    iterator = iter(ids)
+    while chunk := list(islice(iterator, BATCH)):
         yield chunk

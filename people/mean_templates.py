@@ -1,4 +1,4 @@
-"""Each person's mean templates, one for each engine: searches compare with them."""
+"""Each person's mean templates, one per engine. Searches compare probes with these."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from people.models.template import pack, unpack
 def recompute(person: Person) -> None:
     """Recompute the person's mean templates and notify the indexes. In the caller's transaction.
 
-    A merged person has none: the photos that stay with them are not searched.
+    A merged person has no mean template: photos that stay with their record are not searched.
     """
     vectors: dict[str, list[Vectors]] = {}
     templates = Template.objects.filter(person=person).exclude(person__status=Person.Status.MERGED)
@@ -35,15 +35,15 @@ def recompute(person: Person) -> None:
 
 
 def drop(means: QuerySet[MeanTemplate]) -> None:
-    """Delete mean templates, and have their vectors purged from a remote index."""
+    """Delete mean templates and schedule the purge of their vectors from a remote index."""
     _purge_vectors(list(means.select_for_update()))
     delete_rows(means)
 
 
 def store(person: Person, engine: str, vector: Vectors, templates: int) -> None:
-    """Store the person's mean template, (d,) float32, of `templates` templates. In the caller's transaction.
+    """Store the person's mean template, (d,) float32. In the caller's transaction.
 
-    A remote index gets it from the next sync.
+    `templates` is the number of templates it was computed from. The next sync sends it to a remote index.
     """
     rows = MeanTemplate.objects.select_for_update().filter(person=person, engine=engine)
     packed = pack(vector)
@@ -75,7 +75,7 @@ def store(person: Person, engine: str, vector: Vectors, templates: int) -> None:
 
 def _purge_vectors(means: Sequence[MeanTemplate]) -> None:
     for mean in means:
-        # one that was never sent needs no purge: the sender sees that it is deleted
+        # a vector that was never sent needs no purge: the sync skips deleted rows
         if mean.sent_at is not None:
             outbox.purge_vector(
                 mean.vector_id,

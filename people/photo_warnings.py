@@ -1,4 +1,4 @@
-"""Who else a photo looks like: warnings raised at enrolment, and resolved through merges when read."""
+"""Warnings about a photo's identity: raised at enrolment, and updated for later merges when read."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from people.models import MeanTemplate, Person, Photo
 from people.models.template import unpack
 
 NEIGHBOURS = 5
-"""People whom the index proposes and the database compares: its order may differ a little."""
+"""Other people that the index proposes for comparison: its order may differ slightly from the exact one."""
 SURE_SIMILARITY = 70.0
-"""FMR 1e-3. A photo this similar to its own person is doubted only because someone else is closer."""
+"""FMR 1e-3. A photo at or above this gets LOW_MATCH_CONFIDENCE only if another person is more similar."""
 
 
 def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str, Any]]:
     """Return the warnings for a new template, (d,) float32, of this person.
 
-    It may look like another person of the collection, or unlike the person's other photos.
+    The face may look like another person in the collection, or unlike the person's other photos.
     """
     engine_name, calibration = engine_id(engine), engine.calibration
     size = enrolled(person.collection_id, engine_name)
@@ -37,7 +37,7 @@ def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str
                 "code": "possible_duplicate_person",
                 "person": str(other_id),
                 "similarity": round(calibration.similarity(other_cosine), 1),
-                "hint": "This face looks like another person of the collection. Are they the same?",
+                "hint": "This face looks like another person in the collection. Are they the same person?",
             }
         )
     own_threshold = pair_threshold(calibration, ThresholdChoice(fmr=1e-3)).cosine
@@ -55,7 +55,8 @@ def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str
 def _cosines(person: Person, vector: Vectors, engine_name: str) -> tuple[float | None, float, UUID | None]:
     """Return the cosine to the person's own mean, to the nearest other person's mean, and that person's id.
 
-    The first is None for a person without a mean; the last two are -1 and None if there is no other person.
+    The first is None if the person has no mean template. The last two are -1 and None if there is no other
+    person.
     """
     proposals = get_index().nearest(
         vector[None], collection_id=person.collection_id, engine=engine_name, limit=NEIGHBOURS + 1
@@ -71,10 +72,10 @@ def _cosines(person: Person, vector: Vectors, engine_name: str) -> tuple[float |
 
 
 def current(photos: Iterable[Photo]) -> dict[UUID, list[dict[str, Any]]]:
-    """Return each photo's warnings as they apply after all merges, by the photo's id.
+    """Return each photo's warnings, updated for merges, by the photo's id.
 
-    A warning that names a person who was merged names the kept person instead. If that is the photo's
-    own person, the warning is dropped.
+    If a warning names a person who has since been merged, the kept person is named instead. If that is
+    the photo's own person, the warning is dropped.
     """
     photos = list(photos)
     named_ids = {
@@ -94,7 +95,7 @@ def _current(photo: Photo, kept_ids: dict[str, str]) -> list[dict[str, Any]]:
     ]
     if not any(warning.get("person") == own_id for warning in warnings):
         return warnings
-    # the other person, who seemed closer, turned out to be the same human
+    # the other, more similar person turned out to be the same human
     return [
         warning
         for warning in warnings
@@ -104,6 +105,6 @@ def _current(photo: Photo, kept_ids: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _kept_ids(person_ids: set[UUID]) -> dict[str, str]:
-    """Return, for each of these people who was merged, the id of the kept person."""
+    """Return the id of the kept person for each of these people who was merged."""
     merged = Person.objects.filter(pk__in=person_ids, status=Person.Status.MERGED)
     return {str(person.pk): str(person.kept().pk) for person in merged.select_related("merged_into")}

@@ -1,7 +1,7 @@
-"""Give the enrolled templates of another engine: fill it beside the first, compare, switch, and drop the old.
+"""Move to another engine: fill it alongside the active one, compare the two, switch, discard the old one.
 
-Photos, persons and their ids stay as they are. From `begin` on every enrolment makes templates of
-both engines, so that the switch, and the way back, take one short transaction.
+Photos, people and their ids don't change. From `begin` on, every enrolment creates templates for both
+engines, so switching and rolling back take one short transaction.
 """
 
 from __future__ import annotations
@@ -32,37 +32,40 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How two engines see the same photos; those of persons with several are searched among all others."""
+    """How far two engines agree on the same photos.
+
+    Each photo of a person with several photos is searched for among all the other photos.
+    """
 
     photos: int
-    """With a template of both."""
+    """Photos with a template of both engines."""
     only_old: int
     only_new: int
     searched: int
     same_person: int
-    """Searches in which both put the same person first."""
+    """Searches in which both engines ranked the same person first."""
     right_old: int
     right_new: int
-    """Searches in which the photo's own person came first."""
+    """Searches in which the engine ranked the photo's own person first."""
 
 
 def begin(backend: str, *, actor: Actor) -> EngineVersion:
-    """Have the engine stand beside the active one. Again, it returns what is there.
+    """Add the engine alongside the active one and return it. Safe to repeat.
 
-    Raises Conflict when the engine is the active one, or another stands beside it already.
+    Raises Conflict if the engine is already active, or if another engine has already been added.
     """
     new = engine_id(engine_named(backend))
     old = active_engine()
     if new == engine_id(old):
-        raise Conflict(f"{new} is the active engine already.")
+        raise Conflict(f"{new} is already the active engine.")
     with transaction.atomic():
         EngineVersion.objects.get_or_create(
             engine=engine_id(old),
             defaults={"backend": backend_path(settings.FACE_ENGINE["BACKEND"]), "state": State.ACTIVE},
         )
-        other = EngineVersion.objects.filter(state=State.BESIDE).exclude(engine=new).first()
-        if other is not None:
-            raise Conflict(f"{other.engine} stands beside already. Discard it first.")
+        third = EngineVersion.objects.filter(state=State.BESIDE).exclude(engine=new).first()
+        if third is not None:
+            raise Conflict(f"{third.engine} has already been added alongside. Discard it first.")
         version, created = EngineVersion.objects.get_or_create(
             engine=new, defaults={"backend": backend_path(backend), "state": State.BESIDE}
         )
@@ -72,23 +75,23 @@ def begin(backend: str, *, actor: Actor) -> EngineVersion:
 
 
 def missing(version: EngineVersion) -> QuerySet[Photo]:
-    """Return the accepted photos that have no template of this engine."""
+    """Return the accepted photos without a template of this engine."""
     return Photo.objects.filter(status=Photo.Status.ACCEPTED).exclude(templates__engine=version.engine)
 
 
 def fill(version: EngineVersion) -> Iterator[tuple[UUID, bool]]:
-    """Yield (photo, whether it has a template now) for each photo that lacks one; may be stopped anywhere."""
+    """Create missing templates; yield (photo id, whether it now has one). May be stopped at any point."""
     engine = engine_named(version.backend)
-    lacking = missing(version).order_by("pk").values_list("pk", flat=True)
-    last = UUID(int=0)
-    while ids := list(lacking.filter(pk__gt=last)[:BATCH]):
+    without_template = missing(version).order_by("pk").values_list("pk", flat=True)
+    last_id = UUID(int=0)
+    while ids := list(without_template.filter(pk__gt=last_id)[:BATCH]):
         for photo_id in ids:
-            last = photo_id
+            last_id = photo_id
             yield photo_id, enrolment.add_template(photo_id, engine)
 
 
 def agreement(old: str, new: str) -> Agreement:
-    """Compare two engines on the photos that both have a template of."""
+    """Compare two engines on the photos that have templates of both."""
     counts = dict.fromkeys(("photos", "only_old", "only_new", "searched", "same", "old", "new"), 0)
     collections = Photo.objects.order_by().values_list("person__collection", flat=True).distinct()
     for collection_id in collections:
@@ -101,11 +104,11 @@ def agreement(old: str, new: str) -> Agreement:
         owners = [by_engine[old][pk][0] for pk in photos]
         first = {name: _first([by_engine[name][pk][1] for pk in photos], owners) for name in (old, new)}
         for number, owner in enumerate(owners):
-            if (said := first[old][number]) is None:
+            if (ranked_by_old := first[old][number]) is None:
                 continue
             counts["searched"] += 1
-            counts["same"] += said == first[new][number]
-            counts["old"] += said == owner
+            counts["same"] += ranked_by_old == first[new][number]
+            counts["old"] += ranked_by_old == owner
             counts["new"] += first[new][number] == owner
     return Agreement(
         counts["photos"], counts["only_old"], counts["only_new"], counts["searched"], counts["same"],
@@ -114,28 +117,28 @@ def agreement(old: str, new: str) -> Agreement:
 
 
 def switch(to: EngineVersion, *, actor: Actor) -> None:
-    """Have searches use this engine from the next request on; the other stays beside, for the way back."""
+    """Make this engine active from the next request on; the other stays alongside, for a rollback."""
     with transaction.atomic():
         rows = list(EngineVersion.objects.select_for_update().order_by("pk"))
         if all(row.engine != to.engine for row in rows):
-            raise Conflict(f"{to.engine} is not here any more.")
-        # in this order: one is active at a time, the database sees to it
+            raise Conflict(f"{to.engine} no longer exists.")
+        # in this order: a database constraint allows one active engine at a time
         EngineVersion.objects.filter(state=State.ACTIVE).update(state=State.BESIDE)
         EngineVersion.objects.filter(pk=to.pk).update(state=State.ACTIVE)
         audit.record("engine.switched", actor=actor, object_id=to.engine)
 
 
 def discard(version: EngineVersion, *, actor: Actor) -> int:
-    """Delete an engine that stands beside, with its templates; return how many. Raises Conflict."""
+    """Delete the engine alongside with its templates; return how many. Raises Conflict if it is active."""
     with transaction.atomic():
         if not EngineVersion.objects.filter(pk=version.pk, state=State.BESIDE).delete()[0]:
-            raise Conflict(f"{version.engine} is active. Switch to the other first.")
+            raise Conflict(f"{version.engine} is the active engine. Switch to the other one first.")
         audit.record("engine.discarded", actor=actor, object_id=version.engine)
     return drop_templates(version.engine)
 
 
 def drop_templates(engine: str) -> int:
-    """Delete the templates of an engine that is neither active nor beside, in small transactions."""
+    """Delete the templates of an engine that is no longer in use, in small transactions; return how many."""
     deleted = 0
     while ids := list(Template.objects.filter(engine=engine).values_list("pk", flat=True)[:BATCH]):
         deleted += delete_rows(Template.objects.filter(pk__in=ids))
@@ -155,22 +158,25 @@ def _templates(collection_id: UUID, engine: str) -> dict[UUID, tuple[UUID, Vecto
 
 
 def _first(vectors: list[Vectors], owners: list[UUID]) -> list[UUID | None]:
-    """Return for each vector whose mean of all *other* photos is nearest; None for an only photo."""
-    own: dict[UUID, list[int]] = defaultdict(list)
+    """Return the person ranked first for each vector, comparing it with means of all *other* photos.
+
+    None for a person's only photo.
+    """
+    numbers_of: dict[UUID, list[int]] = defaultdict(list)
     for number, owner in enumerate(owners):
-        own[owner].append(number)
-    people = list(own)
+        numbers_of[owner].append(number)
+    people = list(numbers_of)
     if not people:
         return []
     stacked = np.stack(vectors)
-    means = np.stack([mean_template(stacked[own[person]]) for person in people])
-    found: list[UUID | None] = []
+    means = np.stack([mean_template(stacked[numbers_of[person]]) for person in people])
+    ranked_first: list[UUID | None] = []
     for number, owner in enumerate(owners):
-        others = [one for one in own[owner] if one != number]
-        if not others:
-            found.append(None)
+        other_numbers = [other for other in numbers_of[owner] if other != number]
+        if not other_numbers:
+            ranked_first.append(None)
             continue
         cosines = means @ stacked[number]
-        cosines[people.index(owner)] = float(mean_template(stacked[others]) @ stacked[number])
-        found.append(people[int(np.argmax(cosines))])
-    return found
+        cosines[people.index(owner)] = float(mean_template(stacked[other_numbers]) @ stacked[number])
+        ranked_first.append(people[int(np.argmax(cosines))])
+    return ranked_first

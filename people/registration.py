@@ -1,4 +1,4 @@
-"""Create and change collections, people and administrators: validated, audited, and sent to the indexes."""
+"""Create and change collections, people and administrators, with validation, audit and index updates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DEFAULT_COLLECTION = "default"
 def save_collection(collection: Collection, *, actor: Actor) -> Collection:
     """Store a new or changed collection.
 
-    Raises ValidationError, or Collection.DoesNotExist when it was deleted meanwhile.
+    Raises ValidationError, or Collection.DoesNotExist if another request has deleted it.
     """
     is_new = collection._state.adding
     collection.full_clean()
     with transaction.atomic():
         if not is_new:
-            # saving must not bring back a collection that was deleted meanwhile
+            # saving must not restore a collection that another request has deleted
             Collection.objects.select_for_update().get(pk=collection.pk)
         collection.save(force_insert=is_new, force_update=not is_new)
         audit.record(
@@ -43,9 +43,9 @@ def ensure_default_collection(*, actor: Actor) -> None:
 
 
 def save_administrator(username: str, password: str, *, actor: Actor) -> User:
-    """Give the administrator of this name this password, and create them if they don't exist.
+    """Set the administrator's password, and create the administrator if there is none of this name.
 
-    Raises ValidationError if Django's validators don't accept the name or the password.
+    Raises ValidationError if Django's validators reject the name or the password.
     """
     with transaction.atomic():
         stored = User.objects.select_for_update().filter(username=username).first()
@@ -62,8 +62,8 @@ def save_administrator(username: str, password: str, *, actor: Actor) -> User:
 def save_person(person: Person, *, actor: Actor) -> Person:
     """Store a new or changed person.
 
-    A change of status neither merges people nor undoes a merge: that is the work of `people.merging`.
-    Raises ValidationError, PersonMerged, or Person.DoesNotExist when they were erased meanwhile.
+    This function doesn't merge people or undo merges: see `people.merging`. Raises ValidationError,
+    PersonMerged, or Person.DoesNotExist if another request has erased the person.
     """
     is_new = person._state.adding
     person.clean_fields()
@@ -71,12 +71,12 @@ def save_person(person: Person, *, actor: Actor) -> Person:
     person.validate_constraints()
     with transaction.atomic():
         if not is_new:
-            # saving must not bring back a person who was erased or merged meanwhile
+            # saving must not restore a person whom another request has erased or merged
             stored = Person.objects.select_for_update().get(pk=person.pk)
             stored.check_not_merged()
             person.last_interaction_at = stored.last_interaction_at
         if person.status == Person.Status.MERGED:
-            raise ValidationError({"status": "Use `merge` to merge people; a change of status can't."})
+            raise ValidationError({"status": "Status can't be set to merged. Use `merge` to merge people."})
         if person.status == Person.Status.ACTIVE:
             person.last_interaction_at = timezone.now()
         person.save(force_insert=is_new, force_update=not is_new)

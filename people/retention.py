@@ -1,4 +1,4 @@
-"""What must go by a collection's own rules, and when."""
+"""Retention: which people a collection's own rules say to erase, and when."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from people.models.person import PersonQuerySet
 
 logger = logging.getLogger(__name__)
 GRACE = timedelta(days=1)
-"""Between a consent's end and the erasure: time to renew it, or to notice a mistake."""
+"""Time between the end of consent and the erasure, to renew the consent or notice a mistake."""
 _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A reason to erase people: who it holds for, and what tells since when."""
+    """A reason to erase people: the condition, and an expression for the time since when it has applied."""
 
     name: str
-    holds: Q
+    condition: Q
     since: F | Subquery
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A person whom a rule says to erase."""
+    """A person who is due for erasure under a rule."""
 
     person_id: UUID
     rule: str
     since: datetime
-    """When the consent ended, the first photo came without one, or the person was last seen."""
+    """When consent expired, the first photo without consent arrived, or the person was last seen."""
 
 
 def rules(collection: Collection, now: datetime | None = None) -> list[Rule]:
-    """Return the collection's rules; empty when it keeps people until somebody erases them."""
+    """Return the collection's rules; an empty list means that people are kept until erased on request."""
     now = now or timezone.now()
-    found = consent_rules(now) if collection.erase_without_consent else []
+    active_rules = consent_rules(now) if collection.erase_without_consent else []
     if collection.erase_unseen_after_days:
-        found.append(unseen_rule(collection.erase_unseen_after_days, now))
-    return found
+        active_rules.append(unseen_rule(collection.erase_unseen_after_days, now))
+    return active_rules
 
 
 def consent_rules(now: datetime) -> list[Rule]:
     """Return the rules of `erase_without_consent`."""
-    ended = now - GRACE
-    # whoever has no photo yet is only a name, whose consent may be on its way
-    photos = Photo.objects.filter(person=OuterRef("pk"), created_at__lte=ended).order_by("created_at")
+    deadline = now - GRACE
+    # without a photo there is only a name, and the consent may still arrive
+    photos = Photo.objects.filter(person=OuterRef("pk"), created_at__lte=deadline).order_by("created_at")
     return [
-        Rule("consent_expired", Q(consent_expires_at__lte=ended), F("consent_expires_at")),
+        Rule("consent_expired", Q(consent_expires_at__lte=deadline), F("consent_expires_at")),
         Rule(
             "consent_missing",
             Q(Exists(photos), consent_given_at=None),
@@ -73,62 +73,67 @@ def unseen_rule(days: int, now: datetime) -> Rule:
 
 
 def due(collection: Collection) -> Iterator[Due]:
-    """Yield whom the rules say to erase now, each person once, with the first rule that holds.
+    """Yield everyone the rules say to erase now, each person once, with the first rule that applies.
 
-    People who were merged into others are judged by the kept record.
+    For merged people, only the kept record counts.
     """
     now = timezone.now()
-    before: list[Q] = []
+    earlier_conditions: list[Q] = []
     for rule in rules(collection, now):
-        rows = _people(collection).filter(rule.holds)
-        for earlier in before:
-            rows = rows.exclude(pk__in=_people(collection).filter(earlier).values("pk"))
-        before.append(rule.holds)
-        last: UUID | None = None
+        rows = _people(collection).filter(rule.condition)
+        for condition in earlier_conditions:
+            rows = rows.exclude(pk__in=_people(collection).filter(condition).values("pk"))
+        earlier_conditions.append(rule.condition)
+        last_id: UUID | None = None
         while True:
-            # in chunks, each read to its end: no cursor stays open while people are erased
-            part = rows.order_by("pk") if last is None else rows.filter(pk__gt=last).order_by("pk")
-            found = [
+            # read in whole chunks, so that no cursor stays open while people are erased
+            remaining = rows if last_id is None else rows.filter(pk__gt=last_id)
+            chunk = [
                 Due(person_id, rule.name, since)
-                for person_id, since in part.annotate(since=rule.since).values_list("pk", "since")[:_CHUNK]
+                for person_id, since in remaining.order_by("pk")
+                .annotate(since=rule.since)
+                .values_list("pk", "since")[:_CHUNK]
             ]
-            yield from found
-            if len(found) < _CHUNK:
+            yield from chunk
+            if len(chunk) < _CHUNK:
                 break
-            last = found[-1].person_id
+            last_id = chunk[-1].person_id
 
 
 def count(collection: Collection, *chosen: Rule) -> int:
-    """Return how many people at least one of these rules holds for, whether or not it is on."""
-    holds = Q()
+    """Return how many people at least one of these rules applies to, whether or not it is turned on."""
+    condition = Q()
     for rule in chosen:
-        holds |= rule.holds
-    return _people(collection).filter(holds).count() if chosen else 0
+        condition |= rule.condition
+    return _people(collection).filter(condition).count() if chosen else 0
 
 
 def apply(collection: Collection, *, actor: Actor) -> Iterator[Erasure]:
-    """Erase whom the rules say to erase, one at a time, and yield each receipt.
+    """Erase everyone the rules say to erase, one at a time, and yield each erasure receipt.
 
-    Each person is a transaction of their own, and looked at again in it: whoever consented, was
-    matched or changed meanwhile is left alone. Stopped at any point, the next call goes on.
+    Each person is checked again and erased in a separate transaction: people who gave consent, were
+    matched or changed in the meantime are kept. If interrupted, call it again to resume.
     """
-    for one in due(collection):
+    for person_due in due(collection):
         try:
-            receipt = _erase_if_still_due(one.person_id, actor)
+            receipt = _erase_if_still_due(person_due.person_id, actor)
         except DatabaseError:
-            # one person whom the database won't give up must not keep all others
-            logger.exception("Person %s is due by %s and could not be erased", one.person_id, one.rule)
+            # one person who can't be erased must not hold up the others
+            logger.exception(
+                "Could not erase person %s, who is due under the rule %s",
+                person_due.person_id, person_due.rule,
+            )  # fmt: skip
             continue
         if receipt is not None:
             yield receipt
 
 
 def apply_to_all(*, seconds: float, actor: Actor) -> bool:
-    """Erase by the rules of every collection, for at most about `seconds`; return whether that was enough."""
+    """Apply the rules of every collection, for about `seconds` at most; return whether all of it is done."""
     until = time.monotonic() + seconds
     for collection in Collection.objects.all():
         for receipt in apply(collection, actor=actor):
-            logger.info("Erasure %s by rule %s", receipt.pk, receipt.reason)
+            logger.info("Erasure %s under the rule %s", receipt.pk, receipt.reason)
             if time.monotonic() > until:
                 return False
     return True
@@ -136,12 +141,12 @@ def apply_to_all(*, seconds: float, actor: Actor) -> bool:
 
 def _erase_if_still_due(person_id: UUID, actor: Actor) -> Erasure | None:
     with transaction.atomic():
-        everyone = Person.lock_everyone(person_id)
-        person = next((one for one in everyone if one.pk == person_id), None)
+        records = Person.lock_everyone(person_id)
+        person = next((record for record in records if record.pk == person_id), None)
         if person is None:
-            return None  # erased meanwhile
+            return None  # erased in the meantime
         for rule in rules(person.collection):
-            if _people(person.collection).filter(rule.holds, pk=person_id).exists():
+            if _people(person.collection).filter(rule.condition, pk=person_id).exists():
                 return erasure.erase(person, actor=actor, reason=rule.name)
     return None
 

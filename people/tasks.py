@@ -1,4 +1,4 @@
-"""Celery's entry points. Each makes one call; the work itself is in the modules below."""
+"""Entry points for Celery. Each makes one call; the work itself is in the modules that they import."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from people.api import idempotency
 from people.broker import Task, notify
 
 SECONDS = 20
-"""That one task may take, well below CELERY_TASK_TIME_LIMIT; the next run continues."""
+"""Time budget per task, well below CELERY_TASK_TIME_LIMIT; the next run continues."""
 
 
 @shared_task(name=Task.DELIVER)
 def deliver(entry_id: int) -> None:
-    """Process one outbox entry, unless another worker has it."""
+    """Process one outbox entry, unless another worker has claimed it."""
     delivery.deliver(entry_id)
 
 
 @shared_task(name=Task.SWEEP)
 def sweep() -> None:
-    """Process everything in the outbox that is due."""
+    """Process due outbox entries."""
     delivery.sweep(SECONDS)
 
 
@@ -33,19 +33,19 @@ def sync_index() -> None:
 
 @shared_task(name=Task.AUDIT_INDEX)
 def audit_index() -> None:
-    """Compare a remote index with the database, and log a difference as an error."""
+    """Compare a remote index with the database, and log any difference as an error."""
     index_sync.report_drift()
 
 
 @shared_task(name=Task.FORGET_OLD_ANSWERS)
 def forget_old_answers() -> None:
-    """Delete the answers to Idempotency-Keys that have expired."""
+    """Delete expired responses that were stored for Idempotency-Keys."""
     idempotency.forget_old_answers()
 
 
 @shared_task(name=Task.APPLY_RETENTION)
 def apply_retention() -> None:
-    """Erase people by the collections' rules, and call itself again if there are more."""
+    """Erase people by the collections' retention rules; schedule another run if some are left."""
     if not retention.apply_to_all(seconds=SECONDS, actor=RETENTION):
         notify(Task.APPLY_RETENTION)
 

@@ -1,4 +1,4 @@
-"""Who acts in tests."""
+"""Actors for tests."""
 
 from __future__ import annotations
 

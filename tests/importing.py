@@ -1,4 +1,4 @@
-"""Small imports: archives and folders of the fake engine's photos, and what became of them."""
+"""Small imports for tests: archives and folders with the fake engine's photos, and their results."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def zipped(files: Mapping[str, bytes]) -> io.BytesIO:
     return buffer
 
 
-def laid_out(folder: Path, files: Mapping[str, bytes]) -> Path:
-    """Write these files into the folder."""
+def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write these files into the folder and return it."""
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
@@ -39,6 +39,7 @@ def laid_out(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def run(files: Mapping[str, bytes], collection: Collection, **options: Any) -> ImportJob:
+    """Import these files from an archive and return the finished job."""
     job = jobs.submit_archive(zipped(files), collection=collection, actor=STAFF, **options)
     assert jobs.run(job.pk)
     job.refresh_from_db()
@@ -46,13 +47,13 @@ def run(files: Mapping[str, bytes], collection: Collection, **options: Any) -> I
 
 
 def results(job: ImportJob) -> dict[str, str]:
-    """Return each file's state, with the code of what is wrong."""
+    """Return the state of each file by path, followed by the problem's code if there is one."""
     return {
         item.path: item.state if item.problem is None else f"{item.state} {item.problem['code']}"
         for item in job.items.all()
     }
 
 
-def killed(*args: Any) -> None:
-    """Do what the end of the process does, in the place of an act."""
+def kill(*args: Any) -> None:
+    """Stop as if the process had been killed. Replaces a function of the product."""
     raise KeyboardInterrupt

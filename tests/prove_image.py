@@ -1,10 +1,10 @@
-"""The image, built and run without a Docker engine, as ECS runs it: `python -m tests.prove_image`.
+"""Build the image and run it as ECS does, without a Docker engine: `python -m tests.prove_image`.
 
-Debian's mmdebstrap makes the base under the name that FROM uses, buildah builds the Dockerfile on it, and
-bubblewrap runs what the image's configuration says, as its user, on a read-only root with an empty /tmp:
-`prepare_database`, the service and the worker, on PostgreSQL and on moto's S3 and SQS. A face is enrolled
-and identified, load meets SIGTERM, and what came of it is printed. Needs root, and Debian's buildah,
-mmdebstrap and bubblewrap.
+Debian's mmdebstrap creates the base image under the name in FROM, and buildah builds the Dockerfile on it.
+bubblewrap runs the commands from the image's configuration as its user, on a read-only root with an empty
+/tmp: `prepare_database`, the service and the worker, with PostgreSQL and with moto's S3 and SQS. The test
+enrols and identifies a face, sends SIGTERM under load, and prints the results. Needs root, and Debian's
+buildah, mmdebstrap and bubblewrap.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ BASE = "docker.io/library/debian:bookworm-slim"
 IMAGE = "facerec-api:latest"
 TOOLS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "bwrap": "bubblewrap"}
 PRODUCT = {"__pycache__", "facerec_site", "manage.py", "models", "people", "var"}
-"""All that the image contains in /app: no tests, no benchmark."""
+"""Everything that /app may contain in the image: no tests, no benchmark."""
 STOP_SECONDS = 60
-"""ECS's StopTimeout in copilot/ and deploy/: after it comes SIGKILL."""
+"""ECS's StopTimeout in copilot/ and deploy/; SIGKILL follows."""
 
 
 @dataclass
 class Store:
-    """Buildah's images, in a folder that is kept from run to run."""
+    """Buildah's images, in a folder that is kept between runs."""
 
     folder: Path
 
     def buildah(self, *arguments: str, **options: Any) -> str:
         folders = ["--root", str(self.folder / "images"), "--runroot", str(self.folder / "run")]
-        done: subprocess.CompletedProcess[str] = subprocess.run(
+        completed: subprocess.CompletedProcess[str] = subprocess.run(
             ["buildah", *folders, "--storage-driver", "vfs", *arguments],
             check=True, text=True, stdout=subprocess.PIPE, cwd=ROOT, **options,
         )  # fmt: skip
-        return done.stdout.strip()
+        return completed.stdout.strip()
 
     def make_base(self) -> None:
-        """Make the image that FROM names, of the packages that this machine gets, unless it is there."""
+        """Create the image named in FROM, from this machine's package sources, unless it already exists."""
         if BASE in self.buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
             return
         archive = self.folder / "base.tar"
@@ -83,7 +83,7 @@ class Store:
 
     def build(self) -> None:
         with tempfile.TemporaryDirectory(prefix="facerec-pip-") as folder:
-            # pip trusts whom this machine trusts, and no trace of it stays in the image
+            # pip trusts the same certificates as this machine; they don't become part of the image
             settings = Path(folder) / "pip.conf"
             settings.write_text("[global]\ncert = /run/build/ca.crt\n")
             self.buildah(
@@ -92,7 +92,7 @@ class Store:
                 "--volume", f"{settings}:/etc/pip.conf:ro",
                 "--tag", IMAGE, "--file", str(DOCKERFILE), ".",
             )  # fmt: skip
-        self.buildah("rmi", "--prune", "--force")  # the build before this one
+        self.buildah("rmi", "--prune", "--force")  # the previous build
 
     @contextmanager
     def mounted(self) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -107,7 +107,7 @@ class Store:
 
 @dataclass
 class Task:
-    """What ECS would start: the image's configuration, with a task definition's variables."""
+    """A task as ECS would start it: the image's configuration and a task definition's variables."""
 
     root: Path
     config: dict[str, Any]
@@ -129,12 +129,13 @@ class Task:
         ]  # fmt: skip
 
     def run(self, *command: str) -> str:
-        done = subprocess.run(self.command(command), capture_output=True, text=True, check=False)
-        if done.returncode:
+        completed = subprocess.run(self.command(command), capture_output=True, text=True, check=False)
+        if completed.returncode:
             raise SystemExit(
-                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+                f"{' '.join(command)} failed with exit code {completed.returncode}:\n"
+                f"{completed.stdout}\n{completed.stderr}"
             )
-        return done.stdout
+        return completed.stdout
 
     @contextmanager
     def started(self, log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -153,7 +154,7 @@ def main() -> int:
     parser.add_argument("--rebuild-base", action="store_true")
     options = parser.parse_args()
     if missing := [package for tool, package in TOOLS.items() if not shutil.which(tool)]:
-        print(f"The image can't be built here without {', '.join(missing)}: apt-get install them.")
+        print(f"Building the image needs {', '.join(missing)}. Install them with apt-get.")
         return 1
     options.store.mkdir(parents=True, exist_ok=True)
     store = Store(options.store)
@@ -162,24 +163,24 @@ def main() -> int:
     store.build()
     print(f"built in {time.monotonic() - began:.0f} s")
     problems: list[str] = []
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # moto's requests
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # silences moto's request log
     with store.mounted() as (root, config), ExitStack() as stack:
         size = int(
             subprocess.run(["du", "-sm", root], check=True, capture_output=True, text=True).stdout.split()[0]
         )
-        print(f"size: {size} MB of files; user {config['User']}, command {' '.join(config['Cmd'])}")
+        print(f"size: {size} MB; user {config['User']}, command {' '.join(config['Cmd'])}")
         unexpected = {path.name for path in (root / "app").iterdir()} - PRODUCT
         problems += [f"/app contains {name}" for name in sorted(unexpected)]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facerec-image-")))
         database = stack.enter_context(postgresql())
         address = stack.enter_context(servers.aws())
         task = Task(root, config, _variables(database, address))
-        task.binds = parse_qs(urlsplit(database).query)["host"]  # of its socket
+        task.binds = parse_qs(urlsplit(database).query)["host"]  # the folder of its socket
         for path in [
             *map(Path, task.binds),
             *(parent for parent in root.parents if parent.is_relative_to(options.store)),
         ]:
-            os.chmod(path, 0o755)  # noqa: S103 the image's user must get there
+            os.chmod(path, 0o755)  # noqa: S103 the image's user needs access
         try:
             _prove(task, folder, problems)
         except BaseException:
@@ -216,15 +217,15 @@ def _variables(database: str, address: str) -> dict[str, str]:
 def _prove(task: Task, folder: Path, problems: list[str]) -> None:
     began = time.monotonic()
     task.run("python", "manage.py", "prepare_database")
-    print(f"prepare_database on an empty database: {time.monotonic() - began:.1f} s")
+    print(f"prepare_database with an empty database: {time.monotonic() - began:.1f} s")
     key = task.run("python", "manage.py", "new_credentials").rpartition("api key: ")[2].strip()
     url = f"http://127.0.0.1:{task.variables['PORT']}"
     began = time.monotonic()
     with task.started(folder / "api.log") as api:
         _wait(lambda: requests.get(f"{url}/health", timeout=1).ok, api)
-        print(f"start to /health: {time.monotonic() - began:.1f} s")
+        print(f"time from start to /health: {time.monotonic() - began:.1f} s")
         _wait(lambda: requests.get(f"{url}/ready", timeout=5).json()["status"] == "ok", api)
-        print(f"start to /ready: {time.monotonic() - began:.1f} s")
+        print(f"time from start to /ready: {time.monotonic() - began:.1f} s")
         worker = (
             "celery",
             "--app",
@@ -241,8 +242,8 @@ def _prove(task: Task, folder: Path, problems: list[str]) -> None:
         task.run("python", "-m", "facerec_site.container_health")
         task.run("python", "manage.py", "maintain")
         _sigterm_under_load(url, key, api, problems)
-    left = [line for line in (folder / "api.log").read_text().splitlines() if '"ERROR"' in line]
-    problems += [f"logged: {line}" for line in left]
+    error_lines = [line for line in (folder / "api.log").read_text().splitlines() if '"ERROR"' in line]
+    problems += [f"logged an error: {line}" for line in error_lines]
 
 
 def _identify(url: str, key: str, problems: list[str]) -> None:
@@ -258,21 +259,21 @@ def _identify(url: str, key: str, problems: list[str]) -> None:
             timeout=60,
         )
         if photo.status_code != 201:
-            problems.append(f"enrolling {name}: {photo.status_code} {photo.text}")
-    answer = session.post(
+            problems.append(f"enrolling {name} failed: {photo.status_code} {photo.text}")
+    response = session.post(
         f"{url}/api/v1/collections/default/identify/",
         files={"photo": (_samples() / "obama3.jpg").read_bytes()},
         timeout=60,
     )
-    candidates = answer.json()["faces"][0]["candidates"]
-    found = candidates[0]["person"]["name"] if candidates else None
-    print(f"enrolled 2 people through the worker; obama3.jpg is {found}")
-    if found != "Barack Obama":
-        problems.append(f"identified {found}: {answer.text}")
+    candidates = response.json()["faces"][0]["candidates"]
+    identified_name = candidates[0]["person"]["name"] if candidates else None
+    print(f"enrolled 2 people through the worker; identified obama3.jpg as {identified_name}")
+    if identified_name != "Barack Obama":
+        problems.append(f"identified obama3.jpg as {identified_name}: {response.text}")
 
 
 def _sigterm_under_load(url: str, key: str, api: subprocess.Popen[bytes], problems: list[str]) -> None:
-    """Send requests without end, then SIGTERM: what was taken must be answered."""
+    """Send SIGTERM under continuous load: every accepted request must get a response."""
     load = Load(
         f"{url}/api/v1/collections/default/identify/",
         {"Authorization": f"Bearer {key}"},
@@ -282,9 +283,9 @@ def _sigterm_under_load(url: str, key: str, api: subprocess.Popen[bytes], proble
     _wait(lambda: len(load.answered) >= 20, api)
     _stop(api, "api", problems)
     load.join()
-    print(f"SIGTERM under load of 8 clients: {len(load.answered)} answered, {len(load.broken)} broken off")
-    problems += [f"broken off: {error}" for error in load.broken]
-    problems += [f"answered {status}" for status in load.answered if status != 200]
+    print(f"SIGTERM under load of 8 clients: {len(load.answered)} responses, {len(load.broken)} broken")
+    problems += [f"broken connection: {error}" for error in load.broken]
+    problems += [f"response with status {status}" for status in load.answered if status != 200]
 
 
 def _samples() -> Path:
@@ -292,30 +293,30 @@ def _samples() -> Path:
 
 
 def _stop(process: subprocess.Popen[bytes], name: str, problems: list[str]) -> None:
-    """Send SIGTERM to the container's first process, as ECS does; bubblewrap itself would not pass it on."""
+    """Send SIGTERM to the container's first process, as ECS does: bubblewrap itself wouldn't forward it."""
     first = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
     began = time.monotonic()
     os.kill(int(first), signal.SIGTERM)
     try:
         code = process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        problems.append(f"{name} did not end within {STOP_SECONDS} s of SIGTERM")
+        problems.append(f"{name} did not stop within {STOP_SECONDS} s of SIGTERM")
         return
-    print(f"{name} ended {time.monotonic() - began:.1f} s after SIGTERM, exit code {code}")
+    print(f"{name} stopped {time.monotonic() - began:.1f} s after SIGTERM, exit code {code}")
 
 
 def _wait(condition: Any, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise AssertionError(f"ended with {process.returncode} before it was ready")
+            raise AssertionError(f"the process exited with {process.returncode} before it was ready")
         try:
             if condition():
                 return
         except requests.RequestException:
             pass
         time.sleep(0.05)
-    raise AssertionError("not within 60 seconds")
+    raise AssertionError("not ready within 60 seconds")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Faults of a remote index under load: nothing wrong is ever answered, and all is mended afterwards.
+"""Faults of a remote index under load: every response stays correct, and the index is repaired afterwards.
 
     python -m tests.prove_index --operations 1000 --seed 1
 
-For each fault of the double, and for its lag, eight clients enrol, erase and search at the same
-time. A search that begins after an enrolment was acknowledged must find the person; one that
-begins after an erasure was acknowledged must not. Then the fault ends, and within a minute the
-index must hold exactly what the database says.
+For each fault of the test double, and for its lag, eight clients enrol, erase and search concurrently. A
+search that starts after an enrolment was acknowledged must return the person; one that starts after an
+erasure was acknowledged must not. Then the fault ends, and within a minute the index must contain exactly
+the vectors in the database.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class Known:
-    """A person as the clients know them; each moment is a monotonic time."""
+class KnownPerson:
+    """A person as known to the clients; times are from time.monotonic()."""
 
     seed: int
     person: Any
@@ -62,7 +62,7 @@ class Outcome:
 
 
 class Run:
-    """Eight clients and a worker on one collection."""
+    """Eight clients and a worker using one collection."""
 
     def __init__(self, fault: str, double: Double, operations: int, seed: int) -> None:
         from people.models import Collection
@@ -70,9 +70,9 @@ class Run:
         self.outcome = Outcome(fault)
         self.double = double
         self.collection = Collection.objects.create(name=f"run-{fault.replace(', ', '-').replace(' ', '-')}")
-        self.people: list[Known] = []
+        self.people: list[KnownPerson] = []
         self.lock = threading.Lock()
-        self.left = operations
+        self.operations_left = operations
         self.seed = seed
 
     def client(self, number: int) -> None:
@@ -82,13 +82,13 @@ class Run:
         try:
             for turn in range(1_000_000):
                 with self.lock:
-                    if not self.left:
+                    if not self.operations_left:
                         return
-                    self.left -= 1
+                    self.operations_left -= 1
                     self.outcome.operations += 1
                 self._operate(draw, 1_000_000 * (number + 1) + turn)
         except Exception as error:
-            self.problem(f"client {number} ended with {error!r}")
+            self.problem(f"client {number} failed with {error!r}")
         finally:
             connection.close()
 
@@ -114,12 +114,12 @@ class Run:
         enrolment.enrol(photo.pk)
         deadline = time.monotonic() + 30
         while Photo.objects.get(pk=photo.pk).status == Photo.Status.PENDING and time.monotonic() < deadline:
-            time.sleep(0.05)  # the worker has it
+            time.sleep(0.05)  # the worker has claimed it
         with self.lock:
-            self.people.append(Known(seed, person, time.monotonic()))
+            self.people.append(KnownPerson(seed, person, time.monotonic()))
         self._search(self.people[-1])
 
-    def _erase(self, known: Known) -> None:
+    def _erase(self, known: KnownPerson) -> None:
         from people import erasure
         from tests.actors import STAFF
 
@@ -131,7 +131,7 @@ class Run:
         known.erased_at = time.monotonic()
         self._search(known)
 
-    def _search(self, known: Known) -> None:
+    def _search(self, known: KnownPerson) -> None:
         from people import identification
         from tests import fakes
         from tests.actors import STAFF
@@ -139,14 +139,14 @@ class Run:
         began = time.monotonic()
         result = identification.identify(fakes.photo(known.seed), collection=self.collection, actor=STAFF)
         ended = time.monotonic()
-        found = known.person.pk in [one.person.pk for one in result.faces[0].candidates]
+        is_candidate = known.person.pk in [candidate.person.pk for candidate in result.faces[0].candidates]
         with self.lock:
             self.outcome.searches += 1
             self.outcome.degraded += result.degraded
-        if not found and known.enrolled_at <= began and known.erasing_from >= ended:
-            self.problem(f"an enrolled person was not found, degraded {result.degraded}")
-        if found and known.erased_at <= began:
-            self.problem("an erased person was found")
+        if not is_candidate and known.enrolled_at <= began and known.erasing_from >= ended:
+            self.problem(f"a search missed an enrolled person (degraded: {result.degraded})")
+        if is_candidate and known.erased_at <= began:
+            self.problem("a search returned an erased person")
 
     def problem(self, text: str) -> None:
         with self.lock:
@@ -164,7 +164,7 @@ class Run:
             connection.close()
 
     def converge(self) -> None:
-        """Wait until index, database and outbox agree."""
+        """Wait until the index, the database and the outbox agree."""
         from people import index_sync
         from people.errors import IndexUnavailable
         from people.indexes.base import Space
@@ -174,27 +174,29 @@ class Run:
         began = time.monotonic()
         while True:
             waiting = MeanTemplate.objects.filter(indexed_at=None).count()
-            undone = OutboxEntry.objects.filter(done_at=None).count()
+            pending = OutboxEntry.objects.filter(done_at=None).count()
             self.outcome.converged_after = time.monotonic() - began
-            if not waiting and not undone:
+            if not waiting and not pending:
                 break
             if self.outcome.converged_after > CONVERGED_WITHIN:
-                self.problem(f"{waiting} vectors and {undone} entries still wait after a minute")
+                self.problem(
+                    f"{waiting} vectors and {pending} outbox entries are still pending after a minute"
+                )
                 return
             time.sleep(0.2)
         try:
             self.outcome.drift = index_sync.compare().drift
         except IndexUnavailable as error:
-            self.problem(f"the audit could not ask: {error}")
+            self.problem(f"the index could not be compared: {error}")
         means = MeanTemplate.objects.filter(collection=self.collection)
         expected = {str(pk) for pk in means.values_list("vector_id", flat=True)}
         space = Space(self.collection.pk, "fake/1")
         if self.double.stored().get(namespace_of(space), set()) != expected or self.outcome.drift:
-            self.problem(f"index and database differ, the audit counts {self.outcome.drift}")
+            self.problem(f"the index and the database differ; reported drift: {self.outcome.drift}")
 
 
 def prove(fault: str, double: Double, *, operations: int, seed: int) -> Outcome:
-    """Run `operations` under one fault, and see it mended."""
+    """Run `operations` under one fault, then wait for the index to be repaired."""
     from people.indexes import forget_index
 
     forget_index()
@@ -211,7 +213,7 @@ def prove(fault: str, double: Double, *, operations: int, seed: int) -> Outcome:
         for client in clients:
             client.join()
         lag = double.faults.lag
-        double.faults = type(double.faults)(lag=lag)  # a lag is no fault that ends
+        double.faults = type(double.faults)(lag=lag)  # the lag stays: it is not a fault
         run.converge()
     finally:
         double.faults = type(double.faults)()
@@ -222,11 +224,11 @@ def prove(fault: str, double: Double, *, operations: int, seed: int) -> Outcome:
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    options.add_argument("--operations", type=int, default=1000)
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--fault", choices=FAULTS, action="append")
-    chosen = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--operations", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fault", choices=FAULTS, action="append")
+    options = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "facerec_site.settings.test"
     failed = False
     with tempfile.TemporaryDirectory(prefix="facerec-index-") as folder:
@@ -241,11 +243,11 @@ def main() -> int:
         from tests.pinecone_double import pinecone_index
 
         call_command("migrate", verbosity=0)
-        with Double(seed=chosen.seed).running() as double:
+        with Double(seed=options.seed).running() as double:
             settings.TEMPLATE_INDEX = pinecone_index(double)
             print(f"{'fault':18} operations searches degraded converged_s drift problems")
-            for fault in chosen.fault or FAULTS:
-                outcome = prove(fault, double, operations=chosen.operations, seed=chosen.seed)
+            for fault in options.fault or FAULTS:
+                outcome = prove(fault, double, operations=options.operations, seed=options.seed)
                 print(
                     f"{fault:18} {outcome.operations:10} {outcome.searches:8} {outcome.degraded:8} "
                     f"{outcome.converged_after:11.1f} {outcome.drift:5} {len(outcome.problems):8}",

@@ -1,11 +1,11 @@
-"""Kill -9 of web and worker processes while people are enrolled and erased: nothing lost, nothing back.
+"""Kill web and worker processes (SIGKILL) during enrolments and erasures: no data is lost or restored.
 
     python -m tests.prove_kills --kills 200 --seed 1                      (SQLite)
     python -m tests.postgresql python -m tests.prove_kills --kills 200    (PostgreSQL, and Redis)
 
-Clients create people, enrol and erase them and keep a diary of what was acknowledged. Meanwhile
-processes are killed at random. After the last kill and a sweep the diary, the database, the files
-and every search must agree.
+Clients create, enrol and erase people and keep a diary of what was acknowledged, while processes are
+killed at random. After the last kill and a sweep, the diaries, the database, the files and every search
+must agree.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from tests.service import Service, running
 
 CLIENTS = 4
 SETTLE_SECONDS = 240
-"""The lease of a killed worker's work, and some sweeps."""
+"""Covers the lease of a killed worker's outbox entry, and some sweeps."""
 
 
 @dataclass
 class Diary:
-    """What a client knows of one person."""
+    """What a client knows about one person."""
 
     seed: int
     enrolled: bool = False
     """Acknowledged with 201."""
     erasing: bool = False
     erased: bool = False
-    """Acknowledged with 202, or 404 after an unanswered try."""
+    """Acknowledged with 202, or with 404 after an attempt without a response."""
 
 
 @dataclass
@@ -56,13 +56,13 @@ class Outcome:
 
 
 def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (0.5, 2.5)) -> Outcome:
-    """Run the service in `folder`, kill its processes `kills` times, and say what is wrong afterwards."""
+    """Run the service in `folder`, kill its processes `kills` times, and return what was found."""
     outcome = Outcome()
     draw = random.Random(seed)
     with ExitStack() as stack:
         variables = {"FACEREC_TEST_FAKE_ENGINE": "1"}
         if os.environ.get("DATABASE_URL") and REDIS:
-            # as in production: a pool of child processes, which the folder's broker can't have
+            # as in production: a pool of worker processes, which the folder's broker doesn't support
             variables["CELERY_BROKER_URL"] = stack.enter_context(redis_server()).url
         service = stack.enter_context(running(folder, **variables))
         service.sql("UPDATE people_apikey SET rate = '1000000/min'")
@@ -89,9 +89,9 @@ def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (
                 client.join()
         service.supervise()
         service.wait_until_ready()
-        if left := service.wait_until_done(SETTLE_SECONDS):
-            outcome.problems.append(f"{left} entries of the outbox are not done")
-        _check(service, [diary for own in diaries for diary in own], outcome)
+        if pending := service.wait_until_done(SETTLE_SECONDS):
+            outcome.problems.append(f"{pending} outbox entries are still pending")
+        _check(service, [diary for client_diaries in diaries for diary in client_diaries], outcome)
     return outcome
 
 
@@ -106,53 +106,53 @@ def _kill_one(service: Service, draw: random.Random) -> None:
         except psutil.NoSuchProcess:
             return
         return
-    service.start(name)  # which kills the one before with all its children
+    service.start(name)  # kills the previous process and all its children
 
 
-def _live(service: Service, number: int, diary: list[Diary], stop: threading.Event, seed: int) -> None:
+def _live(service: Service, number: int, diaries: list[Diary], stop: threading.Event, seed: int) -> None:
     draw = random.Random(f"{seed}/{number}")
     session = requests.Session()
     session.headers.update(service.headers)
     persons = f"{service.url}/api/v1/collections/crowd/persons/"
     while not stop.is_set():
-        one = Diary(seed=100_000 * (number + 1) + len(diary))
-        diary.append(one)
-        person_id = _until_known(stop, lambda one=one: _create(session, persons, one))
+        diary = Diary(seed=100_000 * (number + 1) + len(diaries))
+        diaries.append(diary)
+        person_id = _until_answered(stop, lambda diary=diary: _create(session, persons, diary))
         if person_id is None:
             continue
-        photo = {"photo": fakes.photo(one.seed)}
-        answer = _until_known(
+        photo = {"photo": fakes.photo(diary.seed)}
+        response = _until_answered(
             stop,
             lambda person_id=person_id, photo=photo: session.post(
                 f"{persons}{person_id}/photos/", files=photo, headers={"Prefer": "wait=2"}, timeout=40
             ),
         )
-        one.enrolled = answer is not None and answer.status_code in (200, 201, 202)
+        diary.enrolled = response is not None and response.status_code in (200, 201, 202)
         if draw.random() < 0.4:
-            one.erasing = True
-            gone = _until_known(
+            diary.erasing = True
+            response = _until_answered(
                 stop, lambda person_id=person_id: session.delete(f"{persons}{person_id}/", timeout=40)
             )
-            one.erased = gone is not None and gone.status_code in (202, 404)
+            diary.erased = response is not None and response.status_code in (202, 404)
 
 
-def _create(session: requests.Session, persons: str, one: Diary) -> str | None:
-    answer = session.post(persons, json={"external_id": f"p{one.seed}"}, timeout=40)
-    if answer.status_code == 409:  # an earlier try was done and not answered
-        found = session.get(persons, params={"external_id": f"p{one.seed}"}, timeout=40)
-        found.raise_for_status()
-        return str(found.json()["results"][0]["id"])
-    answer.raise_for_status()
-    return str(answer.json()["id"])
+def _create(session: requests.Session, persons: str, diary: Diary) -> str | None:
+    response = session.post(persons, json={"external_id": f"p{diary.seed}"}, timeout=40)
+    if response.status_code == 409:  # an earlier attempt succeeded, but its response was lost
+        listing = session.get(persons, params={"external_id": f"p{diary.seed}"}, timeout=40)
+        listing.raise_for_status()
+        return str(listing.json()["results"][0]["id"])
+    response.raise_for_status()
+    return str(response.json()["id"])
 
 
-def _until_known(stop: threading.Event, work: Any) -> Any:
-    """Try until there is an answer that says something; None when the run ends before."""
+def _until_answered(stop: threading.Event, work: Any) -> Any:
+    """Repeat `work` until it returns something other than a server error; None if the run ends first."""
     while not stop.is_set():
         try:
-            answer = work()
-            if not isinstance(answer, requests.Response) or answer.status_code < 500:
-                return answer
+            result = work()
+            if not isinstance(result, requests.Response) or result.status_code < 500:
+                return result
         except requests.RequestException:
             pass
         time.sleep(0.1)
@@ -174,32 +174,31 @@ def _check(service: Service, diaries: list[Diary], outcome: Outcome) -> None:
     for external, status, file, templates in photos:
         by_person.setdefault(external, []).append((status, file, templates))
         if (status, templates) != ("accepted", 1):
-            problem(f"{external}: a photo is {status} with {templates} templates")
-    for external, own in by_person.items():
-        if len(own) > 1:
-            problem(f"{external}: enrolled {len(own)} times")
+            problem(f"{external}: a photo has status {status} and {templates} templates")
+    for external, person_photos in by_person.items():
+        if len(person_photos) > 1:
+            problem(f"{external}: enrolled {len(person_photos)} times")
         if external not in means:
             problem(f"{external}: no mean template")
     if extra := means - set(by_person):
-        problem(f"means without photos: {extra}")
+        problem(f"mean templates without photos: {extra}")
     session = requests.Session()
     session.headers.update(service.headers)
-    for one in diaries:
-        external = f"p{one.seed}"
-        there = external in people
-        if one.enrolled and not one.erasing and len(by_person.get(external, [])) != 1:
+    for diary in diaries:
+        external = f"p{diary.seed}"
+        if diary.enrolled and not diary.erasing and len(by_person.get(external, [])) != 1:
             problem(f"{external}: an acknowledged enrolment is lost")
-        if one.erased and there:
-            problem(f"{external}: an erased person is back")
-        found = session.post(
+        if diary.erased and external in people:
+            problem(f"{external}: an erased person was restored")
+        candidates = session.post(
             f"{service.url}/api/v1/collections/crowd/identify/",
-            files={"photo": fakes.photo(one.seed, variation=9)},
+            files={"photo": fakes.photo(diary.seed, variation=9)},
             timeout=30,
         ).json()["faces"][0]["candidates"]
-        names = [candidate["person"]["external_id"] for candidate in found]
-        # a stranger may look like somebody: one search in a hundred, by the default threshold
+        names = [candidate["person"]["external_id"] for candidate in candidates]
+        # a stranger may match: with the default threshold, in one search in a hundred
         if (external in by_person) != (names[:1] == [external]):
-            problem(f"{external}: a search finds {names}")
+            problem(f"{external}: a search returns {names}")
     folder = service.folder / "photos"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     rows = {file for _, _, file, _ in photos}
@@ -207,22 +206,22 @@ def _check(service: Service, diaries: list[Diary], outcome: Outcome) -> None:
         problem(f"{len(files - rows)} files without a row, {len(rows - files)} rows without a file")
     pending = service.sql("SELECT count(*) FROM people_erasure WHERE completed_at IS NULL")[0][0]
     if pending:
-        problem(f"{pending} receipts are not complete")
+        problem(f"{pending} erasure receipts are incomplete")
     outcome.people = len(diaries)
-    outcome.enrolments = sum(one.enrolled for one in diaries)
-    outcome.erasures = sum(one.erased for one in diaries)
+    outcome.enrolments = sum(diary.enrolled for diary in diaries)
+    outcome.erasures = sum(diary.erased for diary in diaries)
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    options.add_argument("--kills", type=int, default=200)
-    options.add_argument("--seed", type=int, default=1)
-    chosen = options.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="facerec-kills-") as folder:
-        outcome = prove(Path(folder), kills=chosen.kills, seed=chosen.seed)
+        outcome = prove(Path(folder), kills=options.kills, seed=options.seed)
     print(
-        f"{outcome.kills} kills, seed {chosen.seed}: {outcome.people} people, {outcome.enrolments} enrolments"
-        f" and {outcome.erasures} erasures acknowledged, {len(outcome.problems)} problems."
+        f"{outcome.kills} kills, seed {options.seed}: {outcome.people} people, {outcome.enrolments} "
+        f"enrolments and {outcome.erasures} erasures acknowledged, {len(outcome.problems)} problems."
     )
     for line in outcome.problems[:50]:
         print("  " + line)

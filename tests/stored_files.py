@@ -1,4 +1,4 @@
-"""What the photo storage holds."""
+"""The files in the photo storage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from people.models.photo import photo_storage
 
 
 def stored_files() -> list[str]:
-    """Return the names of all stored photos."""
+    """Return the names of all stored files, sorted."""
     root = Path(photo_storage().path(""))
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Acts are the only way in: no page, view, command or task writes a row itself."""
+"""Only the domain's operations write rows: no admin page, view, command or task does so itself."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EDGES = (
     ROOT / "facerec_site",
 )
 ALLOWED = {
-    # the stored answers of a request are the API's own, and no part of the domain
+    # stored responses belong to the API, not to the domain
     "people/api/idempotency.py": {"row.delete()", "IdempotentAnswer.objects", "mine."},
     # a file of measurements
     "people/management/commands/evaluate.py": {"cache.save()", "self.save()"},
@@ -34,7 +34,7 @@ MODULES = [path for edge in EDGES for path in (sorted(edge.rglob("*.py")) if edg
 
 
 def _writes(call: ast.Call) -> bool:
-    """Return whether the call looks like one that writes rows: of a model, a manager or a query set."""
+    """Return whether the call looks like a write through a model, a manager or a query set."""
     if not isinstance(call.func, ast.Attribute):
         return False
     name, names = call.func.attr, {keyword.arg for keyword in call.keywords}
@@ -45,7 +45,7 @@ def _writes(call: ast.Call) -> bool:
     return name == "update" and not call.args and bool(names)
 
 
-def _found(source: str) -> list[str]:
+def _writes_in(source: str) -> list[str]:
     calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
     return [ast.unparse(call) for call in calls if _writes(call)]
 
@@ -61,31 +61,33 @@ def _found(source: str) -> list[str]:
         "Photo.objects.all().delete()",
     ],
 )
-def test_a_write_would_be_found(source: str) -> None:
-    assert _found(source)
+def test_a_write_is_detected(source: str) -> None:
+    assert _writes_in(source)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_edge_of_the_service_writes_rows(path: Path) -> None:
+def test_modules_at_the_edge_write_no_rows(path: Path) -> None:
     allowed = ALLOWED.get(str(path.relative_to(ROOT)), set())
-    written = [call for call in _found(path.read_text()) if not any(start in call for start in allowed)]
-    assert written == []
+    writes = [call for call in _writes_in(path.read_text()) if not any(start in call for start in allowed)]
+    assert writes == []
 
 
-OURS = [site for model, site in admin.site._registry.items() if model._meta.app_label == "people"]
+ADMINS = [site for model, site in admin.site._registry.items() if model._meta.app_label == "people"]
 
 
-@pytest.mark.parametrize("site", OURS, ids=lambda site: type(site).__name__)
-def test_each_admin_that_may_write_does_so_by_acts(
+@pytest.mark.parametrize("site", ADMINS, ids=lambda site: type(site).__name__)
+def test_every_admin_that_can_write_overrides_how_it_writes(
     site: ModelAdmin[models.Model], rf: RequestFactory, staff: User
 ) -> None:
     request = rf.get("/")
     request.user = staff
     assert isinstance(site, AuditedAdmin)
-    own = {name for name in dir(ModelAdmin) if getattr(type(site), name) is not getattr(ModelAdmin, name)}
+    overridden = {
+        name for name in dir(ModelAdmin) if getattr(type(site), name) is not getattr(ModelAdmin, name)
+    }
     if site.has_change_permission(request):
-        assert "save_model" in own
+        assert "save_model" in overridden
     if site.has_delete_permission(request):
-        assert {"delete_model", "delete_queryset"} <= own
+        assert {"delete_model", "delete_queryset"} <= overridden
     assert not site.inlines
     assert not site.list_editable

@@ -1,4 +1,4 @@
-"""What a worker does with an outbox entry: the table of handlers, and what each outcome changes."""
+"""How a worker processes outbox entries: the handlers, and what each outcome changes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _entry(topic: str = Topic.PURGE_FILE, **fields: Any) -> OutboxEntry:
 
 
 def _deliver(entry: OutboxEntry, times: int = 1) -> OutboxEntry:
-    """Deliver the entry as often, without the pauses between, and read it again."""
+    """Deliver the entry `times` times without pauses, and reload it."""
     for _ in range(times):
         OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
         delivery.deliver(entry.pk)
@@ -48,21 +48,23 @@ def _raises(*args: object, **options: object) -> Any:
 
 
 @pytest.fixture
-def handles(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put another handler for purges of files into the table."""
+def set_handler(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that replaces the handler for file purges."""
 
-    def handles(process: Callable[[Sequence[OutboxEntry]], Sequence[Outcome]], **options: Any) -> None:
+    def set_handler(process: Callable[[Sequence[OutboxEntry]], Sequence[Outcome]], **options: Any) -> None:
         handler = Handler(process, **options)
         monkeypatch.setattr(delivery, "HANDLERS", {**delivery.HANDLERS, Topic.PURGE_FILE: handler})
 
-    return handles
+    return set_handler
 
 
-def test_every_topic_that_is_work_has_a_handler() -> None:
+def test_every_topic_for_workers_has_a_handler() -> None:
     assert set(delivery.HANDLERS) == set(Topic) - {Topic.PERSON_CHANGED}
 
 
-def test_an_unknown_topic_fails_loudly_and_is_given_up_visibly(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_entry_with_an_unknown_topic_logs_errors_and_becomes_a_failed_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     entry = _entry("a_later_topic")
     with caplog.at_level(logging.ERROR):
         _deliver(entry)
@@ -75,21 +77,21 @@ def test_an_unknown_topic_fails_loudly_and_is_given_up_visibly(caplog: pytest.Lo
     assert list(failed_tasks()) == [entry]
 
 
-def test_done_completes_the_entry(handles: Callable[..., None]) -> None:
+def test_done_completes_the_entry(set_handler: Callable[..., None]) -> None:
     completed: list[OutboxEntry] = []
-    handles(lambda entries: [Done()], complete=completed.append)
+    set_handler(lambda entries: [Done()], complete=completed.append)
     entry = _deliver(_entry())
     assert completed == [entry]
-    handles(lambda entries: [Done()])
+    set_handler(lambda entries: [Done()])
     assert _deliver(entry).done_at is not None
 
 
-def test_an_entry_for_later_is_due_after_exactly_these_seconds_and_no_attempt_is_counted(
-    handles: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+def test_a_postponed_entry_is_due_after_the_given_seconds_and_no_attempt_is_counted(
+    set_handler: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: now)
-    handles(lambda entries: [Later(36.5)])
+    set_handler(lambda entries: [Later(36.5)])
     entry = _deliver(_entry(last_error="OSError"))
     assert (entry.due_at - now, entry.attempts, entry.last_error) == (timedelta(seconds=36.5), 0, "")
     delivery.deliver(entry.pk)
@@ -98,48 +100,51 @@ def test_an_entry_for_later_is_due_after_exactly_these_seconds_and_no_attempt_is
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_entry_for_at_once_wakes_a_worker(handles: Callable[..., None], messages: list[int]) -> None:
+def test_an_entry_postponed_by_zero_seconds_wakes_a_worker(
+    set_handler: Callable[..., None], messages: list[int]
+) -> None:
     entry = _entry()
-    handles(lambda entries: [Later(0)])
+    set_handler(lambda entries: [Later(0)])
     _deliver(entry)
     assert messages == [entry.pk]
-    handles(lambda entries: [Later(1)])
+    set_handler(lambda entries: [Later(1)])
     _deliver(entry)
     assert messages == [entry.pk]
 
 
 @pytest.mark.parametrize("raises", [True, False])
-def test_a_failure_is_logged_and_counted_and_after_the_last_attempt_the_entry_is_given_up(
-    raises: bool, handles: Callable[..., None], caplog: pytest.LogCaptureFixture
+def test_a_failure_is_logged_and_counted_and_after_the_last_attempt_the_entry_is_a_failed_task(
+    raises: bool, set_handler: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
     def process(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
         if raises:
-            raise ValueError("a name that no log may have")
-        return [Failed(ValueError("a name that no log may have"))]
+            raise ValueError("a name that must not be logged")
+        return [Failed(ValueError("a name that must not be logged"))]
 
     given_up: list[OutboxEntry] = []
-    handles(process, give_up=given_up.append)
+    set_handler(process, give_up=given_up.append)
     entry = _entry()
     with caplog.at_level(logging.ERROR):
         _deliver(entry, outbox.MAX_ATTEMPTS - 1)
         assert (given_up, list(failed_tasks())) == ([], [])
         _deliver(entry)
     assert [line.levelname for line in caplog.records] == ["ERROR"] * outbox.MAX_ATTEMPTS
-    assert "given up" in caplog.records[-1].getMessage()
+    assert "failed task" in caplog.records[-1].getMessage()
     assert (entry.attempts, entry.last_error) == (outbox.MAX_ATTEMPTS, "ValueError")
-    # at once: staff needn't wait for another pause
+    # immediately, without another pause
     assert (given_up, list(failed_tasks())) == ([entry], [entry])
     _deliver(entry)
     assert given_up == [entry]
 
 
 @pytest.mark.parametrize(
-    "error", [OperationalError("gone"), StorageUnavailable(), IndexUnavailable(), ConnectionResetError()]
+    "error",
+    [OperationalError("connection lost"), StorageUnavailable(), IndexUnavailable(), ConnectionResetError()],
 )
-def test_an_outage_is_waited_for_and_never_counted(
-    error: Exception, handles: Callable[..., None], caplog: pytest.LogCaptureFixture
+def test_an_outage_delays_an_entry_and_is_not_counted_as_an_attempt(
+    error: Exception, set_handler: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    handles(lambda entries: [Failed(error)])
+    set_handler(lambda entries: [Failed(error)])
     entry = _entry()
     _deliver(entry, 3 * outbox.MAX_ATTEMPTS)
     assert (entry.attempts, entry.last_error) == (0, type(error).__name__)
@@ -149,10 +154,10 @@ def test_an_outage_is_waited_for_and_never_counted(
     assert not failed_tasks().exists()
 
 
-def test_an_outage_that_lasts_is_logged_as_an_error_for_the_alarm(
-    handles: Callable[..., None], caplog: pytest.LogCaptureFixture
+def test_a_long_outage_is_logged_as_an_error_for_the_alarm(
+    set_handler: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    handles(lambda entries: [Failed(StorageUnavailable())])
+    set_handler(lambda entries: [Failed(StorageUnavailable())])
     entry = _entry()
     OutboxEntry.objects.update(created_at=timezone.now() - delivery.LONG_OUTAGE)
     _deliver(entry)
@@ -161,33 +166,33 @@ def test_an_outage_that_lasts_is_logged_as_an_error_for_the_alarm(
     assert entry.attempts == 0
 
 
-def test_a_reason_of_an_outage_that_somebody_can_act_on_is_logged(
-    handles: Callable[..., None], caplog: pytest.LogCaptureFixture
+def test_the_message_of_an_outage_is_logged(
+    set_handler: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    handles(lambda entries: [Failed(IndexUnavailable("Set TEMPLATE_INDEX back."))])
+    set_handler(lambda entries: [Failed(IndexUnavailable("Set TEMPLATE_INDEX back."))])
     _deliver(_entry())
     assert "Set TEMPLATE_INDEX back." in caplog.text
 
 
-def test_a_batch_whose_processing_raises_fails_all_its_entries(handles: Callable[..., None]) -> None:
+def test_an_error_in_processing_a_batch_fails_all_its_entries(set_handler: Callable[..., None]) -> None:
     batches: list[list[OutboxEntry]] = []
 
     def process(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
         batches.append(list(entries))
         raise ValueError
 
-    handles(process, batch=3)
+    set_handler(process, batch=3)
     entries = [_entry() for _ in range(4)]
-    other = _entry(Topic.RUN_IMPORT)
+    import_entry = _entry(Topic.RUN_IMPORT)
     delivery.deliver(entries[0].pk)
     assert batches == [entries[:3]]
     counted = OutboxEntry.objects.order_by("pk").values_list("attempts", "last_error")
     assert list(counted) == [(1, "ValueError")] * 3 + [(0, "")] * 2
-    assert OutboxEntry.objects.get(pk=other.pk).attempts == 0
+    assert OutboxEntry.objects.get(pk=import_entry.pk).attempts == 0
 
 
-def test_each_entry_of_a_batch_has_its_own_outcome(handles: Callable[..., None]) -> None:
-    handles(lambda entries: [Done(), Failed(ValueError()), Failed(StorageUnavailable())], batch=3)
+def test_each_entry_of_a_batch_has_its_own_outcome(set_handler: Callable[..., None]) -> None:
+    set_handler(lambda entries: [Done(), Failed(ValueError()), Failed(StorageUnavailable())], batch=3)
     entries = [_entry() for _ in range(3)]
     delivery.deliver(entries[0].pk)
     done, failed, waiting = OutboxEntry.objects.order_by("pk")
@@ -196,48 +201,48 @@ def test_each_entry_of_a_batch_has_its_own_outcome(handles: Callable[..., None])
     assert (waiting.attempts, waiting.last_error) == (0, "StorageUnavailable")
 
 
-def test_outcomes_that_are_too_few_fail_the_whole_batch(handles: Callable[..., None]) -> None:
-    handles(lambda entries: [Done()], batch=2)
+def test_a_missing_outcome_fails_the_whole_batch(set_handler: Callable[..., None]) -> None:
+    set_handler(lambda entries: [Done()], batch=2)
     _entry()
     _deliver(_entry())
     assert set(OutboxEntry.objects.values_list("attempts", "done_at")) == {(1, None)}
 
 
-def test_a_completion_that_fails_is_an_attempt_that_failed(handles: Callable[..., None]) -> None:
-    def fails(entry: OutboxEntry) -> None:
+def test_an_error_in_completing_an_entry_counts_as_a_failed_attempt(set_handler: Callable[..., None]) -> None:
+    def fail(entry: OutboxEntry) -> None:
         raise ValueError
 
-    handles(lambda entries: [Done()], complete=fails)
+    set_handler(lambda entries: [Done()], complete=fail)
     entry = _deliver(_entry())
     assert (entry.attempts, entry.last_error, entry.done_at) == (1, "ValueError", None)
 
 
-def test_giving_up_that_fails_keeps_the_entry_visible_and_other_work_going(
-    handles: Callable[..., None], caplog: pytest.LogCaptureFixture
+def test_an_error_in_giving_up_keeps_the_failed_task_listed_and_other_entries_delivered(
+    set_handler: Callable[..., None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(*args: object) -> Any:
+    def fail(*args: object) -> Any:
         raise ValueError
 
-    handles(fails, give_up=fails)
+    set_handler(fail, give_up=fail)
     entry, next_entry = _entry(attempts=outbox.MAX_ATTEMPTS - 1), _entry()
     delivery.sweep(10)
     assert list(failed_tasks()) == [entry]
     assert OutboxEntry.objects.get(pk=next_entry.pk).attempts == 1
 
 
-def test_an_entry_that_is_gone_or_claimed_is_left_alone(handles: Callable[..., None]) -> None:
-    handles(lambda entries: pytest.fail("nobody may process it"))
+def test_a_deleted_or_claimed_entry_is_not_processed(set_handler: Callable[..., None]) -> None:
+    set_handler(lambda entries: pytest.fail("the entry was processed"))
     delivery.deliver(0)
     entry = _entry()
     assert outbox.claim(entry.pk) is not None
     delivery.deliver(entry.pk)
 
 
-def test_a_sweep_without_time_left_leaves_the_index_alone(
-    handles: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+def test_a_sweep_without_time_left_does_not_sync_the_index(
+    set_handler: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_sync, "sync", lambda: pytest.fail("the time is up"))
-    handles(lambda entries: [Done()])
+    monkeypatch.setattr(index_sync, "sync", lambda: pytest.fail("the index was synced"))
+    set_handler(lambda entries: [Done()])
     entries = [_entry(), _entry()]
     delivery.sweep(0)
     done = OutboxEntry.objects.exclude(done_at=None)
@@ -245,7 +250,7 @@ def test_a_sweep_without_time_left_leaves_the_index_alone(
 
 
 @pytest.mark.parametrize("moment", ["claimed", "deleted", "verified"])
-def test_a_purge_that_an_erasure_takes_over_while_it_is_delivered_completes_the_receipt(
+def test_a_purge_taken_over_by_an_erasure_during_its_delivery_counts_on_the_receipt(
     moment: str, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = enrolled(1, 1, 2)
@@ -255,39 +260,39 @@ def test_a_purge_that_an_erasure_takes_over_while_it_is_delivered_completes_the_
     step = {"claimed": "delete", "deleted": "exists", "verified": "exists"}[moment]
     original = getattr(storage, step)
 
-    def erased_at_this_step(self: Any, name: str) -> Any:
+    def erase_at_this_step(self: Any, name: str) -> Any:
         result = original(self, name) if moment == "verified" else None
         monkeypatch.setattr(storage, step, original)
         erasure.erase(person, actor=STAFF)
         return result if moment == "verified" else original(self, name)
 
-    monkeypatch.setattr(storage, step, erased_at_this_step)
+    monkeypatch.setattr(storage, step, erase_at_this_step)
     delivery.deliver(entry.pk)
     receipt = Erasure.objects.get()
     assert (receipt.files_purged, receipt.status) == (1, "pending")
     delivery.sweep(10)
     receipt.refresh_from_db()
-    # of the photo that was withdrawn, and of the one that was erased
+    # the file of the withdrawn photo and the file of the erased one
     assert (receipt.files_purged, receipt.status) == (2, "complete")
     assert stored_files() == []
 
 
-def test_a_purge_whose_entry_was_dropped_while_it_was_delivered_is_over(
+def test_a_purge_whose_entry_is_deleted_during_its_delivery_is_not_repeated(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = outbox.purge_file("nothing.jpg")
     exists = type(photo_storage()).exists
 
-    def dropped(self: Any, name: str) -> bool:
+    def delete_entries(self: Any, name: str) -> bool:
         OutboxEntry.objects.all().delete()
         return exists(self, name)
 
-    monkeypatch.setattr(type(photo_storage()), "exists", dropped)
+    monkeypatch.setattr(type(photo_storage()), "exists", delete_entries)
     delivery.deliver(entry.pk)
     assert not OutboxEntry.objects.exists()
 
 
-def test_a_file_that_a_photo_has_by_now_is_kept(enrolled: Enrol) -> None:
+def test_a_file_that_belongs_to_a_photo_is_not_purged(enrolled: Enrol) -> None:
     photo = enrolled(1).photos.get()
     entry = _deliver(outbox.purge_file(str(photo.file.name)))
     assert entry.done_at is not None
@@ -298,7 +303,7 @@ def _of_topic(topic: str) -> OutboxEntry:
     return OutboxEntry.objects.get(topic=topic)
 
 
-def test_a_photo_whose_enrolment_is_given_up_is_rejected_and_a_retry_is_harmless(
+def test_a_photo_whose_enrolment_keeps_failing_is_rejected_and_a_retry_is_harmless(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = Person.objects.create(collection=collection)
@@ -315,7 +320,7 @@ def test_a_photo_whose_enrolment_is_given_up_is_rejected_and_a_retry_is_harmless
     assert photo.status == Photo.Status.REJECTED
 
 
-def test_an_import_that_is_given_up_ends_and_says_so(
+def test_an_import_that_keeps_failing_ends_as_failed(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
@@ -325,7 +330,7 @@ def test_an_import_that_is_given_up_ends_and_says_so(
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "processing_failed")
 
 
-def test_an_import_is_delivered_in_turns_until_it_ends(
+def test_an_import_is_delivered_again_until_it_ends(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "IMPORT_SECONDS", 0)
@@ -339,7 +344,7 @@ def test_an_import_is_delivered_in_turns_until_it_ends(
 
 
 class PartlyDeletingIndex:
-    """A remote index that keeps some of the vectors that it is told to delete."""
+    """A remote index that fails to delete the vectors in `kept`."""
 
     kept: ClassVar[set[UUID]] = set()
 
@@ -359,17 +364,17 @@ def _vector_purge(settled: timedelta) -> OutboxEntry:
     )  # fmt: skip
 
 
-def test_vectors_are_purged_together_and_each_by_its_own_proof(
+def test_vectors_are_purged_in_a_batch_and_verified_one_by_one(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.TEMPLATE_INDEX = {"BACKEND": f"{__name__}.PartlyDeletingIndex", "OPTIONS": {}}
-    gone, early, held = (_vector_purge(timedelta(seconds=seconds)) for seconds in (-60, 30, -60))
+    deleted, early, held = (_vector_purge(timedelta(seconds=seconds)) for seconds in (-60, 30, -60))
     monkeypatch.setattr(PartlyDeletingIndex, "kept", {held.vector_id})
-    delivery.deliver(gone.pk)
-    for entry in (gone, early, held):
+    delivery.deliver(deleted.pk)
+    for entry in (deleted, early, held):
         entry.refresh_from_db()
-    assert gone.done_at is not None
-    # looked up again only when no late write can bring it back
+    assert deleted.done_at is not None
+    # looked up again only when no late write can restore it
     assert early.settled_at is not None
     assert timedelta(0) < early.due_at - early.settled_at < timedelta(seconds=5)
     assert (early.attempts, early.last_error) == (0, "")

@@ -1,3 +1,5 @@
+"""Enrolment: from a submitted photo to a template, a mean template or a rejection."""
+
 from __future__ import annotations
 
 import threading
@@ -23,17 +25,17 @@ from tests.stored_files import stored_files
 
 @pytest.fixture
 def person(collection: Collection) -> Person:
-    return Person.objects.create(collection=collection, name="Somebody")
+    return Person.objects.create(collection=collection, name="Ada")
 
 
-def _decided(person: Person, data: bytes, **options: Any) -> Photo:
+def _enrol(person: Person, data: bytes, **options: Any) -> Photo:
     photo = enrolment.submit(person, data, actor=STAFF, **options).photo
     enrolment.enrol(photo.pk)
     photo.refresh_from_db()
     return photo
 
 
-def test_a_submitted_photo_is_kept_and_waits_for_the_worker(
+def test_a_submitted_photo_is_stored_and_queued_for_the_worker(
     person: Person, work: Callable[[], None], django_capture_on_commit_callbacks: Any, messages: list[int]
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
@@ -47,23 +49,23 @@ def test_a_submitted_photo_is_kept_and_waits_for_the_worker(
     assert OutboxEntry.objects.get(photo_id=photo.pk).done_at is not None
 
 
-def test_a_photos_file_name_tells_nothing_of_the_person(person: Person) -> None:
+def test_a_photos_file_name_reveals_nothing_about_the_person(person: Person) -> None:
     photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
     assert photo.file.name == f"{person.collection_id}/{photo.pk}.jpg"
 
 
-def test_a_template_bears_its_engine_and_has_unit_length(person: Person) -> None:
-    photo = _decided(person, fakes.photo(1))
+def test_a_template_names_its_engine_and_has_unit_length(person: Person) -> None:
+    photo = _enrol(person, fakes.photo(1))
     template = Template.objects.get(photo=photo)
     assert template.engine == "fake/1"
     assert np.linalg.norm(unpack(template.vector)) == pytest.approx(1, abs=1e-6)
     assert template.box == {"left": 0, "top": 0, "width": 160, "height": 160}
 
 
-def test_the_mean_template_is_the_mean_of_all_accepted_photos_and_follows_a_withdrawal(
+def test_the_mean_template_is_the_mean_of_all_accepted_photos_and_changes_with_a_withdrawal(
     person: Person,
 ) -> None:
-    first, second = (_decided(person, fakes.photo(1, variation=v)) for v in (1, 2))
+    first, second = (_enrol(person, fakes.photo(1, variation=v)) for v in (1, 2))
     vectors = [unpack(template.vector) for template in Template.objects.order_by("created_at")]
     mean = MeanTemplate.objects.get(person=person)
     assert mean.templates == 2
@@ -83,10 +85,10 @@ def test_the_same_photo_is_not_enrolled_twice_for_one_person(person: Person) -> 
     assert len(stored_files()) == 1
 
 
-def test_a_rejected_photo_may_be_sent_again(person: Person, work: Callable[[], None]) -> None:
-    rejected = _decided(person, fakes.photo(1, 2))
+def test_a_rejected_photo_can_be_submitted_again(person: Person, work: Callable[[], None]) -> None:
+    rejected = _enrol(person, fakes.photo(1, 2))
     assert rejected.status == Photo.Status.REJECTED
-    accepted = _decided(person, fakes.photo(1, 2), face=[160, 0, 160, 160])
+    accepted = _enrol(person, fakes.photo(1, 2), face=[160, 0, 160, 160])
     assert accepted.status == Photo.Status.ACCEPTED
     work()
     assert stored_files() == [accepted.file.name]
@@ -100,10 +102,10 @@ def test_a_rejected_photo_may_be_sent_again(person: Person, work: Callable[[], N
         (fakes.photo(1, dark=True), "poor_quality"),
     ],
 )
-def test_a_refusal_is_recorded_with_its_reason_and_leaves_no_template(
+def test_a_rejection_is_recorded_with_its_code_and_no_template_is_stored(
     person: Person, data: bytes, code: str
 ) -> None:
-    photo = _decided(person, data)
+    photo = _enrol(person, data)
     assert photo.status == Photo.Status.REJECTED
     assert photo.rejection is not None
     assert photo.rejection["code"] == code
@@ -111,8 +113,8 @@ def test_a_refusal_is_recorded_with_its_reason_and_leaves_no_template(
     assert not MeanTemplate.objects.exists()
 
 
-def test_poor_quality_is_explained_with_measure_limit_and_hint(person: Person) -> None:
-    photo = _decided(person, fakes.photo(1, dark=True))
+def test_poor_quality_is_reported_with_the_measured_value_the_limit_and_a_hint(person: Person) -> None:
+    photo = _enrol(person, fakes.photo(1, dark=True))
     assert photo.rejection is not None
     assert photo.rejection["face"] == {"left": 0, "top": 0, "width": 160, "height": 160}
     codes = {reason["code"] for reason in photo.rejection["reasons"]}
@@ -121,19 +123,19 @@ def test_poor_quality_is_explained_with_measure_limit_and_hint(person: Person) -
 
 
 def test_several_faces_are_listed_so_that_one_can_be_chosen(person: Person) -> None:
-    photo = _decided(person, fakes.photo(1, 2))
+    photo = _enrol(person, fakes.photo(1, 2))
     assert photo.rejection is not None
     assert [face["left"] for face in photo.rejection["faces"]] == [0, 160]
 
 
-def test_bytes_that_are_no_image_leave_nothing_behind(person: Person) -> None:
+def test_bytes_that_are_not_an_image_leave_nothing_behind(person: Person) -> None:
     with pytest.raises(NotAnImage):
         enrolment.submit(person, b"not an image", actor=STAFF)
     assert (Photo.objects.count(), OutboxEntry.objects.count(), AuditEvent.objects.count()) == (0, 0, 0)
     assert stored_files() == []
 
 
-def test_a_collection_that_requires_consent_enrols_only_people_who_gave_it(collection: Collection) -> None:
+def test_a_collection_that_requires_consent_enrols_only_people_with_consent(collection: Collection) -> None:
     collection.requires_consent = True
     collection.save()
     person = Person.objects.create(collection=collection)
@@ -144,38 +146,40 @@ def test_a_collection_that_requires_consent_enrols_only_people_who_gave_it(colle
     with pytest.raises(ConsentMissing):
         enrolment.submit(person, fakes.photo(1), actor=STAFF)
     person.consent_expires_at = None
-    assert _decided(person, fakes.photo(1)).status == Photo.Status.ACCEPTED
+    assert _enrol(person, fakes.photo(1)).status == Photo.Status.ACCEPTED
 
 
-def test_enrolling_somebody_who_looks_like_another_person_warns_of_a_duplicate(
+def test_enrolling_a_person_who_looks_like_another_warns_of_a_duplicate(
     enrolled: Callable[..., Person], person: Person
 ) -> None:
     other = enrolled(7)
-    photo = _decided(person, fakes.photo(7, variation=1))
+    photo = _enrol(person, fakes.photo(7, variation=1))
     assert photo.status == Photo.Status.ACCEPTED
     (warning,) = photo.warnings
     assert (warning["code"], warning["person"]) == ("possible_duplicate_person", str(other.pk))
 
 
-def test_a_photo_of_somebody_else_warns_that_it_is_not_this_person(enrolled: Callable[..., Person]) -> None:
+def test_a_photo_of_someone_else_warns_that_it_may_not_be_this_person(
+    enrolled: Callable[..., Person],
+) -> None:
     person = enrolled(1, 0, 1)
-    photo = _decided(person, fakes.photo(2))
+    photo = _enrol(person, fakes.photo(2))
     assert [warning["code"] for warning in photo.warnings] == ["LOW_MATCH_CONFIDENCE"]
 
 
-def test_another_photo_of_the_same_person_warns_of_nothing(enrolled: Callable[..., Person]) -> None:
+def test_another_photo_of_the_same_person_raises_no_warning(enrolled: Callable[..., Person]) -> None:
     person = enrolled(1)
     enrolled(2)
-    assert _decided(person, fakes.photo(1, variation=3)).warnings == []
+    assert _enrol(person, fakes.photo(1, variation=3)).warnings == []
 
 
-def test_enrolling_twice_makes_one_template(person: Person) -> None:
-    photo = _decided(person, fakes.photo(1))
+def test_enrolling_a_photo_twice_creates_one_template(person: Person) -> None:
+    photo = _enrol(person, fakes.photo(1))
     enrolment.enrol(photo.pk)
     assert Template.objects.count() == 1
 
 
-def test_a_photo_whose_person_was_erased_while_it_waited_is_not_enrolled(
+def test_a_pending_photo_of_an_erased_person_is_not_enrolled(
     person: Person, work: Callable[[], None]
 ) -> None:
     photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
@@ -186,7 +190,7 @@ def test_a_photo_whose_person_was_erased_while_it_waited_is_not_enrolled(
     assert stored_files() == []
 
 
-def test_a_submission_for_a_person_who_is_erased_meanwhile_leaves_no_file(
+def test_a_submission_for_a_person_erased_in_the_meantime_leaves_no_file(
     person: Person, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
     save = Storage.save
@@ -202,7 +206,7 @@ def test_a_submission_for_a_person_who_is_erased_meanwhile_leaves_no_file(
     assert stored_files() == []
 
 
-def test_work_that_fails_is_tried_again_later_and_given_up_visibly(
+def test_an_enrolment_that_keeps_failing_is_retried_and_finally_rejects_the_photo(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = enrolment.submit(person, fakes.photo(1), actor=STAFF).photo
@@ -213,7 +217,9 @@ def test_work_that_fails_is_tried_again_later_and_given_up_visibly(
         tasks.deliver(entry.pk)
         entry.refresh_from_db()
         assert (entry.attempts, entry.last_error, entry.done_at) == (attempt, "FileNotFoundError", None)
-        assert (entry.due_at > timezone.now()) == (attempt < 10)  # given up, it is seen at once
+        assert (entry.due_at > timezone.now()) == (
+            attempt < 10
+        )  # after the last attempt it is due, and listed as failed
         tasks.deliver(entry.pk)  # not due yet
         OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
     photo.refresh_from_db()
@@ -223,21 +229,21 @@ def test_work_that_fails_is_tried_again_later_and_given_up_visibly(
     assert entry.attempts == 10
 
 
-def test_a_sweep_ends_before_its_time_limit_and_the_next_goes_on(
+def test_a_sweep_stops_at_its_time_limit_and_the_next_one_continues(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variation in range(3):
         enrolment.submit(person, fakes.photo(1, variation=variation), actor=STAFF)
     monkeypatch.setattr(tasks, "SECONDS", -1)
-    left = []
+    pending = []
     for _ in range(3):
         tasks.sweep()
-        left.append(Photo.objects.filter(status=Photo.Status.PENDING).count())
-    assert left == [2, 1, 0]
+        pending.append(Photo.objects.filter(status=Photo.Status.PENDING).count())
+    assert pending == [2, 1, 0]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_photos_of_one_person_enrolled_at_the_same_time_are_all_in_the_mean() -> None:
+def test_photos_of_a_person_enrolled_concurrently_all_count_in_the_mean_template() -> None:
     collection = Collection.objects.create(name="default")
     person = Person.objects.create(collection=collection)
     photos = [enrolment.submit(person, fakes.photo(1, variation=v), actor=STAFF).photo for v in range(6)]

@@ -1,3 +1,5 @@
+"""Erasure: what is deleted, what the receipt and the audit keep, and the audit's hash chain."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -28,7 +30,7 @@ from tests.stored_files import stored_files
 Enrol = Callable[..., Person]
 
 
-def test_an_erased_person_is_gone_with_everything_when_the_call_returns(
+def test_an_erasure_has_deleted_the_person_and_all_their_data_when_the_call_returns(
     collection: Collection, enrolled: Enrol, work: Callable[[], None]
 ) -> None:
     person, other = enrolled(1, 1, 2), enrolled(2)
@@ -37,30 +39,30 @@ def test_an_erased_person_is_gone_with_everything_when_the_call_returns(
     assert not Photo.objects.filter(person=person.pk).exists()
     assert {template.person for template in Template.objects.all()} == {other}
     assert {mean.person for mean in MeanTemplate.objects.all()} == {other}
-    found = identification.identify(fakes.photo(1), collection=collection, actor=STAFF, include_below=True)
-    assert [one.person for one in found.faces[0].candidates] == [other]
+    result = identification.identify(fakes.photo(1), collection=collection, actor=STAFF, include_below=True)
+    assert [candidate.person for candidate in result.faces[0].candidates] == [other]
     work()
     assert stored_files() == [other.photos.get().file.name]
 
 
-@pytest.mark.once  # PostgreSQL's files are its server's
+@pytest.mark.once  # PostgreSQL's files belong to its server
 @pytest.mark.django_db(transaction=True)
-def test_an_erased_person_leaves_no_bytes_in_sqlite_s_files(enrolled: Enrol) -> None:
+def test_an_erased_person_leaves_no_bytes_in_the_files_of_sqlite(enrolled: Enrol) -> None:
     person = enrolled(1, name="Ada Lovelace, who is erased")
     vector = bytes(MeanTemplate.objects.get().vector)
     file = Path(connection.settings_dict["NAME"])
 
-    def kept() -> bytes:
+    def stored_bytes() -> bytes:
         return b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
 
-    assert b"Ada Lovelace" in kept()
-    assert vector in kept()
+    assert b"Ada Lovelace" in stored_bytes()
+    assert vector in stored_bytes()
     erasure.erase(person, actor=STAFF)
-    assert b"Ada Lovelace" not in kept()
-    assert vector not in kept()
+    assert b"Ada Lovelace" not in stored_bytes()
+    assert vector not in stored_bytes()
 
 
-def test_the_receipt_and_the_audit_know_the_person_by_id_only(enrolled: Enrol) -> None:
+def test_the_receipt_and_the_audit_identify_the_person_by_id_only(enrolled: Enrol) -> None:
     person = enrolled(1, name="Ada Lovelace")
     erasure.erase(person, actor=STAFF)
     receipt, event = Erasure.objects.get(), AuditEvent.objects.get(action="person.erased")
@@ -69,32 +71,32 @@ def test_the_receipt_and_the_audit_know_the_person_by_id_only(enrolled: Enrol) -
     assert "Ada" not in str(AuditEvent.objects.values())
 
 
-def test_stored_answers_about_an_erased_person_are_erased_too(enrolled: Enrol) -> None:
+def test_stored_responses_about_an_erased_person_are_deleted(enrolled: Enrol) -> None:
     person, other = enrolled(1), enrolled(2)
-    for number, one in enumerate((person, other)):
+    for number, subject in enumerate((person, other)):
         IdempotentAnswer.objects.create(
             actor="key:1",
             key=str(number),
             request_hash="",
             status=201,
-            body={"name": one.name},
-            person_id=one.pk,
+            body={"name": subject.name},
+            person_id=subject.pk,
         )
     erasure.erase(person, actor=STAFF)
     assert [answer.person_id for answer in IdempotentAnswer.objects.all()] == [other.pk]
 
 
-def test_erasing_twice_says_that_there_is_nobody(enrolled: Enrol) -> None:
+def test_erasing_a_person_twice_raises_does_not_exist(enrolled: Enrol) -> None:
     person = enrolled(1)
     erasure.erase(person, actor=STAFF)
     with pytest.raises(Person.DoesNotExist):
         erasure.erase(person, actor=STAFF)
 
 
-@pytest.mark.parametrize("door", ["instance", "queryset", "photo", "photos", "collection"])
-def test_no_other_door_deletes_a_person_or_a_photo(enrolled: Enrol, door: str) -> None:
+@pytest.mark.parametrize("method", ["instance", "queryset", "photo", "photos", "collection"])
+def test_a_person_or_photo_cannot_be_deleted_in_any_other_way(enrolled: Enrol, method: str) -> None:
     person = enrolled(1)
-    doors: dict[str, Callable[[], Any]] = {
+    methods: dict[str, Callable[[], Any]] = {
         "instance": person.delete,
         "queryset": Person.objects.all().delete,
         "photo": person.photos.get().delete,
@@ -102,7 +104,7 @@ def test_no_other_door_deletes_a_person_or_a_photo(enrolled: Enrol, door: str) -
         "collection": person.collection.delete,
     }
     with pytest.raises((TypeError, ProtectedError)):
-        doors[door]()
+        methods[method]()
     assert Person.objects.exists()
     assert Photo.objects.exists()
 
@@ -121,7 +123,7 @@ def test_deleting_a_collection_erases_everyone_in_it(
     assert Erasure.objects.count() == 3
 
 
-def test_a_file_is_purged_although_the_first_try_failed(
+def test_a_file_is_purged_even_if_the_first_attempt_fails(
     enrolled: Enrol, work: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = enrolled(1)
@@ -147,7 +149,7 @@ def test_an_entry_is_claimed_by_one_worker_only(enrolled: Enrol) -> None:
     assert outbox.claim(entry.pk) is None
 
 
-def test_the_audit_chain_shows_a_changed_and_a_removed_event(enrolled: Enrol) -> None:
+def test_the_hash_chain_reveals_a_changed_or_removed_audit_event(enrolled: Enrol) -> None:
     enrolled(1)
     enrolled(2)
     assert audit.first_broken() is None

@@ -1,4 +1,4 @@
-"""Failed tasks are listed once they are given up, and only those are retried, with a line in the audit."""
+"""Failed tasks are listed after their last attempt; only they can be retried, and a retry is audited."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ def _entry(**fields: object) -> OutboxEntry:
     return OutboxEntry.objects.create(**values)
 
 
-def test_only_what_was_given_up_is_retried_and_the_audit_counts_it() -> None:
-    given_up = _entry()
+def test_only_failed_tasks_are_retried_and_the_audit_counts_them() -> None:
+    failed_task = _entry()
     others = [
         _entry(attempts=outbox.MAX_ATTEMPTS - 1),
         _entry(done_at=timezone.now()),
         _entry(topic=Topic.PERSON_CHANGED),
-        # at work: its last attempt may succeed
+        # claimed: its last attempt may still succeed
         _entry(due_at=timezone.now() + timedelta(seconds=30)),
     ]
-    assert list(failed_tasks()) == [given_up]
+    assert list(failed_tasks()) == [failed_task]
     before = list(OutboxEntry.objects.filter(pk__in=[entry.pk for entry in others]).values())
     assert retry(OutboxEntry.objects.all(), actor=STAFF) == 1
     assert list(OutboxEntry.objects.filter(pk__in=[entry.pk for entry in others]).values()) == before
-    given_up.refresh_from_db()
-    assert given_up.attempts == 0
-    assert outbox.claim(given_up.pk) is not None
+    failed_task.refresh_from_db()
+    assert failed_task.attempts == 0
+    assert outbox.claim(failed_task.pk) is not None
     event = AuditEvent.objects.get()
     assert (event.action, event.actor, event.details) == ("outbox.retried", "user:1", {"entries": 1})
 
 
-def test_an_entry_whose_worker_died_at_the_last_attempt_is_listed_when_its_lease_ends() -> None:
+def test_an_entry_whose_worker_died_on_the_last_attempt_is_listed_when_its_lease_expires() -> None:
     entry = _entry(attempts=outbox.MAX_ATTEMPTS - 1)
     assert outbox.claim(entry.pk) is not None
     assert not failed_tasks().exists()
@@ -49,7 +49,7 @@ def test_an_entry_whose_worker_died_at_the_last_attempt_is_listed_when_its_lease
     assert list(failed_tasks()) == [entry]
 
 
-def test_a_retry_of_nothing_leaves_no_line_in_the_audit() -> None:
+def test_retrying_nothing_is_not_audited() -> None:
     _entry(attempts=1)
     assert retry(OutboxEntry.objects.all(), actor=STAFF) == 0
     assert not AuditEvent.objects.exists()

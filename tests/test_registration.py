@@ -1,4 +1,4 @@
-"""Collections, people and administrators are created and changed by acts: checked and audited."""
+"""Collections and administrators are validated and audited when created or changed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import pytest
+from django.contrib import messages
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 PASSWORD = "of-no-account-1"
 
 
-def test_the_first_collection_is_created_once_and_audited() -> None:
+def test_the_default_collection_is_created_once_and_audited() -> None:
     registration.ensure_default_collection(actor=COMMAND)
     registration.ensure_default_collection(actor=COMMAND)
     row = Collection.objects.get()
@@ -32,7 +33,7 @@ def test_the_first_collection_is_created_once_and_audited() -> None:
     assert (event.object_id, event.collection_id) == (str(row.pk), row.pk)
 
 
-def test_a_collection_that_is_not_valid_is_not_stored() -> None:
+def test_an_invalid_collection_is_not_stored() -> None:
     with pytest.raises(ValidationError):
         registration.save_collection(Collection(name="has a space"), actor=STAFF)
     with pytest.raises(ValidationError):
@@ -41,7 +42,7 @@ def test_a_collection_that_is_not_valid_is_not_stored() -> None:
     assert not AuditEvent.objects.exists()
 
 
-def test_a_collection_that_was_deleted_meanwhile_does_not_come_back(collection: Collection) -> None:
+def test_saving_does_not_restore_a_deleted_collection(collection: Collection) -> None:
     stale = Collection.objects.get(pk=collection.pk)
     erasure.erase_collection(collection, actor=STAFF)
     stale.description = "still here"
@@ -51,54 +52,54 @@ def test_a_collection_that_was_deleted_meanwhile_does_not_come_back(collection: 
     assert not AuditEvent.objects.filter(action="collection.changed").exists()
 
 
-def _deleted_before_it_is_saved(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have another request delete the collection between this one's reading and saving it."""
+def _delete_before_saving(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delete the collection, as another request would, just before it is saved."""
     save = registration.save_collection
 
-    def deleted_first(*args: Any, **options: Any) -> Collection:
+    def delete_first(*args: Any, **options: Any) -> Collection:
         monkeypatch.setattr(registration, "save_collection", save)
         erasure.erase_collection(collection, actor=STAFF)
         return save(*args, **options)
 
-    monkeypatch.setattr(registration, "save_collection", deleted_first)
+    monkeypatch.setattr(registration, "save_collection", delete_first)
 
 
-def test_a_program_is_answered_that_the_collection_is_gone(
+def test_a_client_gets_404_if_the_collection_is_deleted_before_it_is_saved(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, text = api_keys.issue(label="program", scopes=["manage"], actor=STAFF)
+    _, text = api_keys.issue(label="client", scopes=["manage"], actor=STAFF)
     api = APIClient(headers={"Authorization": f"Bearer {text}"})
-    _deleted_before_it_is_saved(collection, monkeypatch)
-    answer = api.patch("/api/v1/collections/default/", {"description": "still here"}, format="json")
-    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    _delete_before_saving(collection, monkeypatch)
+    response = api.patch("/api/v1/collections/default/", {"description": "still here"}, format="json")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
 
 
-def test_staff_read_that_the_collection_is_gone(
+def test_staff_see_an_error_if_the_collection_is_deleted_before_it_is_saved(
     collection: Collection, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _deleted_before_it_is_saved(collection, monkeypatch)
+    _delete_before_saving(collection, monkeypatch)
     url = reverse("admin:people_collection_change", args=[collection.pk])
-    answer = admin_client.post(url, {"description": "still here"}, follow=True)
-    assert "nothing was saved" in answer.content.decode()
+    response = admin_client.post(url, {"description": "still here"}, follow=True)
+    assert [message.level for message in response.context["messages"]] == [messages.ERROR]
     assert not AuditEvent.objects.filter(action="collection.changed").exists()
 
 
-def test_staff_read_that_the_name_was_taken_meanwhile(
+def test_staff_see_an_error_if_another_request_has_taken_the_name(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = registration.save_collection
 
-    def taken_first(*args: Any, **options: Any) -> Collection:
+    def take_name_first(*args: Any, **options: Any) -> Collection:
         Collection.objects.create(name="taken")
         return save(*args, **options)
 
-    monkeypatch.setattr(registration, "save_collection", taken_first)
-    answer = admin_client.post(reverse("admin:people_collection_add"), {"name": "taken"}, follow=True)
-    assert "nothing was saved" in answer.content.decode()
+    monkeypatch.setattr(registration, "save_collection", take_name_first)
+    response = admin_client.post(reverse("admin:people_collection_add"), {"name": "taken"}, follow=True)
+    assert [message.level for message in response.context["messages"]] == [messages.ERROR]
     assert not AuditEvent.objects.filter(action="collection.created").exists()
 
 
-def test_an_administrator_is_created_and_gets_another_password_and_both_are_audited() -> None:
+def test_creating_an_administrator_and_changing_their_password_are_audited() -> None:
     created = registration.save_administrator("admin", PASSWORD, actor=COMMAND)
     assert authenticate(username="admin", password=PASSWORD) == created
     User.objects.update(is_active=False, is_staff=False, is_superuser=False)
@@ -125,7 +126,7 @@ def test_an_administrator_is_created_and_gets_another_password_and_both_are_audi
         ("administrator", "administrator"),
     ],
 )
-def test_an_administrator_whose_name_or_password_is_not_acceptable_is_not_stored(
+def test_an_administrator_with_an_invalid_name_or_password_is_not_stored(
     username: str, password: str
 ) -> None:
     with pytest.raises(ValidationError):
@@ -134,7 +135,7 @@ def test_an_administrator_whose_name_or_password_is_not_acceptable_is_not_stored
     assert not AuditEvent.objects.exists()
 
 
-def test_the_commands_say_what_is_wrong_with_a_name_or_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_explain_what_is_wrong_with_a_name_or_password(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CommandError, match="valid username"):
         call_command("new_credentials", user="with spaces", stdout=io.StringIO())
     monkeypatch.setenv("ADMIN_PASSWORD", "short")

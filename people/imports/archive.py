@@ -1,4 +1,4 @@
-"""A ZIP archive as an import's source, read in place. Nothing is ever extracted to disk."""
+"""A ZIP archive as the source of an import. It is read in place: nothing is ever extracted to disk."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from people.imports.entries import MAX_ENTRIES, Entry, is_junk, refuse_tricks
 from people.photos import MAX_BYTES
 
 MAX_DIRECTORY_BYTES = 64_000_000
-"""Of a ZIP's own list of its entries: 640 bytes each, where a short path has 80."""
+"""Size limit of a ZIP's central directory: 640 bytes per entry; an entry with a short path takes 80."""
 MAX_RATIO = 100
-"""Bytes that one packed byte may become. Photos are packed already: theirs is 1; a bomb's is 1000."""
+"""Uncompressed bytes per compressed byte. Photos are already compressed, so about 1; a ZIP bomb has 1000."""
 RATIO_COUNTS_FROM = 1_000_000
-"""Bytes unpacked; smaller entries can't hurt."""
+"""Uncompressed size in bytes from which MAX_RATIO applies; smaller entries are harmless."""
 _END, _END64, _LOCATOR64, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 
 
 class ZipSource:
-    """A ZIP archive, read in place."""
+    """A ZIP archive, read in place. Raises ArchiveUnreadable or TooManyFiles when constructed."""
 
     def __init__(self, file: IO[bytes]) -> None:
         check_directory(file)
@@ -46,7 +46,7 @@ class ZipSource:
     def entries(self) -> Iterator[Entry]:
         infos = self._archive.infolist()
         if len(self._infos) < len(infos):
-            raise ImportRefused("The archive contains the same name twice. Recreate it.")
+            raise ImportRefused("The archive contains the same file name twice. Recreate it.")
         self._refuse_overlaps()
         for info in infos:
             refuse_tricks(info.orig_filename)
@@ -76,9 +76,11 @@ class ZipSource:
         return data
 
     def _problem(self, info: zipfile.ZipInfo) -> FacerecError | None:
-        # the other methods' decoders can't be stopped at a limit
+        # zipfile can't limit the output of other decompressors
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            return EntryUnreadable("The file is compressed in an unusual way. Use the usual one, Deflate.")
+            return EntryUnreadable(
+                "The file uses an unsupported compression method. Use Deflate, the usual one."
+            )
         return None
 
     def _refuse_oddities(self, info: zipfile.ZipInfo) -> None:
@@ -88,20 +90,22 @@ class ZipSource:
         if info.flag_bits & _ENCRYPTED:
             raise ImportRefused("The archive is encrypted. Recreate it without a password.")
         if info.file_size > RATIO_COUNTS_FROM and info.file_size > MAX_RATIO * info.compress_size:
-            raise ImportRefused("The archive unpacks to far more than photos do. Put only photos into it.")
+            raise ImportRefused(
+                "The archive is compressed far more than photos can be. Put only photos into it."
+            )
 
     def _refuse_overlaps(self) -> None:
         end = 0
         for info in sorted(self._archive.infolist(), key=lambda info: info.header_offset):
             if info.header_offset < end:
-                raise ImportRefused("The archive’s entries overlap. Recreate it.")
+                raise ImportRefused("The archive's entries overlap. Recreate it.")
             end = info.header_offset + 30 + info.compress_size
         if end > self._archive.start_dir:
-            raise ImportRefused("The archive’s entries overlap its directory. Recreate it.")
+            raise ImportRefused("The archive's entries overlap its directory. Recreate it.")
 
 
 def _opened(file: IO[bytes]) -> zipfile.ZipFile:
-    """Read the archive's directory. macOS names files in UTF-8 without saying so, as the format asks."""
+    """Open the archive, reading names as UTF-8 if possible: macOS writes UTF-8 without setting its flag."""
     try:
         return zipfile.ZipFile(file, metadata_encoding="utf-8")
     except UnicodeDecodeError:
@@ -109,9 +113,9 @@ def _opened(file: IO[bytes]) -> zipfile.ZipFile:
 
 
 def check_directory(file: IO[bytes]) -> None:
-    """Count what the archive lists before zipfile takes all of it into memory.
+    """Check the size of the archive's directory before zipfile reads all of it into memory.
 
-    The end record is looked for as zipfile does. Raises ArchiveUnreadable or TooManyFiles.
+    The end record is located as in zipfile. Raises ArchiveUnreadable or TooManyFiles.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - 22 - 65_535, 0))

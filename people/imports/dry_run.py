@@ -1,4 +1,4 @@
-"""What an import would do, without storing anything of the photos."""
+"""A dry run: what an import would do, without storing any photo."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from people.models import ImportItem, ImportJob, Photo
 
 
 class DryRun:
-    """Judges the files of an import one after the other, in their order."""
+    """Checks the files of an import one by one, in their order."""
 
     def __init__(self, job: ImportJob, source: Source, roster: Roster) -> None:
         self._job, self._source, self._roster = job, source, roster
         self._person_key: str | None = None
         self._seen: set[uuid.UUID] = set()
-        """Ids that stand for the files of this person so far."""
+        """Placeholder ids of this person's files so far."""
 
-    def judge(self, item: ImportItem) -> Result:
-        """Return what enrolling the file would give. Raises FacerecError if it would be rejected."""
+    def check(self, item: ImportItem) -> Result:
+        """Return the result that an import would give for the file. Raises FacerecError if it would fail."""
         data = self._source.read(item.path)
         sha256 = hashlib.sha256(data).hexdigest()
         person = self._roster.enrolled(item.person_key).first()
@@ -34,10 +34,12 @@ class DryRun:
         else:
             item.person_id = person.pk
             ImportItem.objects.filter(pk=item.pk).update(person_id=person.pk)
-            same = Photo.objects.filter(person=person, sha256=sha256).exclude(status=Photo.Status.REJECTED)
-            if (photo := same.first()) is not None:
+            enrolled = Photo.objects.filter(person=person, sha256=sha256).exclude(
+                status=Photo.Status.REJECTED
+            )
+            if (photo := enrolled.first()) is not None:
                 return Result(State.KNOWN, None, photo.pk)
-        # stands for the photo that there would be
+        # a placeholder for the id of the photo that an import would store
         photo_id = uuid.UUID(hashlib.sha256(f"{item.person_key}\0{sha256}".encode()).hexdigest()[:32])
         if photo_id in self._seen_before(item):
             return Result(State.KNOWN, as_stored(Duplicate()), photo_id)
@@ -46,8 +48,8 @@ class DryRun:
         return Result(State.ENROLLED, None, photo_id)
 
     def _seen_before(self, item: ImportItem) -> set[uuid.UUID]:
-        """Return the ids of the person's files that came earlier in this dry run."""
-        if self._person_key is None:  # an earlier part of the run may have seen some
+        """Return the placeholder ids of the person's files that came earlier in this dry run."""
+        if self._person_key is None:  # an earlier process or turn may have checked some
             earlier = self._job.items.filter(number__lt=item.number, person_key=item.person_key)
             self._seen = {
                 photo_id for photo_id in earlier.values_list("photo_id", flat=True) if photo_id is not None

@@ -1,4 +1,4 @@
-"""What an import's source lists: its files, and the names that are refused or passed over."""
+"""Entries of an import's source, and the rules for names that are refused or ignored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _JUNK = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of a source; `mark` changes with its content."""
+    """A file in a source. `mark` changes when its content changes."""
 
     path: str
     size: int
@@ -24,30 +24,30 @@ class Entry:
 
 
 def folder_of(path: str) -> str | None:
-    """Return the person's folder of a photo's path, or None when it is not `person/photo.jpg`.
+    """Return the person's folder in a photo's path, composed, or None if the path isn't `person/photo.jpg`.
 
-    In its composed form: see `composed`.
+    See `composed`.
     """
     folder, _, file = path.partition("/")
     return composed(folder) if file and "/" not in file else None
 
 
 def composed(name: str) -> str:
-    """Return a folder's name as it is compared with others: in Unicode's normalisation form C.
+    """Return a folder's name in Unicode normalisation form C, in which folder names are compared.
 
-    macOS writes an accented letter as two characters, and keyboards as one.
+    macOS writes an accented letter as two characters; keyboards produce one.
     """
     return unicodedata.normalize("NFC", name)
 
 
 def is_junk(path: str) -> bool:
-    """Return whether the file is what macOS and Windows leave everywhere."""
+    """Return whether the file is one that macOS or Windows creates automatically."""
     parts = path.split("/")
     return parts[0] == "__MACOSX" or parts[-1] in _JUNK or parts[-1].startswith("._")
 
 
 def refuse_tricks(path: str) -> None:
-    """Refuse a name that would lead elsewhere if somebody extracted it. Raises ImportRefused."""
+    """Refuse a name that would escape the target folder if it were extracted. Raises ImportRefused."""
     parts = path.removesuffix("/").split("/")
     if (
         any(part in ("", ".", "..") for part in parts)
@@ -56,6 +56,6 @@ def refuse_tricks(path: str) -> None:
         or re.match(r"[A-Za-z]:", path)
     ):
         raise ImportRefused(
-            "The source contains a name that is absolute, leads upward, or has a backslash, a drive letter "
-            "or a NUL in it. Name everything person/photo.jpg; put other ids into people.csv."
+            "The source contains a path that is absolute or that has an empty, . or .. part, a backslash, a "
+            "drive letter or a NUL. Name every file person/photo.jpg, and put other ids into people.csv."
         )

@@ -1,6 +1,6 @@
-"""Import many photos of many people: submit a source, run it turn by turn, cancel it, count its results.
+"""Import jobs: submit a source, run the import in turns, cancel it, count its results.
 
-`plan` lists what a source holds; `run` enrols it file by file.
+`people.imports.plan` lists the source's files; `people.imports.run` enrols them one by one.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from people.s3 import input_buckets
 
 State = ImportItem.State
 UPLOAD_ABANDONED_AFTER = timedelta(hours=2)
-"""A stored archive that no import names by then was left by a process that died."""
+"""A stored archive that still has no import by then was left behind by a process that died."""
 
 
 def submit_archive(
     file: IO[bytes], *, collection: Collection, dry_run: bool = False, actor: Actor
 ) -> ImportJob:
-    """Keep the ZIP and have a worker import it. Raises ArchiveUnreadable or TooManyFiles."""
+    """Store the ZIP and queue its import for a worker. Raises ArchiveUnreadable or TooManyFiles."""
     check_directory(file)
     job = _new(collection, ImportJob.Source.ZIP, "", dry_run, actor)
     name = f"imports/{job.pk}.zip"
-    # Written first, so that an archive whose import never comes is removed all the same.
+    # Written first, so that the archive is removed even if its import is never stored.
     leftover = outbox.purge_file(name, after=UPLOAD_ABANDONED_AFTER)
     file.seek(0)
     try:
@@ -62,7 +62,7 @@ def submit_archive(
 def submit_prefix(
     bucket: str, prefix: str, *, collection: Collection, dry_run: bool = False, actor: Actor
 ) -> ImportJob:
-    """Have a worker import what lies under the prefix. Raises BucketNotAllowed or SourceGone."""
+    """Queue an import of all objects under the prefix for a worker. Raises BucketNotAllowed or SourceGone."""
     input_buckets.check(bucket)
     if not input_buckets.can_be_key(prefix):
         raise SourceGone
@@ -75,19 +75,19 @@ def submit_prefix(
 
 
 def begin(location: str, *, collection: Collection, dry_run: bool = False, actor: Actor) -> ImportJob:
-    """Start an import that the caller runs: of a folder, of a ZIP that stays where it is, or of a prefix.
+    """Start an import that the caller runs: of a folder, a ZIP file read in place, or a bucket prefix.
 
-    An unfinished one of the same source is taken up again, unless the source changed since.
+    An unfinished import of the same source is resumed, unless the source has changed since.
     Raises SourceGone or BucketNotAllowed.
     """
     source, location = _named(location)
-    old = ImportJob.objects.filter(
+    unfinished = ImportJob.objects.filter(
         collection=collection, source=source, location=location, dry_run=dry_run, state__in=UNFINISHED
     ).first()
-    if old is not None:
-        if not old.fingerprint or old.fingerprint == fingerprint(old):
-            return old
-        cancel(old, actor=actor)
+    if unfinished is not None:
+        if not unfinished.fingerprint or unfinished.fingerprint == fingerprint(unfinished):
+            return unfinished
+        cancel(unfinished, actor=actor)
     job = _new(collection, source, location, dry_run, actor)
     with transaction.atomic():
         _store(job, actor)
@@ -100,13 +100,14 @@ def run(
     until: float | None = None,
     watch: Callable[[ImportItem], None] = lambda item: None,
 ) -> bool:
-    """Go on with an import until it ended, or until `time.monotonic()` is `until`; return whether it ended.
+    """Run an import until it ends or `time.monotonic()` reaches `until`; return whether it has ended.
 
-    `watch` is told of every file that is done. Raises what `is_outage` knows; the same call goes on.
+    `watch` is called with every processed file. Raises errors for which `is_outage` is true; call it again
+    to resume.
     """
     job = ImportJob.objects.select_related("collection").filter(pk=job_id, state__in=UNFINISHED).first()
     if job is None:
-        return True  # deleted, done or cancelled
+        return True  # deleted, complete, failed or cancelled
     try:
         with sources.opened(job) as source:
             people = sources.people_of(source)
@@ -127,24 +128,24 @@ def cancel(job: ImportJob, *, actor: Actor) -> bool:
 
 
 def give_up(job_id: uuid.UUID) -> None:
-    """End an import that failed again and again for no reason that it knows."""
+    """End an import that failed repeatedly because of an unexpected error."""
     if (job := ImportJob.objects.filter(pk=job_id).first()) is not None:
         failure = ProcessingFailed(
-            "The import failed after several tries. Start it again, or ask the operator. "
-            "What it enrolled stays."
+            "The import failed after several attempts. Start it again, or ask the operator. "
+            "The photos that it enrolled are kept."
         )
         _end(job, ImportJob.State.FAILED, as_stored(failure))
 
 
 def counts(job: ImportJob) -> Counts:
-    """Return how many files are in each state."""
+    """Return the number of files in each state."""
     return next(iter(with_counts([job]))).current_counts
 
 
 def with_counts(jobs: Sequence[ImportJob]) -> Sequence[ImportJob]:
-    """Attach to each job its `current_counts`.
+    """Set `current_counts` on each job, and return the jobs.
 
-    Those of a finished import are stored with it: counting takes time proportional to its files.
+    A finished import's counts are stored in its row, because counting takes time proportional to its files.
     """
     live = import_records.count([job for job in jobs if job.counts is None])
     for job in jobs:
@@ -159,7 +160,7 @@ def _named(location: str) -> tuple[ImportJob.Source, str]:
         return ImportJob.Source.S3, sources.s3_location(bucket, prefix)
     path = Path(location).resolve()
     if not path.exists():
-        raise SourceGone(f"There is nothing at {location}. Check the path.")
+        raise SourceGone(f"{location} doesn't exist. Check the path.")
     return (ImportJob.Source.FOLDER if path.is_dir() else ImportJob.Source.ZIP), str(path)
 
 
@@ -182,7 +183,7 @@ def _store(job: ImportJob, actor: Actor) -> None:
 def _end(
     job: ImportJob, state: ImportJob.State, problem: dict[str, Any] | None, *, actor: Actor | None = None
 ) -> bool:
-    """Close the import, unless it is closed; return whether it was open."""
+    """End the import, unless it has already ended; return whether it was unfinished."""
     with transaction.atomic():
         import_records.drop_uploads(ImportJob.objects.filter(pk=job.pk))
         changed = ImportJob.objects.filter(pk=job.pk, state__in=UNFINISHED).update(
@@ -191,15 +192,16 @@ def _end(
         if not changed:
             return False
         if state != ImportJob.State.COMPLETE:
-            why = import_records.CANCELLED
+            item_problem = import_records.CANCELLED
             if problem is not None:
-                why = {"code": problem["code"], "detail": problem["detail"]}
-            job.items.filter(state=State.PENDING).update(state=State.SKIPPED, problem=why)
-        found = import_records.store_counts(job)
+                item_problem = {"code": problem["code"], "detail": problem["detail"]}
+            job.items.filter(state=State.PENDING).update(state=State.SKIPPED, problem=item_problem)
+        final_counts = import_records.store_counts(job)
         audit.record(
             f"import.{state}", actor=actor or Actor(job.submitted_by), collection_id=job.collection_id,
             object_id=job.pk,
-            details={"enrolled": found.enrolled, "known": found.known, "rejected": found.rejected,
-                     "skipped": found.skipped, "dry_run": job.dry_run},
+            details={"enrolled": final_counts.enrolled, "known": final_counts.known,
+                     "rejected": final_counts.rejected, "skipped": final_counts.skipped,
+                     "dry_run": job.dry_run},
         )  # fmt: skip
     return True

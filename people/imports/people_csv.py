@@ -1,4 +1,4 @@
-"""An import's people.csv: who the folders are. Every mistake is told with its line."""
+"""An import's people.csv: which person each folder is. Every mistake is reported with its line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from people.strict_json import StrictDecoder
 NAME = "people.csv"
 COLUMNS = ("folder", "external_id", "name", "metadata", "consent_given_at", "consent_expires_at")
 MAX_BYTES = 20_000_000
-MAX_TOLD = 20
-"""Mistakes that are told at once."""
+MAX_REPORTED = 20
+"""How many mistakes one error lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What people.csv says of one folder. `fields` are those of a new Person."""
+    """A row of people.csv. `fields` are the fields of a new Person."""
 
     line: int
     external_id: str
@@ -35,14 +35,14 @@ class Row:
 
 
 def parse(data: bytes) -> dict[str, Row]:
-    """Return the rows by folder. Raises PeopleCsvInvalid with the lines of all mistakes."""
+    """Return the rows by folder. Raises PeopleCsvInvalid with the lines of the mistakes."""
     if len(data) > MAX_BYTES:
         raise PeopleCsvInvalid("people.csv is larger than 20 MB. Split the import.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise _invalid([(line, "This is not UTF-8. Save the file as UTF-8.")]) from error
+        raise _invalid([(line, "The text is not UTF-8. Save the file as UTF-8.")]) from error
     rows: dict[str, Row] = {}
     keys: dict[str, int] = {}
     mistakes: list[tuple[int, str]] = []
@@ -50,13 +50,13 @@ def parse(data: bytes) -> dict[str, Row]:
         try:
             folder, row = _row(line, cells)
         except (ValidationError, ValueError) as error:
-            words = error.messages if isinstance(error, ValidationError) else [str(error)]
-            mistakes.append((line, " ".join(words)))
+            messages = error.messages if isinstance(error, ValidationError) else [str(error)]
+            mistakes.append((line, " ".join(messages)))
             continue
         if folder in rows:
-            mistakes.append((line, f"The folder stands in line {rows[folder].line} already."))
+            mistakes.append((line, f"This folder is already in line {rows[folder].line}."))
         elif row.external_id in keys:
-            mistakes.append((line, f"The external_id stands in line {keys[row.external_id]} already."))
+            mistakes.append((line, f"This external_id is already in line {keys[row.external_id]}."))
         else:
             rows[folder] = row
             keys[row.external_id] = line
@@ -66,19 +66,19 @@ def parse(data: bytes) -> dict[str, Row]:
 
 
 def _lines(text: str, mistakes: list[tuple[int, str]]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield each line that is not empty, by column; a file that can't be read is a mistake."""
+    """Yield the number and cells of each line that is not blank; append to `mistakes` what can't be read."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = [column.strip() for column in next(reader, [])]
         unknown = [column for column in columns if column not in COLUMNS]
         if unknown or "folder" not in columns or len(set(columns)) < len(columns):
-            shown = ", ".join(repr(column[:40]) for column in unknown[:5])
-            wrong = f"Unknown columns: {shown}. " if unknown else ""
+            listed = ", ".join(repr(column[:40]) for column in unknown[:5])
+            intro = f"Unknown columns: {listed}. " if unknown else ""
             mistakes.append(
                 (
                     1,
-                    f"{wrong}The first line names the columns, separated by commas, each once: "
-                    f"{', '.join(COLUMNS)}. Only `folder` is needed.",
+                    f"{intro}The first line must name the columns, separated by commas, each at most once: "
+                    f"{', '.join(COLUMNS)}. Only `folder` is required.",
                 )
             )
             return
@@ -87,7 +87,10 @@ def _lines(text: str, mistakes: list[tuple[int, str]]) -> Iterator[tuple[int, di
                 continue
             if len(cells) != len(columns):
                 mistakes.append(
-                    (reader.line_num, f"There are {len(cells)} cells for {len(columns)} columns.")
+                    (
+                        reader.line_num,
+                        f"The line has {len(cells)} cells, but there are {len(columns)} columns.",
+                    )
                 )
                 continue
             yield reader.line_num, dict(zip(columns, (cell.strip() for cell in cells), strict=True))
@@ -98,7 +101,7 @@ def _lines(text: str, mistakes: list[tuple[int, str]]) -> Iterator[tuple[int, di
 def _row(line: int, cells: Mapping[str, str]) -> tuple[str, Row]:
     folder = composed(cells["folder"])
     if not folder or "/" in folder:
-        raise ValueError("`folder` must name one folder.")
+        raise ValueError("`folder` must be the name of one folder.")
     if any("\0" in cell for cell in cells.values()):
         raise ValueError("A cell contains a NUL character.")
     person = Person(
@@ -112,10 +115,10 @@ def _row(line: int, cells: Mapping[str, str]) -> tuple[str, Row]:
         person.clean_fields(exclude={"collection"})
         person.clean()
     except ValidationError as error:
-        told = [
+        messages_by_field = [
             f"`{name}`: {message}" for name, messages in error.message_dict.items() for message in messages
         ]
-        raise ValueError(" ".join(told)) from error
+        raise ValueError(" ".join(messages_by_field)) from error
     fields = {
         name: getattr(person, name) for name in ("name", "metadata", "consent_given_at", "consent_expires_at")
     }
@@ -127,7 +130,7 @@ def _json(text: str) -> Any:
         return json.loads(text, cls=StrictDecoder) if text else {}
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"`metadata` must be a JSON object, with its quotes doubled in CSV: {error.msg}."
+            f"`metadata` must be a JSON object, with its quotes doubled as CSV requires: {error.msg}."
         ) from error
 
 
@@ -135,19 +138,20 @@ def _time(text: str, column: str) -> datetime | None:
     if not text:
         return None
     try:
-        found = parse_datetime(text)
-        if found is None and (day := parse_date(text)) is not None:
-            found = datetime(day.year, day.month, day.day)
+        time = parse_datetime(text)
+        if time is None and (day := parse_date(text)) is not None:
+            time = datetime(day.year, day.month, day.day)
     except ValueError:
-        found = None
-    if found is None:
-        raise ValueError(f"`{column}` must be a date, as 2026-03-31 or 2026-03-31T12:00:00Z.")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        time = None
+    if time is None:
+        raise ValueError(f"`{column}` must be a date, for example 2026-03-31 or 2026-03-31T12:00:00Z.")
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _invalid(mistakes: list[tuple[int, str]]) -> PeopleCsvInvalid:
-    told = [f"line {line}: {words}" for line, words in sorted(mistakes)[:MAX_TOLD]]
+    lines = [f"line {line}: {message}" for line, message in sorted(mistakes)[:MAX_REPORTED]]
+    summary = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes, the first"
     return PeopleCsvInvalid(
-        f"people.csv has {len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}, first in {told[0]}",
-        extra={"errors": {"people.csv": told}},
+        f"people.csv has {summary} in {lines[0]}",
+        extra={"errors": {"people.csv": lines}},
     )

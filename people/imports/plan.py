@@ -1,4 +1,4 @@
-"""What an import will do: a row for every file of its source, all files of one person together."""
+"""Plan an import: write a row for every file of its source, with each person's files together."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from people.models import ImportItem, ImportJob
 from people.models.collection import validate_key
 
 BATCH = 500
-"""Rows that are written at once."""
+"""Rows per insert."""
 State = ImportItem.State
 
 
 def plan(job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -> None:
-    """Write a row for every file. Done anew when it was interrupted: the fingerprint comes last."""
+    """Write a row for every file.
+
+    The fingerprint is written last, so an interrupted plan is started again.
+    """
     planned = _listed(source, people)
     ImportItem.objects.filter(job=job).delete()
     for start in range(0, len(planned), BATCH):
@@ -30,12 +33,12 @@ def plan(job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -
             ImportItem(
                 job=job,
                 number=start + offset,
-                path=one.path,
-                person_key=one.key,
-                state=State.SKIPPED if one.problem else State.PENDING,
-                problem=as_stored(one.problem) if one.problem else None,
+                path=planned_file.path,
+                person_key=planned_file.key,
+                state=State.SKIPPED if planned_file.problem else State.PENDING,
+                problem=as_stored(planned_file.problem) if planned_file.problem else None,
             )
-            for offset, one in enumerate(planned[start : start + BATCH])
+            for offset, planned_file in enumerate(planned[start : start + BATCH])
         ]
         ImportItem.objects.bulk_create(rows)
     job.fingerprint = _digest(planned)
@@ -45,7 +48,7 @@ def plan(job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -
 
 
 def fingerprint(job: ImportJob) -> str:
-    """Return the digest of what the source lists now; nothing when it can't be listed."""
+    """Return a digest of the source's current files; an empty string if they can't be listed."""
     try:
         with sources.opened(job) as source:
             return _digest(_listed(source, sources.people_of(source)))
@@ -55,7 +58,7 @@ def fingerprint(job: ImportJob) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Planned:
-    """In the order of import: all files of one person together."""
+    """A file to import. Sorting keeps all files of one person together."""
 
     key: str
     path: str
@@ -64,13 +67,13 @@ class _Planned:
 
 
 def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Planned]:
-    """Return what is to be imported, in order, and folders of people.csv that are missing."""
-    found: list[_Planned] = []
+    """Return the files to import, in order, and an entry for each folder in people.csv that has no photos."""
+    planned: list[_Planned] = []
     folders: set[str] = set()
     for entry in source.entries():
         if entry.path == people_csv.NAME:
             continue
-        if len(found) >= MAX_ENTRIES:
+        if len(planned) >= MAX_ENTRIES:
             raise TooManyFiles
         folder = folder_of(entry.path)
         problem = NotImportable(entry.problem.message) if entry.problem else None
@@ -79,7 +82,7 @@ def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Plann
             problem = problem or NotImportable("The name is too long, or not UTF-8. Rename the file.")
         elif folder is None:
             problem = problem or NotImportable(
-                "The file isn't in a person's folder. Rename it to person/photo.jpg."
+                "The file isn't directly in a person's folder. Rename it to person/photo.jpg."
             )
         else:
             folders.add(folder)
@@ -88,20 +91,20 @@ def _listed(source: Source, people: Mapping[str, people_csv.Row]) -> list[_Plann
                 validate_key(key)
             except ValidationError:
                 problem = problem or NotImportable(
-                    "The folder's name can't be an external_id, which has only letters, digits and _ . - : "
-                    "in it. Rename the folder, or give it an external_id in people.csv."
+                    "The folder's name can't be used as an external_id: only letters, digits and _ . - : are "
+                    "allowed. Rename the folder, or give it an external_id in people.csv."
                 )
                 key = ""
         path = entry.path.encode(errors="replace").decode()[:MAX_PATH]
-        found.append(_Planned(key, path, f"{entry.size}:{entry.mark}", problem))
-    if not found:
+        planned.append(_Planned(key, path, f"{entry.size}:{entry.mark}", problem))
+    if not planned:
         raise SourceGone("The source contains no photos. Its layout must be person/photo.jpg.")
     for folder, row in people.items():
         if folder not in folders:
             missing = NotImportable(f"Line {row.line} of people.csv names a folder that has no photos.")
-            found.append(_Planned("", people_csv.NAME, str(row.line), missing))
-    found.sort()
-    return found
+            planned.append(_Planned("", people_csv.NAME, str(row.line), missing))
+    planned.sort()
+    return planned
 
 
 def _storable(path: str) -> bool:
@@ -114,6 +117,6 @@ def _storable(path: str) -> bool:
 
 def _digest(planned: list[_Planned]) -> str:
     digest = hashlib.sha256()
-    for one in planned:
-        digest.update(f"{one.path}\0{one.key}\0{one.mark}\0".encode())
+    for file in planned:
+        digest.update(f"{file.path}\0{file.key}\0{file.mark}\0".encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What became of one file of an import."""
+"""The result of one file of an import."""
 
 from __future__ import annotations
 

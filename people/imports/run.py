@@ -1,7 +1,7 @@
-"""Run an import: its pending files are enrolled, or judged in a dry run, one after the other.
+"""Run an import: enrol its pending files one by one, or only check them in a dry run.
 
-Every file's result is a row, written as soon as it is known, so an interrupted import resumes where it
-stopped. One photo at a time is in memory.
+Each file's result is written to its row immediately, so an interrupted import resumes where it stopped.
+Only one photo is in memory at a time.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ from people.outages import is_outage
 
 logger = logging.getLogger(__name__)
 BATCH = 500
-"""Rows that are read at once."""
+"""Rows per query."""
 
 
 class Run:
-    """One process's share of an import that is planned; `people` are the rows of its people.csv."""
+    """One process's run of a planned import. `people` are the rows of its people.csv, by folder."""
 
     def __init__(self, job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -> None:
         self._job, self._source = job, source
         self._roster = Roster(job, people)
         self._actor = Actor(job.submitted_by)
-        self._process = DryRun(job, source, self._roster).judge if job.dry_run else self._enrolled
+        self._process = DryRun(job, source, self._roster).check if job.dry_run else self._enrolled
 
     def go(self, until: float | None, watch: Callable[[ImportItem], None]) -> bool:
-        """Import what is pending; return whether nothing is left."""
-        last = -1
+        """Process the pending files; return whether none are left or the import was cancelled."""
+        last_number = -1
         while items := list(
-            self._job.items.filter(state=State.PENDING, number__gt=last).order_by("number")[:BATCH]
+            self._job.items.filter(state=State.PENDING, number__gt=last_number).order_by("number")[:BATCH]
         ):
             for item in items:
                 if until is not None and time.monotonic() >= until:
                     return False
                 if not ImportJob.objects.filter(pk=self._job.pk, state__in=UNFINISHED).exists():
-                    return True  # cancelled meanwhile
+                    return True  # cancelled in the meantime
                 self._record(item, self._result(item))
                 watch(item)
-                last = item.number
+                last_number = item.number
         return True
 
     def _result(self, item: ImportItem) -> Result | None:
@@ -67,22 +67,22 @@ class Run:
         except Exception as error:
             if is_outage(error):
                 raise
-            # one file's fault must not keep the others out
-            logger.error("Item %s of import %s failed", item.number, self._job.pk, exc_info=error)
+            # an error in one file must not stop the others
+            logger.error("File %s of import %s failed", item.number, self._job.pk, exc_info=error)
             return Result(State.REJECTED, as_stored(ProcessingFailed()))
 
     def _record(self, item: ImportItem, result: Result | None) -> None:
         if result is None:
             return
-        # An erasure has the last word; a cancellation meanwhile has not.
+        # A concurrent erasure takes precedence over this result; a concurrent cancellation does not.
         row = ImportItem.objects.filter(Q(state=State.PENDING) | Q(problem__code=Cancelled.code), pk=item.pk)
         item.state, item.problem, item.photo_id = result.state, result.problem, result.photo_id
         row.update(state=result.state, problem=result.problem, photo_id=result.photo_id)
         if not ImportJob.objects.filter(pk=self._job.pk, state__in=UNFINISHED).exists():
-            import_records.store_counts(self._job)  # cancelled meanwhile, and counted without this file
+            import_records.store_counts(self._job)  # cancelled in the meantime, and counted without this file
 
     def _enrolled(self, item: ImportItem) -> Result | None:
-        """Enrol one file; None when its person was erased meanwhile."""
+        """Enrol one file; return None if its person was erased in the meantime."""
         photo_id = item.photo_id
         if photo_id is None:
             data = self._source.read(item.path)
@@ -100,9 +100,9 @@ class Run:
                 return None
             photo_id = submission.photo.pk
             if not submission.created:
-                # another process at the same import may have stored it just now
-                mine = ImportItem.objects.filter(pk=item.pk, photo_id=photo_id).exists()
-                if not mine:
+                # unless another process that runs this import has just stored it for this file
+                stored_for_item = ImportItem.objects.filter(pk=item.pk, photo_id=photo_id).exists()
+                if not stored_for_item:
                     return Result(State.KNOWN, None, photo_id)
         enrolment.enrol(photo_id)
         outbox.photo_enrolled(photo_id)
@@ -112,7 +112,7 @@ class Run:
         if photo.status == Photo.Status.REJECTED:
             result = Result(State.REJECTED, photo.rejection)
             with transaction.atomic():
-                # its result says it all: a photo that can't be used leaves nothing behind
+                # the result holds the reasons; a rejected photo is not kept
                 enrolment.withdraw(photo, actor=self._actor)
                 self._record(item, result)
             return result
@@ -122,32 +122,32 @@ class Run:
         ImportItem.objects.filter(pk=item.pk).update(photo_id=photo_id)
 
     def _person(self, item: ImportItem, data: bytes) -> Person | None:
-        """Return whose photo it is, made if need be; None when they were erased.
+        """Return the file's person, created if necessary; None if they have been erased.
 
-        From then on an erasure finds all that this import has of them.
+        Also links the person's remaining files to them, so that an erasure covers those rows.
         """
         external_id = item.person_key
         if not item.person_id and not self._roster.enrolled(external_id).exists():
             self._roster.check_new(external_id, data)
         with transaction.atomic():
-            # In this order everywhere: person, then item.
-            known = (
+            # Always lock in this order: person, then item.
+            persons = (
                 Person.objects.filter(pk=item.person_id)
                 if item.person_id
                 else self._roster.enrolled(external_id)
             )
-            person = known.select_for_update().first()
+            person = persons.select_for_update().first()
             if not ImportItem.objects.select_for_update().filter(pk=item.pk, state=State.PENDING).exists():
                 return None
             if person is None:
                 person = self._create(external_id)
             if item.person_id != person.pk:
-                theirs = self._job.items.filter(number__gte=item.number, person_key=external_id)
-                after = self._job.items.filter(number__gt=item.number).exclude(person_key=external_id)
-                end = after.order_by("number").values_list("number", flat=True).first()
+                files_of_person = self._job.items.filter(number__gte=item.number, person_key=external_id)
+                next_person = self._job.items.filter(number__gt=item.number).exclude(person_key=external_id)
+                end = next_person.order_by("number").values_list("number", flat=True).first()
                 if end is not None:
-                    theirs = theirs.filter(number__lt=end)
-                theirs.update(person_id=person.pk)
+                    files_of_person = files_of_person.filter(number__lt=end)
+                files_of_person.update(person_id=person.pk)
         return person
 
     def _create(self, external_id: str) -> Person:
@@ -155,8 +155,8 @@ class Run:
             with transaction.atomic():
                 return registration.save_person(self._roster.new(external_id), actor=self._actor)
         except (IntegrityError, ValidationError):
-            # somebody else created them at the same time
-            found: Person | None = self._roster.enrolled(external_id).select_for_update().first()
-            if found is None:
+            # another request created them at the same time
+            person: Person | None = self._roster.enrolled(external_id).select_for_update().first()
+            if person is None:
                 raise
-            return found
+            return person

@@ -1,6 +1,6 @@
-"""Where an import's photos come from. Names, sizes and claims of a source are hostile until checked.
+"""Sources of imports: folders, ZIP archives and bucket prefixes. Their contents are untrusted.
 
-Nothing is ever extracted: a file is read into memory, at most MAX_BYTES of it, and handed on.
+Nothing is ever extracted to disk: each file is read into memory, up to MAX_BYTES.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from people.photos import MAX_BYTES
 from people.s3 import input_buckets
 
 REFUSALS = (ImportRefused, BucketNotAllowed, ObjectNotFound)
-"""Of a source as a whole: nothing that comes back by itself."""
+"""Errors about a source as a whole. Retrying can't help: the source or the settings must change."""
 
 
 class Source(Protocol):
     def entries(self) -> Iterator[Entry]:
-        """Yield every file but junk. Raises ImportRefused."""
+        """Yield every file except junk. Raises ImportRefused."""
         ...
 
     def read(self, path: str, limit: int = MAX_BYTES) -> bytes:
-        """Return a file. Raises PhotoTooLarge beyond `limit` bytes, EntryMissing or EntryUnreadable."""
+        """Return the file. Raises PhotoTooLarge beyond `limit` bytes, EntryMissing or EntryUnreadable."""
         ...
 
 
 @contextmanager
 def opened(job: ImportJob) -> Iterator[Source]:
-    """Open what the job reads from. Raises ImportRefused or BucketNotAllowed."""
+    """Open the job's source. Raises ImportRefused or BucketNotAllowed."""
     if job.source == ImportJob.Source.FOLDER:
         yield FolderSource(Path(job.location))
     elif job.source == ImportJob.Source.S3:
@@ -57,7 +57,7 @@ def opened(job: ImportJob) -> Iterator[Source]:
 
 
 def people_of(source: Source) -> dict[str, people_csv.Row]:
-    """Return what the source's people.csv says, by folder; nothing when there is none."""
+    """Return the rows of the source's people.csv by folder; empty if it has none. Raises PeopleCsvInvalid."""
     try:
         data = source.read(people_csv.NAME, people_csv.MAX_BYTES)
     except EntryMissing:
@@ -70,12 +70,12 @@ def people_of(source: Source) -> dict[str, people_csv.Row]:
 
 
 def _archive(location: str) -> IO[bytes]:
-    """Return the ZIP, for the caller to close. Raises SourceGone."""
+    """Return the open ZIP, which the caller must close. Raises SourceGone."""
     try:
         if location.startswith("/"):
             return open(location, "rb")
         storage = photo_storage()
-        # an object store's file is fetched whole at first, where only parts are wanted
+        # `open` on an object store would download the whole archive first
         file: IO[bytes] = getattr(storage, "open_in_parts", storage.open)(location)
         return file
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
@@ -83,7 +83,7 @@ def _archive(location: str) -> IO[bytes]:
 
 
 class FolderSource:
-    """A folder of this machine; for the command, never for the API."""
+    """A folder on this machine, for the import command only; the API can't use it."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
@@ -93,14 +93,17 @@ class FolderSource:
     def entries(self) -> Iterator[Entry]:
         for folder, subfolders, files in os.walk(self._root):
             subfolders.sort()
-            for name in sorted([*files, *(one for one in subfolders if Path(folder, one).is_symlink())]):
+            linked_folders = [name for name in subfolders if Path(folder, name).is_symlink()]
+            for name in sorted([*files, *linked_folders]):
                 full = Path(folder, name)
                 path = full.relative_to(self._root).as_posix()
                 if is_junk(path):
                     continue
                 refuse_tricks(path)
                 if not full.resolve().is_relative_to(self._root):
-                    raise ImportRefused("The folder holds a link that leads out of it. Copy the file.")
+                    raise ImportRefused(
+                        "The folder contains a link to a file outside of it. Copy the file into it instead."
+                    )
                 yield self._entry(full, path)
 
     def read(self, path: str, limit: int = MAX_BYTES) -> bytes:
@@ -108,7 +111,7 @@ class FolderSource:
         if not full.is_relative_to(self._root):
             raise EntryUnreadable
         try:
-            # a pipe would keep its reader waiting for ever
+            # without O_NONBLOCK, opening a named pipe would block forever
             with open(os.open(full, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise EntryUnreadable
@@ -116,22 +119,24 @@ class FolderSource:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise EntryMissing from error
         except (IsADirectoryError, PermissionError, OverflowError) as error:
-            raise EntryUnreadable("The file may not be read. Check its permissions.") from error
+            raise EntryUnreadable(
+                "The service isn't allowed to read the file. Check its permissions."
+            ) from error
         if len(data) > limit:
             raise PhotoTooLarge
         return data
 
     def _entry(self, full: Path, path: str) -> Entry:
         try:
-            found = full.stat()
+            status = full.stat()
         except OSError:
-            return Entry(path, 0, "", EntryUnreadable("The link leads nowhere."))
-        problem = None if stat.S_ISREG(found.st_mode) else EntryUnreadable("This is not a plain file.")
-        return Entry(path, found.st_size, str(found.st_mtime_ns), problem)
+            return Entry(path, 0, "", EntryUnreadable("The link's target doesn't exist."))
+        problem = None if stat.S_ISREG(status.st_mode) else EntryUnreadable("This is not a regular file.")
+        return Entry(path, status.st_size, str(status.st_mtime_ns), problem)
 
 
 class S3Source:
-    """What lies under a prefix of an allowed bucket."""
+    """The objects under a prefix of an allowed bucket."""
 
     def __init__(self, location: str) -> None:
         self._bucket, _, self._prefix = location.removeprefix("s3://").partition("/")
@@ -140,7 +145,8 @@ class S3Source:
     def entries(self) -> Iterator[Entry]:
         for key, size, etag in input_buckets.listed(self._bucket, self._prefix):
             path = key.removeprefix(self._prefix)
-            if path and not path.endswith("/") and not is_junk(path):  # consoles make empty "folders"
+            # S3 consoles create empty "folder" objects
+            if path and not path.endswith("/") and not is_junk(path):
                 refuse_tricks(path)
                 yield Entry(path, size, etag)
 
@@ -149,12 +155,14 @@ class S3Source:
         try:
             return input_buckets.read(self._bucket, key, limit)
         except ObjectNotFound as error:
-            if any(found == key for found, _, _ in input_buckets.listed(self._bucket, key)):
-                raise EntryUnreadable("The service may not read this object. Allow s3:GetObject.") from error
+            if any(listed_key == key for listed_key, _, _ in input_buckets.listed(self._bucket, key)):
+                raise EntryUnreadable(
+                    "The service isn't allowed to read this object. Grant it s3:GetObject."
+                ) from error
             raise EntryMissing from error
 
 
 def s3_location(bucket: str, prefix: str) -> str:
-    """Return the location of a prefix, which ends with / as folders do."""
+    """Return the location of a prefix, with a trailing slash."""
     prefix = prefix.strip("/")
     return f"s3://{bucket}/{prefix}/" if prefix else f"s3://{bucket}/"

@@ -40,7 +40,7 @@ def test_verify_audit_finds_the_chain_whole(db: None) -> None:
     audit.record("person.erased", actor=STAFF)
     out = StringIO()
     call_command("verify_audit", stdout=out)
-    assert "whole: 1 event" in out.getvalue()
+    assert "Events: 1" in out.getvalue()
 
 
 def test_verify_audit_names_the_first_broken_event_and_fails(db: None) -> None:

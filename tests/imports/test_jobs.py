@@ -1,4 +1,4 @@
-"""A job from its submission to its end: interrupted, cancelled, put off, given up."""
+"""Import jobs from submission to end: interrupted, cancelled, delayed, failed."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from people.imports import jobs, sources
 from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person, Photo
 from people.models.import_job import Counts
 from tests.actors import STAFF
-from tests.importing import PEOPLE, killed, results, run, zipped
+from tests.importing import PEOPLE, kill, results, run, zipped
 from tests.stored_files import stored_files
 
 
-def test_an_interrupted_import_goes_on_where_it_stopped(collection: Collection) -> None:
+def test_an_interrupted_import_resumes_where_it_stopped(collection: Collection) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            jobs.run(job.pk, watch=killed)
+            jobs.run(job.pk, watch=kill)
     assert jobs.counts(job) == Counts(total=3, pending=1, enrolled=2)
     assert jobs.run(job.pk)
     assert jobs.counts(job) == Counts(total=3, enrolled=3)
 
 
-def test_a_file_whose_process_died_after_storing_it_counts_as_enrolled_by_this_import(
+def test_a_file_stored_before_the_process_died_counts_as_enrolled_by_this_import(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     with monkeypatch.context() as patch:
-        patch.setattr(enrolment, "enrol", killed)
+        patch.setattr(enrolment, "enrol", kill)
         with pytest.raises(KeyboardInterrupt):
             jobs.run(job.pk)
     assert Photo.objects.get().status == Photo.Status.PENDING
@@ -43,13 +43,14 @@ def test_a_file_whose_process_died_after_storing_it_counts_as_enrolled_by_this_i
     assert Photo.objects.count() == 3
 
 
-def test_an_uploaded_archive_is_gone_when_its_import_ended_failed_or_was_cancelled(
+def test_an_uploaded_archive_is_deleted_when_its_import_completes_fails_or_is_cancelled(
     collection: Collection, work: Callable[[], None]
 ) -> None:
     run({"ada/1.txt": b"x"}, collection)
     run({"../1.txt": b"x"}, collection)
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
-    assert stored_files() == [f"imports/{one.pk}.zip" for one in sorted(ImportJob.objects.all(), key=str)]
+    archives = [f"imports/{import_job.pk}.zip" for import_job in sorted(ImportJob.objects.all(), key=str)]
+    assert stored_files() == archives
     assert jobs.cancel(job, actor=STAFF)
     work()
     assert stored_files() == []
@@ -58,7 +59,7 @@ def test_an_uploaded_archive_is_gone_when_its_import_ended_failed_or_was_cancell
 def test_an_archive_whose_import_was_never_stored_is_removed(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(outbox, "run_import", killed)
+    monkeypatch.setattr(outbox, "run_import", kill)
     with pytest.raises(KeyboardInterrupt):
         jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     assert len(stored_files()) == 1
@@ -67,7 +68,7 @@ def test_an_archive_whose_import_was_never_stored_is_removed(
     assert stored_files() == []
 
 
-def test_a_cancelled_import_stops_and_keeps_what_it_enrolled(collection: Collection) -> None:
+def test_a_cancelled_import_stops_and_keeps_the_photos_it_has_enrolled(collection: Collection) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
 
     def cancel(item: ImportItem) -> None:
@@ -80,7 +81,7 @@ def test_a_cancelled_import_stops_and_keeps_what_it_enrolled(collection: Collect
     assert not jobs.cancel(job, actor=STAFF)
 
 
-def test_deleting_a_collection_ends_its_imports_with_their_archives(
+def test_deleting_a_collection_stops_its_imports_and_deletes_their_archives(
     collection: Collection, work: Callable[[], None]
 ) -> None:
     jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
@@ -90,7 +91,7 @@ def test_deleting_a_collection_ends_its_imports_with_their_archives(
     assert not ImportItem.objects.exists()
 
 
-def test_the_worker_runs_an_import_a_turn_at_a_time(
+def test_the_worker_runs_an_import_in_turns(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, messages: list[int]
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
@@ -106,7 +107,7 @@ def test_the_worker_runs_an_import_a_turn_at_a_time(
     assert jobs.counts(job).enrolled == 3
 
 
-def test_an_import_that_fails_again_and_again_is_ended_visibly(
+def test_an_import_that_fails_repeatedly_ends_as_failed(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
@@ -125,7 +126,7 @@ def _broken(*args: Any) -> None:
     raise RuntimeError
 
 
-def test_a_collection_that_is_deleted_while_an_import_runs_is_gone_with_all(
+def test_a_collection_deleted_during_an_import_leaves_nothing_behind(
     collection: Collection, work: Callable[[], None]
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
@@ -140,9 +141,7 @@ def _delete(collection: Collection) -> None:
     erasure.erase_collection(collection, actor=STAFF)
 
 
-def test_an_import_waits_while_something_it_needs_is_away(
-    collection: Collection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_import_waits_during_an_outage(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     entry = OutboxEntry.objects.get(topic=OutboxEntry.Topic.RUN_IMPORT)
     with monkeypatch.context() as patch:
@@ -158,17 +157,17 @@ def _disk_full(*args: Any, **kwargs: Any) -> None:
     raise OSError(errno.ENOSPC, "full")
 
 
-def test_a_fault_at_one_file_keeps_no_other_out(
+def test_an_error_in_one_file_does_not_stop_the_others(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extract = extraction.extract
     calls = iter(range(9))
 
-    def fail_at_first(*args: Any) -> Any:
+    def fail_on_first_call(*args: Any) -> Any:
         if next(calls) == 0:
             raise RuntimeError
         return extract(*args)
 
-    monkeypatch.setattr(extraction, "extract", fail_at_first)
+    monkeypatch.setattr(extraction, "extract", fail_on_first_call)
     job = run(PEOPLE, collection)
     assert sorted(results(job).values()) == ["enrolled", "enrolled", "rejected processing_failed"]

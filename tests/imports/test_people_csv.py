@@ -1,4 +1,4 @@
-"""Folders and people.csv are matched by name, whichever way each of them writes an accented letter."""
+"""people.csv: folder names match it in any Unicode form, and every mistake fails the import."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from people.imports import jobs
 from people.models import Collection, ImportJob, Person
 from tests import fakes
 from tests.actors import STAFF
-from tests.importing import laid_out, results, run, zipped
+from tests.importing import results, run, write_files, zipped
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,12 +26,12 @@ FORMS: list[tuple[Form, Form]] = [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")
 
 
 def _source(folder_form: Form, csv_form: Form) -> dict[str, bytes]:
-    folder, named = unicodedata.normalize(folder_form, NAME), unicodedata.normalize(csv_form, NAME)
-    lines = f"folder,external_id,name\n{named},amelie,{NAME}\n"
+    folder, csv_name = unicodedata.normalize(folder_form, NAME), unicodedata.normalize(csv_form, NAME)
+    lines = f"folder,external_id,name\n{csv_name},amelie,{NAME}\n"
     return {f"{folder}/1.png": fakes.photo(1), "people.csv": lines.encode()}
 
 
-def _is_imported(job: ImportJob, folder_form: Form) -> None:
+def _assert_imported(job: ImportJob, folder_form: Form) -> None:
     assert results(job) == {f"{unicodedata.normalize(folder_form, NAME)}/1.png": "enrolled"}
     assert Person.objects.get().external_id == "amelie"
     assert Person.objects.get().name == NAME
@@ -39,17 +39,17 @@ def _is_imported(job: ImportJob, folder_form: Form) -> None:
 
 @pytest.mark.parametrize(("folder_form", "csv_form"), FORMS)
 def test_names_match_in_an_archive(collection: Collection, folder_form: Form, csv_form: Form) -> None:
-    _is_imported(run(_source(folder_form, csv_form), collection), folder_form)
+    _assert_imported(run(_source(folder_form, csv_form), collection), folder_form)
 
 
 @pytest.mark.parametrize(("folder_form", "csv_form"), FORMS)
 def test_names_match_in_a_folder(
     collection: Collection, tmp_path: Path, folder_form: Form, csv_form: Form
 ) -> None:
-    folder = laid_out(tmp_path / "source", _source(folder_form, csv_form))
+    folder = write_files(tmp_path / "source", _source(folder_form, csv_form))
     job = jobs.begin(str(folder), collection=collection, actor=STAFF)
     jobs.run(job.pk)
-    _is_imported(job, folder_form)
+    _assert_imported(job, folder_form)
 
 
 @pytest.mark.parametrize(("folder_form", "csv_form"), FORMS)
@@ -60,11 +60,11 @@ def test_names_match_in_a_bucket(
         s3.put_object(Bucket="inbox", Key=f"people/{path}", Body=data)
     job = jobs.submit_prefix("inbox", "people", collection=collection, actor=STAFF)
     jobs.run(job.pk)
-    _is_imported(job, folder_form)
+    _assert_imported(job, folder_form)
 
 
 def _without_utf8_flag(archive: bytes) -> bytes:
-    """Return the archive as macOS makes it: names in UTF-8, and bit 11 of the flags not set."""
+    """Return the archive as macOS writes it: names in UTF-8, without bit 11 of the flags."""
     changed = bytearray(archive)
     for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         at = archive.find(signature)
@@ -75,14 +75,14 @@ def _without_utf8_flag(archive: bytes) -> bytes:
     return bytes(changed)
 
 
-def test_names_match_in_an_archive_that_macos_made(collection: Collection) -> None:
+def test_names_match_in_an_archive_written_by_macos(collection: Collection) -> None:
     archive = _without_utf8_flag(zipped(_source("NFD", "NFC")).getvalue())
     job = jobs.submit_archive(io.BytesIO(archive), collection=collection, actor=STAFF)
     jobs.run(job.pk)
-    _is_imported(job, "NFD")
+    _assert_imported(job, "NFD")
 
 
-def test_names_of_an_old_archive_are_read_as_before(collection: Collection) -> None:
+def test_names_in_an_archive_with_an_old_encoding_are_decoded(collection: Collection) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("Jos?/1.png", fakes.photo(1))
@@ -93,9 +93,9 @@ def test_names_of_an_old_archive_are_read_as_before(collection: Collection) -> N
     assert results(job) == {"José/1.png": "enrolled"}
 
 
-def test_a_folder_that_is_named_in_both_forms_is_one_mistake_in_people_csv(collection: Collection) -> None:
-    both = "".join(f"{unicodedata.normalize(form, NAME)},{form}\n" for form in ("NFC", "NFD"))
-    job = run({"a/1.png": fakes.photo(1), "people.csv": f"folder,external_id\n{both}".encode()}, collection)
+def test_the_same_folder_in_two_unicode_forms_is_a_mistake_in_people_csv(collection: Collection) -> None:
+    rows = "".join(f"{unicodedata.normalize(form, NAME)},{form}\n" for form in ("NFC", "NFD"))
+    job = run({"a/1.png": fakes.photo(1), "people.csv": f"folder,external_id\n{rows}".encode()}, collection)
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "people_csv_invalid")
     assert "line 3" in (job.problem or {})["detail"]
 
@@ -106,14 +106,12 @@ def test_a_folder_that_is_named_in_both_forms_is_one_mistake_in_people_csv(colle
      r'"{""a"": ""\u0000""}"',
      r'"{""a"": ""\ud800""}"', '"{""a"": NaN}"', '"{""a"": 1e400}"', '"{""a"": ' + "9" * 5_000 + '}"',
      '"{""a"": 1, ""a"": 2}"', "[]", "null", "{", '"{""a"": ""\0""}"'],
-    ids=["nested", "nested without end", "nul", "surrogate", "nan", "float", "integer", "twice", "array",
-         "null",
+    ids=["nested", "unclosed nesting", "nul", "surrogate", "nan", "float", "integer", "duplicate key",
+         "array", "null",
          "broken", "raw nul"],
 )  # fmt: skip
 @pytest.mark.parametrize("column", ["metadata", "consent_given_at"])
-def test_a_hostile_cell_is_a_mistake_that_is_reported_with_its_line(
-    collection: Collection, cell: str, column: str
-) -> None:
+def test_a_hostile_cell_is_reported_with_its_line(collection: Collection, cell: str, column: str) -> None:
     lines = f"folder,{column}\nbob,\nada,{cell}\n"
     job = run({"ada/1.png": fakes.photo(1), "people.csv": lines.encode()}, collection)
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "people_csv_invalid")
@@ -138,7 +136,7 @@ def test_no_text_in_people_csv_leaves_an_import_pending(
      b'folder\n"', b"folder\n" + b"x" * 200_000,
      b"folder," * 2_000 + b"\n"],
 )  # fmt: skip
-def test_a_people_csv_that_can_t_be_read_fails_the_import(collection: Collection, data: bytes) -> None:
+def test_an_unreadable_people_csv_fails_the_import(collection: Collection, data: bytes) -> None:
     job = run({"ada/1.png": fakes.photo(1), "people.csv": data}, collection)
     assert (job.state, (job.problem or {})["code"]) == (ImportJob.State.FAILED, "people_csv_invalid")
     assert "line" in (job.problem or {})["detail"]

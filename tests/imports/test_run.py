@@ -1,4 +1,4 @@
-"""Who and what an import enrols, and what it says of each file."""
+"""What an import enrols, and the result that it records for each file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from people.models import Collection, ImportItem, ImportJob, OutboxEntry, Person
 from people.models.import_job import Counts
 from tests import fakes
 from tests.actors import STAFF
-from tests.importing import PEOPLE, killed, results, run, zipped
+from tests.importing import PEOPLE, kill, results, run, zipped
 from tests.stored_files import stored_files
 
 State = ImportItem.State
 
 
-def test_the_photos_of_an_archive_are_enrolled_under_their_folders_names(
+def test_photos_in_an_archive_are_enrolled_under_the_names_of_their_folders(
     collection: Collection, work: Callable[[], None]
 ) -> None:
     job = run(PEOPLE, collection)
@@ -36,13 +36,13 @@ def test_the_photos_of_an_archive_are_enrolled_under_their_folders_names(
     assert not OutboxEntry.objects.filter(done_at=None, topic=OutboxEntry.Topic.ENROL_PHOTO).exists()
 
 
-def test_the_same_import_again_finds_all_known(collection: Collection) -> None:
+def test_repeating_an_import_enrols_nothing_new(collection: Collection) -> None:
     run(PEOPLE, collection)
     assert set(results(run(PEOPLE, collection)).values()) == {State.KNOWN}
     assert (Person.objects.count(), Photo.objects.count()) == (2, 3)
 
 
-def test_an_erased_person_is_not_created_again_by_the_same_import(collection: Collection) -> None:
+def test_a_person_erased_during_an_import_is_not_created_again_by_it(collection: Collection) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
 
     def erase_first(item: ImportItem) -> None:
@@ -55,28 +55,28 @@ def test_an_erased_person_is_not_created_again_by_the_same_import(collection: Co
     assert states == [("", "", State.ENROLLED), ("", "", State.SKIPPED), ("bob/1.png", "bob", State.ENROLLED)]
 
 
-def test_a_person_erased_before_the_import_meets_them_is_not_created_by_it(
+def test_a_person_erased_before_an_import_reaches_their_files_is_not_created_by_it(
     collection: Collection, enrolled: Callable[..., Person]
 ) -> None:
     ada = enrolled(9, external_id="ada")
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
-    assert not jobs.run(job.pk, until=0)  # planned, nothing imported yet
+    assert not jobs.run(job.pk, until=0)  # planned, but nothing imported yet
     erasure.erase(ada, actor=STAFF)
     assert jobs.run(job.pk)
     assert [person.external_id for person in Person.objects.all()] == ["bob"]
     assert not job.items.filter(person_key="ada").exists()
 
 
-def test_a_person_erased_after_the_import_leaves_no_name_in_it(collection: Collection) -> None:
+def test_erasing_a_person_removes_their_name_from_finished_imports(collection: Collection) -> None:
     job = run({**PEOPLE, "ada/3.png": fakes.photo(None)}, collection)
     erasure.erase(Person.objects.get(external_id="ada"), actor=STAFF)
-    known = [(item.path, item.person_key, item.photo_id) for item in job.items.all()[:3]]
-    assert known == [("", "", None)] * 3
-    # in words only: an id may happen to have these letters
+    stored = [(item.path, item.person_key, item.photo_id) for item in job.items.all()[:3]]
+    assert stored == [("", "", None)] * 3
+    # not in ids: they may happen to contain these letters
     assert "ada" not in str(list(job.items.values_list("path", "person_key", "problem")))
 
 
-def test_an_erasure_between_two_steps_of_one_file_wins(
+def test_an_erasure_between_two_steps_of_a_file_takes_precedence(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
     enrol = enrolment.enrol
@@ -94,13 +94,13 @@ def test_an_erasure_between_two_steps_of_one_file_wins(
     assert len(stored_files()) == 1
 
 
-def test_a_refused_photo_is_told_with_its_reasons_and_not_kept(
+def test_a_rejected_photo_is_reported_with_its_reasons_and_not_kept(
     collection: Collection, work: Callable[[], None]
 ) -> None:
     files = {
         "ada/dark.png": fakes.photo(1, dark=True),
         "ada/good.png": fakes.photo(1),
-        "bob/nobody.png": fakes.photo(None),
+        "bob/empty.png": fakes.photo(None),
         "bob/two.png": fakes.photo(2, 3),
         "eve/notes.txt": b"not a photo",
     }
@@ -108,7 +108,7 @@ def test_a_refused_photo_is_told_with_its_reasons_and_not_kept(
     assert results(job) == {
         "ada/dark.png": "rejected poor_quality",
         "ada/good.png": "enrolled",
-        "bob/nobody.png": "rejected no_face",
+        "bob/empty.png": "rejected no_face",
         "bob/two.png": "rejected several_faces",
         "eve/notes.txt": "rejected not_an_image",
     }
@@ -120,7 +120,7 @@ def test_a_refused_photo_is_told_with_its_reasons_and_not_kept(
     assert not Person.objects.filter(external_id="eve").exists()
 
 
-def test_a_dry_run_says_what_an_import_would_give_and_changes_nothing(
+def test_a_dry_run_reports_what_an_import_would_do_and_changes_nothing(
     collection: Collection, enrolled: Callable[..., Person]
 ) -> None:
     ada = enrolled(1, external_id="ada")
@@ -128,7 +128,7 @@ def test_a_dry_run_says_what_an_import_would_give_and_changes_nothing(
         **PEOPLE,  # ada/1.png is enrolled already
         "bob/again.png": PEOPLE["bob/1.png"],
         "bob/dark.png": fakes.photo(2, dark=True),
-        "eve/nobody.png": fakes.photo(None),
+        "eve/empty.png": fakes.photo(None),
         "eve/notes.txt": b"not a photo",
         "mallory/notes.txt": b"not a photo",
     }
@@ -141,7 +141,7 @@ def test_a_dry_run_says_what_an_import_would_give_and_changes_nothing(
         "bob/1.png": "enrolled",
         "bob/again.png": "known duplicate",
         "bob/dark.png": "rejected poor_quality",
-        "eve/nobody.png": "rejected no_face",
+        "eve/empty.png": "rejected no_face",
         "eve/notes.txt": "rejected not_an_image",
         "mallory/notes.txt": "rejected not_an_image",
     }
@@ -154,22 +154,22 @@ def test_a_dry_run_says_what_an_import_would_give_and_changes_nothing(
     assert Person.objects.count() - before == 2
 
 
-def test_a_dry_run_finds_a_duplicate_that_an_earlier_turn_saw(collection: Collection) -> None:
+def test_a_resumed_dry_run_finds_duplicates_of_files_checked_earlier(collection: Collection) -> None:
     files = {"ada/1.png": PEOPLE["ada/1.png"], "ada/2.png": PEOPLE["ada/1.png"]}
     job = jobs.submit_archive(zipped(files), collection=collection, dry_run=True, actor=STAFF)
     with pytest.raises(KeyboardInterrupt):
-        jobs.run(job.pk, watch=killed)
+        jobs.run(job.pk, watch=kill)
     assert jobs.run(job.pk)
     assert results(job) == {"ada/1.png": "enrolled", "ada/2.png": "known duplicate"}
 
 
-def test_people_csv_says_who_the_folders_are(collection: Collection) -> None:
+def test_people_csv_describes_the_person_of_each_folder(collection: Collection) -> None:
     csv = (
         "\ufefffolder,external_id,name,metadata,consent_given_at,consent_expires_at\r\n"
         'ada,emp-1,"Lovelace, Ada","{""floor"": 2}",2026-01-02,2099-01-02T03:04:05+01:00\r\n'
         "\r\n"
         "bob,,Bób,,,\r\n"
-        "nobody,emp-9,,,,\r\n"
+        "missing,emp-9,,,,\r\n"
     )
     job = run({**PEOPLE, "people.csv": csv.encode()}, collection)
     ada, bob = Person.objects.get(external_id="emp-1"), Person.objects.get(external_id="bob")
@@ -177,50 +177,53 @@ def test_people_csv_says_who_the_folders_are(collection: Collection) -> None:
     assert ada.consent_given_at == datetime(2026, 1, 2, tzinfo=UTC)
     assert ada.consent_expires_at == datetime(2099, 1, 2, 2, 4, 5, tzinfo=UTC)
     (missing,) = job.items.filter(state=State.SKIPPED)
-    assert (missing.problem or {})["detail"].startswith("Line 5 ")
+    assert (missing.problem or {})["code"] == "not_importable"
+    assert "Line 5" in (missing.problem or {})["detail"]
 
 
-def test_an_import_changes_nobody_who_is_there_already(
+def test_an_import_does_not_change_existing_people(
     collection: Collection, enrolled: Callable[..., Person]
 ) -> None:
     enrolled(1, external_id="ada", name="Ada")
-    run({**PEOPLE, "people.csv": b"folder,name\nada,Somebody else\n"}, collection)
+    run({**PEOPLE, "people.csv": b"folder,name\nada,Another name\n"}, collection)
     assert Person.objects.get(external_id="ada").name == "Ada"
 
 
 @pytest.mark.parametrize(
-    ("csv", "told"),
+    ("csv", "line", "named"),
     [
-        (b"folder,nickname\nada,x\n", "line 1: Unknown columns: 'nickname'"),
-        (b"external_id,name\nada,x\n", "line 1: "),
-        (b"folder;name\nada;x\n", "line 1: Unknown columns: 'folder;name'"),
-        (b"", "line 1: "),
-        (b"folder,name\nada,x,y\n", "line 2: There are 3 cells for 2 columns"),
-        (b"folder,external_id\nada,a b\n", "line 2: `external_id`: Use 1 to 255"),
-        (b"folder,external_id\nada,1\nbob,1\n", "line 3: The external_id stands in line 2"),
-        (b"folder\nada\nada\n", "line 3: The folder stands in line 2"),
-        (b"folder,metadata\nada,[1]\n", "line 2: `metadata`: Metadata must be a JSON object"),
-        (b"folder,metadata\nada,{\n", "line 2: `metadata` must be a JSON object"),
-        (b"folder,consent_given_at\nada,yesterday\n", "line 2: `consent_given_at` must be a date"),
-        (b"folder,consent_given_at\nada,2026-02-31\n", "line 2: `consent_given_at` must be a date"),
-        (b"folder,consent_expires_at\nada,2026-02-01\n", "line 2: `consent_given_at`: Say when"),
-        (b"folder,name\nada,\xe4\n", "line 2: This is not UTF-8"),
-        (b'folder,name\nada,"x\n', "line 2: This is not valid CSV"),
-        (b"folder,name\nada,a\0b\n", "line 2: "),
-        (b"folder,name\n../x,y\n", "line 2: `folder` must name one folder"),
+        (b"folder,nickname\nada,x\n", 1, "'nickname'"),
+        (b"external_id,name\nada,x\n", 1, "`folder`"),
+        (b"folder;name\nada;x\n", 1, "'folder;name'"),
+        (b"", 1, "`folder`"),
+        (b"folder,name\nada,x,y\n", 2, "3 cells"),
+        (b"folder,external_id\nada,a b\n", 2, "`external_id`"),
+        (b"folder,external_id\nada,1\nbob,1\n", 3, "external_id is already in line 2"),
+        (b"folder\nada\nada\n", 3, "folder is already in line 2"),
+        (b"folder,metadata\nada,[1]\n", 2, "`metadata`"),
+        (b"folder,metadata\nada,{\n", 2, "`metadata`"),
+        (b"folder,consent_given_at\nada,yesterday\n", 2, "`consent_given_at`"),
+        (b"folder,consent_given_at\nada,2026-02-31\n", 2, "`consent_given_at`"),
+        (b"folder,consent_expires_at\nada,2026-02-01\n", 2, "`consent_given_at`"),
+        (b"folder,name\nada,\xe4\n", 2, "UTF-8"),
+        (b'folder,name\nada,"x\n', 2, "CSV"),
+        (b"folder,name\nada,a\0b\n", 2, "NUL"),
+        (b"folder,name\n../x,y\n", 2, "`folder`"),
     ],
 )
-def test_mistakes_in_people_csv_are_told_with_their_line_before_anything_is_enrolled(
-    collection: Collection, csv: bytes, told: str
+def test_mistakes_in_people_csv_are_reported_with_their_lines_before_anything_is_enrolled(
+    collection: Collection, csv: bytes, line: int, named: str
 ) -> None:
     job = run({**PEOPLE, "people.csv": csv}, collection)
     assert job.problem is not None
     assert (job.state, job.problem["code"]) == (ImportJob.State.FAILED, "people_csv_invalid")
-    assert job.problem["errors"]["people.csv"][0].startswith(told), job.problem
+    mistake = job.problem["errors"]["people.csv"][0]
+    assert mistake.startswith(f"line {line}: ")
+    assert named in mistake
     assert not Person.objects.exists()
 
 
-def test_a_collection_that_requires_consent_takes_those_only_whose_consent_stands_in_people_csv(
+def test_a_collection_that_requires_consent_enrols_only_people_with_consent_in_people_csv(
     collection: Collection,
 ) -> None:
     collection.requires_consent = True
@@ -236,7 +239,7 @@ def test_a_collection_that_requires_consent_takes_those_only_whose_consent_stand
     assert [person.external_id for person in Person.objects.all()] == ["ada"]
 
 
-def test_files_that_are_nobodys_photo_are_skipped_and_say_why(collection: Collection) -> None:
+def test_files_outside_a_persons_folder_are_skipped_with_the_reason(collection: Collection) -> None:
     files = {
         "photo.png": fakes.photo(1),
         "people/ada/1.png": fakes.photo(1),

@@ -1,3 +1,5 @@
+"""`manage.py quickstart` and `manage.py new_credentials`."""
+
 from __future__ import annotations
 
 import io
@@ -19,7 +21,7 @@ def _lines() -> dict[str, str]:
     return dict(line.split(": ", 1) for line in out.getvalue().splitlines() if ": " in line)
 
 
-def test_the_first_start_makes_an_administrator_a_key_and_the_sample_and_the_second_makes_nothing() -> None:
+def test_the_first_run_creates_an_administrator_a_key_and_the_sample_and_the_second_nothing() -> None:
     lines = _lines()
     assert authenticate(username=lines["admin user"], password=lines["admin password"]) is not None
     assert api_keys.matching(lines["api key"]) is not None
@@ -40,8 +42,8 @@ def test_the_first_start_makes_an_administrator_a_key_and_the_sample_and_the_sec
         ("api_key.issued", "system:command"): 1,
     }
 
-    again = _lines()
-    assert not {"admin password", "api key"} & set(again)
+    second_run = _lines()
+    assert not {"admin password", "api key"} & set(second_run)
     assert (Person.objects.count(), ApiKey.objects.count()) == (3, 1)
 
 

@@ -1,4 +1,4 @@
-"""A backup brings back who was erased since; the log knows, and `reapply_erasures` erases them again."""
+"""`reapply_erasures` reads the log and repeats the erasures that a restored backup has undone."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ pytestmark = pytest.mark.django_db
 
 
 class Backup:
-    """The rows and files of one person, as a snapshot of the database and its bucket would hold them."""
+    """The rows and files of one person, as in a snapshot of the database and its bucket."""
 
     def __init__(self, person: Person) -> None:
         self.person_id = person.pk
         rows = [
             person,
-            *(m for kind in (Photo, Template, MeanTemplate) for m in kind.objects.filter(person=person)),
+            *(
+                row
+                for model in (Photo, Template, MeanTemplate)
+                for row in model.objects.filter(person=person)
+            ),
         ]
         self.rows = serializers.serialize("json", rows)
         self.files = {}
@@ -48,19 +52,21 @@ class Backup:
         outbox.person_changed(self.person_id)
 
 
-def found(collection: Collection, seed: int) -> list[str]:
+def matches(collection: Collection, seed: int) -> list[str]:
+    """Return the names of the people who match this face."""
     result = identification.identify(fakes.photo(seed, variation=7), collection=collection, actor=STAFF)
-    return [one.person.name for face in result.faces for one in face.candidates if one.score.match]
+    candidates = [candidate for face in result.faces for candidate in face.candidates]
+    return [candidate.person.name for candidate in candidates if candidate.score.match]
 
 
 def reapply(log: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
-    said = StringIO()
+    output = StringIO()
     monkeypatch.setattr(sys, "stdin", io.StringIO(log))
-    call_command("reapply_erasures", *arguments, stdout=said, stderr=said)
-    return said.getvalue()
+    call_command("reapply_erasures", *arguments, stdout=output, stderr=output)
+    return output.getvalue()
 
 
-def test_who_was_erased_since_the_backup_is_erased_again(
+def test_people_erased_since_the_backup_are_erased_again(
     collection: Collection,
     enrolled: Enrol,
     work: Callable[[], None],
@@ -73,24 +79,22 @@ def test_who_was_erased_since_the_backup_is_erased_again(
     with caplog.at_level("INFO"), django_capture_on_commit_callbacks(execute=True):
         erasure.erase(Person.objects.get(pk=backup.person_id), actor=STAFF)
     work()
-    assert found(collection, 1) == []
+    assert matches(collection, 1) == []
     backup.restore()
-    assert found(collection, 1) == ["Person 1"]  # what a restore does
+    assert matches(collection, 1) == ["Person 1"]  # the restore has brought them back
 
-    assert "1 were erased; 1 of them are in the database again" in reapply(
-        caplog.text, monkeypatch, "--dry-run"
-    )
-    assert found(collection, 1) == ["Person 1"]
+    assert "In the database again: 1" in reapply(caplog.text, monkeypatch, "--dry-run")
+    assert matches(collection, 1) == ["Person 1"]
     reapply(caplog.text, monkeypatch)
     work()
-    assert found(collection, 1) == []
-    assert found(collection, 2) == ["Person 2"]
+    assert matches(collection, 1) == []
+    assert matches(collection, 2) == ["Person 2"]
     assert not any(photo_storage().exists(name) for name in backup.files)
     assert Erasure.objects.get(reason="reapplied").status == "complete"
-    assert "0 of them are in the database again" in reapply(caplog.text, monkeypatch)
+    assert "In the database again: 0" in reapply(caplog.text, monkeypatch)
 
 
-def test_the_log_tells_ids_and_nothing_else(
+def test_the_log_contains_ids_and_nothing_else(
     enrolled: Enrol,
     caplog: pytest.LogCaptureFixture,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -104,17 +108,17 @@ def test_the_log_tells_ids_and_nothing_else(
     assert erasure.erased_by_log(caplog.text.splitlines()) == [receipt.person_id]
 
 
-def test_ids_may_be_given_and_a_new_record_of_the_same_human_stays(
+def test_ids_can_be_passed_as_arguments_and_other_people_stay(
     collection: Collection, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = enrolled(1), enrolled(3)
-    said = reapply("", monkeypatch, str(old.pk), str(uuid4()))
-    assert "2 were erased; 1 of them" in said
+    output = reapply("", monkeypatch, str(old.pk), str(uuid4()))
+    assert "In the database again: 1" in output
     assert list(Person.objects.all()) == [new]
 
 
-@pytest.mark.parametrize(("log", "arguments"), [("", []), ("Erasure of nobody", []), ("", ["nobody"])])
-def test_what_names_nobody_is_refused(
+@pytest.mark.parametrize(("log", "arguments"), [("", []), ("Erasure without an id", []), ("", ["not-an-id"])])
+def test_a_log_without_erasures_or_an_invalid_id_is_refused(
     log: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(CommandError):

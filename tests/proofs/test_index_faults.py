@@ -1,4 +1,4 @@
-"""A short run of tests/prove_index.py, in a process of its own; `make prove` has the long one."""
+"""A short run of tests/prove_index.py, in a separate process; `make prove` has the long one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.timeout(500)
-def test_a_faulty_and_lagging_index_never_shows_in_an_answer_and_is_mended(tmp_path: Path) -> None:
+def test_a_faulty_and_lagging_index_never_affects_responses_and_is_repaired(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.prove_index", "--operations", "80", "--fault", "everything"],
         cwd=ROOT,

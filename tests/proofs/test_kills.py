@@ -10,7 +10,7 @@ from tests.prove_kills import prove
 
 
 @pytest.mark.timeout(500)
-def test_kill_9_of_web_and_worker_loses_nothing_and_brings_nobody_back(tmp_path: Path) -> None:
+def test_killing_web_and_worker_loses_no_data_and_restores_no_erased_person(tmp_path: Path) -> None:
     outcome = prove(tmp_path, kills=8, seed=3)
     assert outcome.problems == []
     assert outcome.kills == 8

@@ -1,4 +1,4 @@
-"""Erase whom the collections' rules say to erase, or list them."""
+"""`manage.py apply_retention`: erase people by their collections' retention rules, or list them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from people.models import Collection
 
 class Command(BaseCommand):
     help = (
-        "Erase people by the rules of their collections: without consent, or unseen for too long. "
-        "A worker does the same every hour."
+        "Erase people by the retention rules of their collections: those without consent, and those not seen "
+        "for too long. A worker does the same every hour."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="List who is due, by id; erase nobody.")
-        parser.add_argument("--collection", metavar="NAME", help="This collection only. Default: all.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="list the ids of people who are due, and erase none"
+        )
+        parser.add_argument("--collection", metavar="NAME", help="only this collection (default: all)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         collections = Collection.objects.all()
         if name := options["collection"]:
             collections = collections.filter(name=name)
             if not collections.exists():
-                raise CommandError(f"There is no collection {name}. Its name stands in the API's URLs.")
+                raise CommandError(f"Collection {name} doesn't exist. Use the name from the API's URLs.")
         for collection in collections:
             if options["dry_run"]:
                 self._list(collection)
@@ -38,21 +40,22 @@ class Command(BaseCommand):
     def _list(self, collection: Collection) -> None:
         counts: Counter[str] = Counter()
         self.stdout.write(f"{collection.name}:")
-        for one in retention.due(collection):
-            counts[one.rule] += 1
-            self.stdout.write(f"  {one.person_id}  {one.rule}  since {one.since:%Y-%m-%d %H:%M} UTC")
-        self.stdout.write(f"  {_summary(counts, 'due')}" if counts else f"  {_nobody(collection)}")
+        for person in retention.due(collection):
+            counts[person.rule] += 1
+            self.stdout.write(f"  {person.person_id}  {person.rule}  since {person.since:%Y-%m-%d %H:%M} UTC")
+        self.stdout.write(f"  {_summary(counts, 'due')}" if counts else f"  {_none_due(collection)}")
 
     def _apply(self, collection: Collection) -> None:
-        everyone = sum(1 for _ in retention.due(collection))
+        total = sum(1 for _ in retention.due(collection))
         receipts = retention.apply(collection, actor=COMMAND)
-        shown = tqdm(receipts, total=everyone, desc=collection.name, unit="person", disable=None)
-        counts = Counter(receipt.reason for receipt in shown)
-        text = _summary(counts, "erased") if counts else _nobody(collection)
+        progress = tqdm(receipts, total=total, desc=collection.name, unit="person", disable=None)
+        counts = Counter(receipt.reason for receipt in progress)
+        text = _summary(counts, "erased") if counts else _none_due(collection)
         self.stdout.write(f"{collection.name}: {text}")
-        if left := sum(1 for _ in retention.due(collection)):
+        if remaining := sum(1 for _ in retention.due(collection)):
             raise CommandError(
-                f"Still due in {collection.name}: {left}. The log says why; then run this again."
+                f"Could not erase everyone in {collection.name}; still due: {remaining}. See the log for the "
+                "reason, then run the command again."
             )
 
 
@@ -61,5 +64,5 @@ def _summary(counts: Counter[str], done: str) -> str:
     return f"{counts.total()} {done}: {by_rule}"
 
 
-def _nobody(collection: Collection) -> str:
-    return "nobody is due" if retention.rules(collection) else "no rule, so people are kept"
+def _none_due(collection: Collection) -> str:
+    return "no one is due" if retention.rules(collection) else "no retention rules; people are kept"

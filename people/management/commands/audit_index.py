@@ -1,4 +1,4 @@
-"""Whether the remote index holds what the database says."""
+"""`manage.py audit_index`: compare the remote index with the database, and repair it."""
 
 from __future__ import annotations
 
@@ -16,33 +16,37 @@ from people.models import OutboxEntry
 
 class Command(BaseCommand):
     help = (
-        "Compare the remote index with the database, id by id; exit with 1 when they differ, with 2 when "
-        "the index can't be asked. --repair has what is missing sent again and what is too much deleted; "
-        "the worker does it within a minute."
+        "Compare the remote index with the database, id by id. Exits with 1 if they differ, and with 2 if "
+        "the index is unavailable. With --repair, the worker sends missing vectors again and deletes extra "
+        "ones within a minute."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--repair", action="store_true", help="have the difference mended")
+        parser.add_argument(
+            "--repair", action="store_true", help="send missing vectors again and delete extra ones"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if remote_index() is None:
-            self.stdout.write("The embedded index reads the database itself: there is nothing to compare.")
+            self.stdout.write(
+                "The in-memory index reads the database itself, so there is nothing to compare."
+            )
             return
         try:
-            found = index_sync.repair(actor=COMMAND) if options["repair"] else index_sync.compare()
+            comparison = index_sync.repair(actor=COMMAND) if options["repair"] else index_sync.compare()
         except IndexUnavailable as error:
-            raise CommandError(f"The index can't be asked now: {error.message}", returncode=2) from error
+            raise CommandError(f"The index is unavailable: {error.message}", returncode=2) from error
         failed_purges = failed_tasks().filter(topic=OutboxEntry.Topic.PURGE_VECTOR)
         purges = failed_purges.count()
         self.stdout.write(
-            f"{found.kept} vectors are where they belong, {found.waiting} are on their way.\n"
-            f"Missing in the index: {found.missing}. Too much in it: {found.extra}. "
-            f"Purges that were given up: {purges}."
+            f"Vectors as expected: {comparison.kept}. Being sent or purged: {comparison.waiting}.\n"
+            f"Missing from the index: {comparison.missing}. Extra in the index: {comparison.extra}. "
+            f"Failed purges: {purges}."
         )
-        if not (found.drift or purges):
+        if not (comparison.drift or purges):
             return
         if options["repair"]:
             retry(failed_purges, actor=COMMAND)
-            self.stdout.write("The difference is being mended. Run audit_index again in a minute.")
+            self.stdout.write("Repair is under way. Run audit_index again in a minute.")
             return
-        raise CommandError("The index differs from the database. Run it with --repair to mend it.")
+        raise CommandError("The index differs from the database. To repair it, run audit_index --repair.")

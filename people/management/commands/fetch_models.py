@@ -1,4 +1,4 @@
-"""`manage.py fetch_models`: fetch the model files into the folder where the engine expects them."""
+"""`manage.py fetch_models`: download the model files to the folder where the engines expect them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from people.errors import FacerecError
 
 
 class Command(BaseCommand):
-    help = "Fetch the model files into FACEREC_MODELS_DIR and verify each one's sha256."
+    help = "Download the model files to FACEREC_MODELS_DIR and verify their SHA-256 checksums."
     # The check for missing models must not stop the command that fetches them.
     requires_system_checks = ()
 

@@ -1,4 +1,4 @@
-"""`manage.py fetch_samples`: fetch photos in the public domain, for tests and first steps."""
+"""`manage.py fetch_samples`: download public-domain photos for tests and the sample collection."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from people.errors import FetchFailed
 
 
 class Command(BaseCommand):
-    help = "Fetch sample photos in the public domain and verify each one's sha256."
+    help = "Download public-domain sample photos and verify their SHA-256 checksums."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--to", type=Path, metavar="DIR", help="the folder to put them in (FACEREC_SAMPLES_DIR)"
+            "--to", type=Path, metavar="DIR", help="the folder for the photos (default: FACEREC_SAMPLES_DIR)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Enrol many people at once from a folder or a ZIP archive of `person/photo.jpg`."""
+"""`manage.py import_people`: enrol many people from a folder, a ZIP archive or a bucket prefix."""
 
 from __future__ import annotations
 
@@ -19,128 +19,131 @@ from people.models import Collection, ImportItem, ImportJob
 from people.outages import is_outage
 
 LINE_EVERY = 100
-"""Files between two lines of progress when nobody watches."""
+"""Files per progress line when the output isn't a terminal."""
 SHOWN_PROBLEMS = 20
 
 
 class Command(BaseCommand):
     help = (
-        "Enrol the photos of a folder or ZIP archive, laid out as person/photo.jpg; a people.csv at its root "
-        "may hold folder, external_id, name, metadata, consent_given_at and consent_expires_at. Files that "
-        "were enrolled before are left alone. Interrupted, the same command goes on where it stopped."
+        "Enrol the photos in a folder, ZIP archive or bucket prefix with the layout person/photo.jpg. A "
+        "people.csv at its root can have the columns folder, external_id, name, metadata, consent_given_at "
+        "and consent_expires_at. Photos that are already enrolled are left unchanged. If interrupted, run "
+        "the same command again to resume."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "source", help="a folder, a ZIP archive, or s3://bucket/prefix of an allowed bucket"
+            "source", help="a folder, a ZIP archive, or s3://bucket/prefix in an allowed bucket"
         )
-        parser.add_argument("--collection", required=True, help="the collection's name")
-        parser.add_argument("--dry-run", action="store_true", help="judge every file and enrol nothing")
-        parser.add_argument("--json", type=Path, metavar="FILE", help="write every file's result here")
+        parser.add_argument("--collection", required=True, metavar="NAME", help="the collection's name")
+        parser.add_argument("--dry-run", action="store_true", help="check every file and enrol nothing")
+        parser.add_argument(
+            "--json", type=Path, metavar="FILE", help="write the result of every file to FILE"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         name = options["collection"]
         collection = Collection.objects.filter(name=name).first()
         if collection is None:
-            raise CommandError(f"There is no collection {name}. Create it in the admin or through the API.")
+            raise CommandError(f"Collection {name} doesn't exist. Create it in the admin or through the API.")
         job: ImportJob | None = None
         try:
             job = jobs.begin(
                 options["source"], collection=collection, dry_run=options["dry_run"], actor=COMMAND
             )
             if job.fingerprint:
-                self.stdout.write("An import of this source was interrupted; going on with it.")
+                self.stdout.write("Resuming an interrupted import of this source.")
             self._run(job)
         except KeyboardInterrupt:
-            raise CommandError(
-                "Interrupted. The same command goes on where it stopped.", returncode=130
-            ) from None
+            raise CommandError("Interrupted. Run the same command again to resume.", returncode=130) from None
         except FacerecError as error:
-            raise CommandError(f"{error.message} The same command goes on where it stopped.") from error
+            # before there is a job, the location itself is wrong
+            hint = "" if job is None else " Run the same command again to resume."
+            raise CommandError(f"{error.message}{hint}") from error
         except Exception as error:
             if not is_outage(error):
                 raise
             raise CommandError(
-                f"Something the import needs is away ({type(error).__name__}). The same command goes on "
-                "where it stopped."
+                f"Something that the import needs is unavailable ({type(error).__name__}). Run the same "
+                "command again to resume."
             ) from error
         job.refresh_from_db()
         if options["json"]:
             _write(job, options["json"])
-        self._tell(job)
+        self._report(job)
 
     def _run(self, job: ImportJob) -> None:
         with _progress(self, job) as watch:
             jobs.run(job.pk, watch=watch)
 
-    def _tell(self, job: ImportJob) -> None:
-        found = jobs.counts(job)
+    def _report(self, job: ImportJob) -> None:
+        counts = jobs.counts(job)
         if job.state == ImportJob.State.FAILED:
             problem = job.problem or {}
-            told = [line for lines in problem.get("errors", {}).values() for line in lines]
-            raise CommandError("\n  ".join([problem.get("detail", "The import failed."), *told]))
+            errors = [line for lines in problem.get("errors", {}).values() for line in lines]
+            raise CommandError("\n  ".join([problem.get("detail", "The import failed."), *errors]))
         would = "would be " if job.dry_run else ""
         self.stdout.write(
-            f"{found.total} files: {found.enrolled} {would}enrolled, {found.known} known already, "
-            f"{found.rejected} rejected, {found.skipped} skipped."
+            f"{counts.total} files: {counts.enrolled} {would}enrolled, {counts.known} already enrolled, "
+            f"{counts.rejected} {would}rejected, {counts.skipped} skipped."
         )
-        if found.persons_to_create is not None:
-            self.stdout.write(f"{found.persons_to_create} people would be created.")
-        refused = job.items.filter(state__in=(ImportItem.State.REJECTED, ImportItem.State.SKIPPED))
-        for item in refused[:SHOWN_PROBLEMS]:
+        if counts.persons_to_create is not None:
+            self.stdout.write(f"People to be created: {counts.persons_to_create}")
+        not_enrolled = job.items.filter(state__in=(ImportItem.State.REJECTED, ImportItem.State.SKIPPED))
+        for item in not_enrolled[:SHOWN_PROBLEMS]:
             self.stdout.write(f"  {item.path}: {(item.problem or {}).get('detail', item.state)}")
-        if (more := refused.count() - SHOWN_PROBLEMS) > 0:
-            self.stdout.write(f"  … and {more} more; --json FILE writes all.")
+        if (more := not_enrolled.count() - SHOWN_PROBLEMS) > 0:
+            self.stdout.write(f"  … and {more} more. Use --json FILE to write all results to a file.")
         if job.state == ImportJob.State.CANCELLED:
             raise CommandError("The import was cancelled.")
 
 
 @contextmanager
 def _progress(command: BaseCommand, job: ImportJob) -> Iterator[Any]:
-    """Show a bar to whoever watches, and a line now and then to a log."""
+    """Show a progress bar in a terminal; otherwise write a line every LINE_EVERY files."""
     if sys.stderr.isatty():
         with tqdm(unit="photo", file=sys.stderr, desc="Importing") as bar:
 
-            def move(item: ImportItem) -> None:
+            def advance(item: ImportItem) -> None:
                 if bar.total is None:
-                    found = jobs.counts(job)
-                    bar.total, bar.initial = found.total, found.done - 1
+                    counts = jobs.counts(job)
+                    bar.total, bar.initial = counts.total, counts.done - 1
                     bar.n = bar.initial
                 bar.update()
 
-            yield move
+            yield advance
     else:
         done = 0
 
-        def tell(item: ImportItem) -> None:
+        def write_line(item: ImportItem) -> None:
             nonlocal done
             done += 1
             if done % LINE_EVERY == 0:
-                found = jobs.counts(job)
-                command.stdout.write(f"{found.done} of {found.total} files done")
+                counts = jobs.counts(job)
+                command.stdout.write(f"{counts.done} of {counts.total} files processed")
 
-        yield tell
+        yield write_line
 
 
 def _write(job: ImportJob, path: Path) -> None:
-    found = jobs.counts(job)
+    counts = jobs.counts(job)
     head = {
         "import": str(job.pk),
         "state": job.state,
         "dry_run": job.dry_run,
         "problem": job.problem,
         "counts": {
-            "total": found.total, "enrolled": found.enrolled, "known": found.known,
-            "rejected": found.rejected, "skipped": found.skipped, "pending": found.pending,
+            "total": counts.total, "enrolled": counts.enrolled, "known": counts.known,
+            "rejected": counts.rejected, "skipped": counts.skipped, "pending": counts.pending,
         },
     }  # fmt: skip
     with path.open("w") as file:
         file.write(json.dumps(head)[:-1] + ', "items": [')
         for number, item in enumerate(job.items.iterator()):
-            one = {
+            result = {
                 "path": item.path, "person": item.person_key, "state": item.state, "problem": item.problem,
                 "person_id": str(item.person_id) if item.person_id else None,
                 "photo_id": str(item.photo_id) if item.photo_id and not job.dry_run else None,
             }  # fmt: skip
-            file.write(("," if number else "") + "\n" + json.dumps(one))
+            file.write(("," if number else "") + "\n" + json.dumps(result))
         file.write("\n]}\n")

@@ -20,13 +20,13 @@ Every error under `/api/` is a problem document (RFC 9457, `application/problem+
 {EXAMPLE}
 ```
 
-Programs branch on `code`, which never changes. `detail` is a sentence for people, and may be more specific
-than the table. Some codes come with further members: `errors` has messages by field, `reasons` the measured
-and required quality, and `faces` boxes to choose from.
+Clients should branch on `code`, which never changes. `detail` is a sentence for people to read, and may be
+more specific than this table. Some codes come with further members: `errors` has messages by field, `reasons`
+has the measured and required quality, and `faces` has the boxes to choose from.
 
-The codes of import results are in the `problem` of an import's file, and those of commands in the output of
-`manage.py`. Photos that are rejected after a response of 202, and files of an import, also have the codes of
-responses.
+In the Status column, `import result` marks codes that appear in the `problem` of a file of an import, and
+`command` marks codes that `manage.py` commands report. Files of an import, and photos that are rejected after
+a 202 response, can also have the codes of responses.
 
 This page is generated: `manage.py list_errors > docs/errors.md`.
 """
@@ -34,12 +34,15 @@ HEADINGS = ("Code", "Status", "Meaning", "What to do")
 
 
 class Command(BaseCommand):
-    help = "Print the table of all error codes, as Markdown."
+    help = "Print the page with all error codes, in Markdown."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--check", type=Path, metavar="FILE", help="instead, fail if the file doesn't hold the table"
+            "--check",
+            type=Path,
+            metavar="FILE",
+            help="don't print the page, but fail if FILE differs from it",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,7 +54,7 @@ class Command(BaseCommand):
 
 
 def page() -> str:
-    """Return the page, with the codes in order of status and name."""
+    """Return the page, with the codes sorted by status and name."""
     kinds = sorted(every_code().values(), key=lambda kind: (_status(kind), kind.code))
     rows = [(f"`{kind.code}`", _status(kind), kind.meaning, kind.remedy) for kind in kinds]
     lines = [f"| {' | '.join(cells)} |" for cells in (HEADINGS, ("---",) * len(HEADINGS), *rows)]

@@ -1,4 +1,7 @@
-"""The daily round of a deployment: a worker does the same in small parts, this makes sure."""
+"""`manage.py maintain`: daily maintenance.
+
+Workers do the same work in small steps throughout the day; this catches what they missed.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +16,29 @@ from people.failed_tasks import failed_tasks
 
 SYNC_SECONDS = 60
 SWEEP_SECONDS = 30 * 60
-"""A large import goes on with the next round, or with the worker."""
+"""Time limit for processing the outbox. Workers, or the next run, continue with a large import."""
 
 
 class Command(BaseCommand):
     help = (
-        "Apply retention, do what is due in the outbox, compare the remote index with the database. "
-        "What fails is told at the end, with exit code 1; the rest is done all the same."
+        "Apply retention rules, process due outbox entries, compare the remote index with the database, and "
+        "delete old outbox entries. If a step fails, the others still run; the command then lists the "
+        "failures and exits with 1."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        failed = self._run("apply_retention")
+        failures = self._run("apply_retention")
         self._sweep()
-        failed += self._run("audit_index")
+        failures += self._run("audit_index")
         while outbox.prune():
             pass
-        if given_up := failed_tasks().count():
-            failed.append(f"{given_up} pieces of work were given up: see “Work given up” in the admin.")
-        if failed:
-            raise CommandError("\n".join(failed))
+        if count := failed_tasks().count():
+            failures.append(f'Failed tasks: {count}. See "Failed tasks" in the admin.')
+        if failures:
+            raise CommandError("\n".join(failures))
 
     def _run(self, command: str) -> list[str]:
-        """Return what failed."""
+        """Run a command; return its error message in a list, which is empty if it succeeded."""
         try:
             call_command(command, stdout=self.stdout, stderr=self.stderr)
         except CommandError as error:
@@ -42,7 +46,7 @@ class Command(BaseCommand):
         return []
 
     def _sweep(self) -> None:
-        """Do what is due now, each entry once: what fails is put off by the act itself."""
+        """Process due entries, each once: a failed entry is postponed when it fails."""
         entries = 0
         until = time.monotonic() + SWEEP_SECONDS
         while (due := outbox.due()) and time.monotonic() < until:
@@ -50,4 +54,4 @@ class Command(BaseCommand):
                 delivery.deliver(entry)
             entries += len(due)
         delivery.sync_index(SYNC_SECONDS)
-        self.stdout.write(f"Outbox: {entries} entries were due.")
+        self.stdout.write(f"Outbox entries processed: {entries}")

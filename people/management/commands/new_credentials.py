@@ -1,4 +1,4 @@
-"""A new administrator's password and a new API key, printed once."""
+"""`manage.py new_credentials`: a new administrator password and a new API key, printed once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from people.models.api_key import SCOPES
 
 
 class Command(BaseCommand):
-    help = "Create an administrator (or give one a new password) and an API key, and print them once."
+    help = "Create an administrator or reset their password, create an API key, and print both once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--user", default="admin", help="the administrator's name (admin)")
+        parser.add_argument("--user", default="admin", help="the administrator's name (default: admin)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         password = secrets.token_urlsafe(12)

@@ -1,4 +1,7 @@
-"""What a new version needs of the database before it serves: run by each task before the service starts."""
+"""`manage.py prepare_database`: prepare the database for a new version, before the service starts.
+
+In a deployment, every task runs it.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ from people.database import one_preparation_at_a_time
 
 class Command(BaseCommand):
     help = (
-        "Migrate, one process at a time, and on the first run create the collection `default` and, with "
-        "ADMIN_PASSWORD in the environment, the administrator `admin`."
+        "Migrate the database, one process at a time. On the first run, also create the collection "
+        "`default` and, if ADMIN_PASSWORD is set in the environment, the administrator `admin`."
     )
-    # The models are of no concern here.
+    # The checks for model files don't matter here.
     requires_system_checks = ("database",)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,15 +31,15 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, stdout=self.stdout)
             registration.ensure_default_collection(actor=COMMAND)
             if not User.objects.filter(is_superuser=True).exists():
-                self._administrator()
+                self._create_administrator()
 
-    def _administrator(self) -> None:
+    def _create_administrator(self) -> None:
         password = os.environ.get("ADMIN_PASSWORD", "")
         if not password:
-            self.stdout.write("There is no administrator: `manage.py createsuperuser` makes one.")
+            self.stdout.write("There is no administrator yet. Create one with `manage.py createsuperuser`.")
             return
         try:
             registration.save_administrator("admin", password, actor=COMMAND)
         except ValidationError as error:
-            raise CommandError(f"ADMIN_PASSWORD is not accepted: {' '.join(error.messages)}") from error
-        self.stdout.write("The administrator `admin` has the password of ADMIN_PASSWORD.")
+            raise CommandError(f"ADMIN_PASSWORD was rejected: {' '.join(error.messages)}") from error
+        self.stdout.write("The administrator `admin` can log in with the password from ADMIN_PASSWORD.")

@@ -1,4 +1,4 @@
-"""Everything between a fresh checkout and a service one can log in to; quick when it is all there."""
+"""`manage.py quickstart`: turn a fresh checkout into a service that you can log in to. Quick if repeated."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from people.models import Collection, Person
 
 SAMPLE = "sample"
 ENROLLED = ("obama", "obama2", "biden", "astronaut")
-"""obama3 is left to be identified."""
+"""obama3 is left out, so that you can identify it."""
 
 
 class Command(BaseCommand):
     help = (
-        "Fetch models and samples, migrate, and on the first run create an administrator, a key and a sample."
+        "Download the models and migrate the database. On the first run, also create an administrator, an "
+        "API key and the sample collection."
     )
     requires_system_checks = ()
 
@@ -34,20 +35,22 @@ class Command(BaseCommand):
             self._load_sample()
         if not User.objects.filter(is_superuser=True).exists():
             call_command("new_credentials", stdout=self.stdout)
-            self.stdout.write("These are shown once; `make credentials` makes new ones.")
+            self.stdout.write(
+                "Copy these now; you won't be able to see them again. `make credentials` creates new ones."
+            )
 
     def _load_sample(self) -> None:
-        """Enrol the sample people, all but their last photo, which is left to identify."""
+        """Create the sample collection and enrol the photos in ENROLLED."""
         try:
             call_command("fetch_samples", stdout=self.stdout)
         except CommandError as error:
-            # the service is whole without them
-            self.stderr.write(f"The sample collection is left out: {error}")
+            # the service works without them
+            self.stderr.write(f"Skipped the sample collection: {error}")
             return
         collection = registration.save_collection(
             Collection(
                 name=SAMPLE,
-                description="Public-domain portraits, to try the service with. Delete it when done.",
+                description="Public-domain portraits for trying out the service. Delete them when done.",
             ),
             actor=COMMAND,
         )

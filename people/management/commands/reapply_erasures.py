@@ -1,4 +1,4 @@
-"""After a restore: erase again whom the backup brought back."""
+"""`manage.py reapply_erasures`: repeat the erasures that restoring a backup has undone."""
 
 from __future__ import annotations
 
@@ -18,32 +18,36 @@ REASON = "reapplied"
 
 class Command(BaseCommand):
     help = (
-        "Erase again everybody who was erased after the backup was made that the database is restored from. "
-        "Takes their ids, or, with none, reads the service's log from standard input and finds them there. "
-        "Whoever is not there is passed over, so it can be repeated."
+        "After restoring a backup, repeat the erasures that were made since that backup. Pass the ids of "
+        "the erased people, or none to read them from the service's log on standard input. People who are "
+        "not in the database are skipped, so the command is safe to repeat."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("ids", nargs="*", metavar="ID", help="ids of people; else the log is read")
-        parser.add_argument("--dry-run", action="store_true", help="tell how many are back; erase nobody")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="a person's id (default: read the log)")
+        parser.add_argument("--dry-run", action="store_true", help="only show how many would be erased")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        wanted = [_id(text) for text in options["ids"]] or erasure.erased_by_log(sys.stdin)
-        if not wanted:
-            raise CommandError("No erasures were found: give ids, or a log that tells of them.")
-        back = [one for one in wanted if Person.objects.filter(pk=one).exists()]
-        self.stdout.write(f"{len(wanted)} were erased; {len(back)} of them are in the database again.")
+        erased_ids = [_id(text) for text in options["ids"]] or erasure.erased_by_log(sys.stdin)
+        if not erased_ids:
+            raise CommandError("No erasures found. Pass ids, or a log that records erasures.")
+        restored_ids = [erased_id for erased_id in erased_ids if Person.objects.filter(pk=erased_id).exists()]
+        self.stdout.write(
+            f"Erased people listed: {len(erased_ids)}. In the database again: {len(restored_ids)}."
+        )
         if options["dry_run"]:
             return
-        for one in tqdm(back, unit="person", disable=None):
-            # one may have gone with another record of the same human
-            if person := Person.objects.filter(pk=one).first():
+        for restored_id in tqdm(restored_ids, unit="person", disable=None):
+            # an earlier erasure may have included this record of the same human
+            if person := Person.objects.filter(pk=restored_id).first():
                 erasure.erase(person, actor=COMMAND, reason=REASON)
-        self.stdout.write("They are erased. Run audit_index --repair where there is a remote index.")
+        self.stdout.write(
+            "All of them are erased again. If you use a remote index, run audit_index --repair now."
+        )
 
 
 def _id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
-        raise CommandError(f"{text!r} is no id of a person.") from error
+        raise CommandError(f"{text!r} is not a person's id.") from error

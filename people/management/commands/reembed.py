@@ -1,4 +1,4 @@
-"""Another engine for all who are enrolled, without a pause."""
+"""`manage.py reembed`: move all enrolled people to another engine without downtime."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ from people.models import EngineVersion
 
 class Command(BaseCommand):
     help = (
-        "Make templates of another engine beside those that are there (--engine), and tell how both agree. "
-        "Interrupted, the same command goes on. Then --switch, and --rollback if need be; --discard deletes "
-        "the one that stands beside. Ids of persons and photos stay as they are."
+        "Move to another engine without downtime. First, --engine creates templates for the new engine "
+        "alongside the existing ones and reports how far the two agree; if interrupted, run it again to "
+        "resume. Then --switch makes the new engine active, --rollback returns to the old one, and --discard "
+        "deletes the engine that is not active. Ids of people and photos don't change."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        deeds = parser.add_mutually_exclusive_group(required=True)
-        deeds.add_argument("--engine", metavar="NAME", help="fill: onnx, dlib or a dotted path")
-        deeds.add_argument("--switch", action="store_true", help="search with the engine that stands beside")
-        deeds.add_argument("--rollback", action="store_true", help="the same, back again")
-        deeds.add_argument("--discard", action="store_true", help="delete the engine that stands beside")
-        deeds.add_argument("--status", action="store_true", help="which engines there are")
-        parser.add_argument("--rate", type=float, metavar="N", help="at most N photos a second")
+        actions = parser.add_mutually_exclusive_group(required=True)
+        actions.add_argument(
+            "--engine", metavar="NAME", help="create templates for this engine: onnx, dlib or a dotted path"
+        )
+        actions.add_argument("--switch", action="store_true", help="make the other engine the active one")
+        actions.add_argument("--rollback", action="store_true", help="undo --switch")
+        actions.add_argument(
+            "--discard", action="store_true", help="delete the engine that is not active, with its templates"
+        )
+        actions.add_argument("--status", action="store_true", help="list the engines")
+        parser.add_argument("--rate", type=float, metavar="N", help="process at most N photos per second")
         parser.add_argument(
-            "--incomplete", action="store_true", help="switch although photos lack a template of the engine"
+            "--incomplete",
+            action="store_true",
+            help="switch even if some photos have no template of the engine",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,7 +52,7 @@ class Command(BaseCommand):
             elif options["discard"]:
                 version = self._beside()
                 count = reembedding.discard(version, actor=COMMAND)
-                self.stdout.write(f"{version.engine} is gone, with {count} templates.")
+                self.stdout.write(f"Deleted {version.engine} and its {count} templates.")
             else:
                 self._switch(incomplete=options["incomplete"])
         except FacerecError as error:
@@ -61,59 +68,64 @@ class Command(BaseCommand):
         bar = tqdm(total=total, unit="photo", file=sys.stderr, desc=version.engine, mininterval=1)
         try:
             with bar:
-                for _, made in reembedding.fill(version):
+                for _, created in reembedding.fill(version):
                     began = time.monotonic()
                     done += 1
-                    failed += not made
+                    failed += not created
                     bar.update()
                     if rate:
                         time.sleep(max(1 / rate - (time.monotonic() - began), 0))
         except KeyboardInterrupt:
             raise CommandError(
-                f"Interrupted after {done} of {total} photos. The same command goes on from there.",
+                f"Interrupted after {done} of {total} photos. Run the same command again to resume.",
                 returncode=130,
             ) from None
-        self.stdout.write(f"{done - failed} templates made; {failed} photos show this engine no usable face.")
-        self._agreement(version)
-
-    def _agreement(self, version: EngineVersion) -> None:
-        active = EngineVersion.objects.get(state=State.ACTIVE)
-        found = reembedding.agreement(active.engine, version.engine)
         self.stdout.write(
-            f"{found.photos} photos have a template of both, {found.only_old} of {active.engine} only, "
-            f"{found.only_new} of {version.engine} only."
+            f"Created {done - failed} templates. In {failed} photos this engine found no usable face."
         )
-        if found.searched:
+        self._report_agreement(version)
+
+    def _report_agreement(self, version: EngineVersion) -> None:
+        active = EngineVersion.objects.get(state=State.ACTIVE)
+        agreement = reembedding.agreement(active.engine, version.engine)
+        self.stdout.write(
+            f"Photos with templates of both engines: {agreement.photos}; of {active.engine} only: "
+            f"{agreement.only_old}; of {version.engine} only: {agreement.only_new}."
+        )
+        if agreement.searched:
             same, old, new = (
-                f"{100 * count / found.searched:.2f} %"
-                for count in (found.same_person, found.right_old, found.right_new)
+                f"{100 * count / agreement.searched:.2f} %"
+                for count in (agreement.same_person, agreement.right_old, agreement.right_new)
             )
             self.stdout.write(
-                f"Of {found.searched} photos searched among all others both put the same person first in "
-                f"{same}; the right one: {active.engine} {old}, {version.engine} {new}."
+                f"Searched for {agreement.searched} photos among all the others. Both engines ranked the "
+                f"same person first: {same}. Ranked the right person first: {active.engine} {old}, "
+                f"{version.engine} {new}."
             )
-        self.stdout.write("Switch with --switch; searches go on with the old engine until then.")
+        self.stdout.write("Searches use the old engine until you run --switch.")
 
     def _switch(self, *, incomplete: bool) -> None:
         version = self._beside()
-        lacking = reembedding.missing(version).count()
-        if lacking and not incomplete:
+        missing = reembedding.missing(version).count()
+        if missing and not incomplete:
             raise CommandError(
-                f"{lacking} photos have no template of {version.engine}; people who have no others would "
-                "not be found. Run --engine again, or switch all the same with --incomplete."
+                f"Photos without a template of {version.engine}: {missing}. People who have only such photos "
+                "would not match. Run --engine again, or switch anyway with --incomplete."
             )
         reembedding.switch(version, actor=COMMAND)
-        self.stdout.write(f"Searches use {version.engine} from now on. --rollback leads back.")
+        self.stdout.write(f"Searches now use {version.engine}. To go back, run --rollback.")
 
     def _status(self) -> None:
         rows = EngineVersion.objects.order_by("state")
         for row in rows:
-            self.stdout.write(f"{row.engine}: {row.state}, {reembedding.missing(row).count()} photos lack it")
+            self.stdout.write(
+                f"{row.engine}: {row.state}, {reembedding.missing(row).count()} photos without a template"
+            )
         if not rows:
-            self.stdout.write("The settings' engine alone.")
+            self.stdout.write("Only the engine from the settings is in use.")
 
     def _beside(self) -> EngineVersion:
         version = EngineVersion.objects.filter(state=State.BESIDE).first()
         if version is None:
-            raise CommandError("No engine stands beside the active one. Fill one with --engine first.")
+            raise CommandError("There is no other engine. Add one with --engine first.")
         return version

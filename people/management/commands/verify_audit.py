@@ -1,4 +1,4 @@
-"""Whether the audit's hash chain is whole."""
+"""`manage.py verify_audit`: verify the hash chain of the audit log."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from people.models import AuditEvent
 
 
 class Command(BaseCommand):
-    help = "Check the audit's hash chain; exit with 1 and name the first broken event if it is not whole."
+    help = (
+        "Verify the hash chain of the audit log. If it is broken, name the first bad event and exit with 1."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         broken = audit.first_broken()
         if broken is not None:
             raise CommandError(
-                f"The audit is broken at event {broken.pk} ({broken.at:%Y-%m-%d %H:%M:%S} UTC): it was "
-                "changed, or the event before it was changed or removed."
+                f"The audit log is broken at event {broken.pk} ({broken.at:%Y-%m-%d %H:%M:%S} UTC): this "
+                "event was changed, or the event before it was changed or removed."
             )
-        self.stdout.write(f"The audit is whole: {AuditEvent.objects.count()} events.")
+        self.stdout.write(f"The audit log is intact. Events: {AuditEvent.objects.count()}")
