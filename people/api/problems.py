@@ -79,7 +79,7 @@ _SAY_IT_THEMSELVES = (
 """Whose own sentence, where it has one, says more than that of our error."""
 
 
-def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Turn an error raised in a view into a response; None for a fault of ours."""
     known = translated(error)
     if known is None:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from rest_framework import serializers
 
 from people import errors
-from people.api.answers.base import Answer
-from people.api.answers.faces import BoxSerializer, ReasonSerializer
 from people.api.openapi.headers import references
+from people.api.responses.base import ResponseSerializer
+from people.api.responses.faces import BoxSerializer, ReasonSerializer
 from people.errors import FacerecError
 
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])
@@ -36,7 +36,7 @@ CHOSEN_FACE: Kinds = (errors.NoFaceFound, errors.SeveralFacesFound, errors.FaceN
 """Where one face of the photo is meant."""
 
 
-class ProblemSerializer(Answer):
+class ProblemSerializer(ResponseSerializer):
     """RFC 9457 problem details."""
 
     type = serializers.CharField()

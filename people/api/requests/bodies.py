@@ -19,8 +19,8 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from people.api.answers.records import TUNING, RetentionSerializer
 from people.api.requests.fields import Base64, ExternalId, Id, Metadata, Number, Text, Truth, Whole
+from people.api.responses.records import TUNING, RetentionSerializer
 from people.errors import PhotoMissing, PhotoTooLarge
 from people.models import Collection, Person
 from people.models.collection import validate_name

@@ -9,11 +9,11 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import erasure, registration
-from people.api.answers.records import CollectionSerializer
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.requests.bodies import CollectionBody, CollectionChangeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PageQuery
+from people.api.responses.records import CollectionSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict
 from people.models import Collection, Person

@@ -11,13 +11,6 @@ from rest_framework.response import Response
 
 from people import identification
 from people.active_engine import active_engine
-from people.api.answers.faces import (
-    ComparisonSerializer,
-    DetectionSerializer,
-    EngineSerializer,
-    IdentificationSerializer,
-    VerificationSerializer,
-)
 from people.api.openapi import raises
 from people.api.openapi.problems import CHOSEN_FACE, PROBE
 from people.api.parsers import PHOTO_PARSERS
@@ -29,6 +22,13 @@ from people.api.requests.queries import (
     NoQuery,
     VerifyQuery,
     threshold_choice,
+)
+from people.api.responses.faces import (
+    ComparisonSerializer,
+    DetectionSerializer,
+    EngineSerializer,
+    IdentificationSerializer,
+    VerificationSerializer,
 )
 from people.api.views.base import ApiView
 from people.engines import engine_id

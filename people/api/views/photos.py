@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import enrolment
-from people.api.answers.records import PhotoSerializer, with_warnings
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.openapi.problems import CHOSEN_FACE, PHOTO
@@ -26,6 +25,7 @@ from people.api.requests.queries import (
     PhotoQuery,
     wait_seconds,
 )
+from people.api.responses.records import PhotoSerializer, with_warnings
 from people.api.views.base import ApiView, ListView, created
 from people.errors import ConsentMissing, PersonMerged, PoorQuality, ProcessingFailed, refusal
 from people.models import Photo

@@ -10,7 +10,7 @@ from people.actors import request_id
 
 
 # Base of shapes that the API only sends. A docstring would become the description of each in the document.
-class Answer(serializers.Serializer[Any]):
+class ResponseSerializer(serializers.Serializer[Any]):
     pass
 
 

@@ -6,25 +6,25 @@ from typing import Any
 
 from rest_framework import serializers
 
-from people.api.answers.base import Answer, Pixels, Rate, RequestId, Rounded
+from people.api.responses.base import Pixels, Rate, RequestId, ResponseSerializer, Rounded
 from people.quality import LEVELS
 
 
-class BoxSerializer(Answer):
+class BoxSerializer(ResponseSerializer):
     left = Pixels()
     top = Pixels()
     width = Pixels()
     height = Pixels()
 
 
-class RelativeBoxSerializer(Answer):
+class RelativeBoxSerializer(ResponseSerializer):
     left = Rounded(4)
     top = Rounded(4)
     width = Rounded(4)
     height = Rounded(4)
 
 
-class PointSerializer(Answer):
+class PointSerializer(ResponseSerializer):
     x = Rounded(1)
     y = Rounded(1)
 
@@ -33,14 +33,14 @@ class PointSerializer(Answer):
         return super().to_representation({"x": x, "y": y})
 
 
-class ReasonSerializer(Answer):
+class ReasonSerializer(ResponseSerializer):
     code = serializers.CharField()
     measured = serializers.FloatField()
     required = serializers.FloatField()  # type: ignore[assignment]  # as Field's own attribute is named
     hint = serializers.CharField()
 
 
-class QualitySerializer(Answer):
+class QualitySerializer(ResponseSerializer):
     verdict = serializers.ChoiceField(["good", "poor"])
     reasons = ReasonSerializer(many=True)
     size = Rounded(3, source="measures.size", help_text="Pixels of the box's shorter side.")
@@ -54,7 +54,7 @@ class QualitySerializer(Answer):
     pitch = Rounded(3, source="measures.pitch", allow_null=True, help_text="Degrees.")
 
 
-class FaceSerializer(Answer):
+class FaceSerializer(ResponseSerializer):
     """Where a face is, and how good."""
 
     box = BoxSerializer(source="detected.box", help_text="Pixels of the upright photo.")
@@ -64,13 +64,13 @@ class FaceSerializer(Answer):
     quality = QualitySerializer(source="*")
 
 
-class SkippedFaceSerializer(Answer):
+class SkippedFaceSerializer(ResponseSerializer):
     box = BoxSerializer(source="detected.box")
     relative = RelativeBoxSerializer()
     reasons = ReasonSerializer(many=True)
 
 
-class ThresholdSerializer(Answer):
+class ThresholdSerializer(ResponseSerializer):
     fpir = Rate(required=False, help_text="If the threshold follows from it.")
     fmr = Rate()
     cosine = Rounded(4)
@@ -81,13 +81,13 @@ class ThresholdSerializer(Answer):
         return {name: value for name, value in content.items() if value is not None}
 
 
-class PersonReferenceSerializer(Answer):
+class PersonReferenceSerializer(ResponseSerializer):
     id = serializers.UUIDField()
     external_id = serializers.CharField(allow_null=True)
     name = serializers.CharField()
 
 
-class CandidateSerializer(Answer):
+class CandidateSerializer(ResponseSerializer):
     person = PersonReferenceSerializer()
     similarity = Rounded(1, source="score.similarity")
     cosine = Rounded(4, source="score.cosine")
@@ -101,7 +101,7 @@ class IdentifiedFaceSerializer(FaceSerializer):
     candidates = CandidateSerializer(many=True)
 
 
-class IdentificationSerializer(Answer):
+class IdentificationSerializer(ResponseSerializer):
     request_id = RequestId()
     engine = serializers.CharField(source="photo.engine")
     degraded = serializers.BooleanField(
@@ -113,7 +113,7 @@ class IdentificationSerializer(Answer):
     skipped_faces = SkippedFaceSerializer(many=True, source="photo.skipped")
 
 
-class VerificationSerializer(Answer):
+class VerificationSerializer(ResponseSerializer):
     request_id = RequestId()
     engine = serializers.CharField(source="photo.engine")
     threshold = ThresholdSerializer()
@@ -130,7 +130,7 @@ class ComparedFaceSerializer(FaceSerializer):
     match = serializers.BooleanField(source="score.match")
 
 
-class ComparisonSerializer(Answer):
+class ComparisonSerializer(ResponseSerializer):
     request_id = RequestId()
     engine = serializers.CharField()
     threshold = ThresholdSerializer()
@@ -138,20 +138,20 @@ class ComparisonSerializer(Answer):
     faces = ComparedFaceSerializer(many=True)
 
 
-class DetectionSerializer(Answer):
+class DetectionSerializer(ResponseSerializer):
     request_id = RequestId()
     engine = serializers.CharField()
     faces = FaceSerializer(many=True)
     skipped_faces = SkippedFaceSerializer(many=True, source="skipped")
 
 
-class EngineThresholdSerializer(Answer):
+class EngineThresholdSerializer(ResponseSerializer):
     fmr = serializers.FloatField()
     cosine = Rounded(4)
     similarity = Rounded(1)
 
 
-class EngineSerializer(Answer):
+class EngineSerializer(ResponseSerializer):
     engine = serializers.CharField()
     name = serializers.CharField()
     version = serializers.IntegerField()

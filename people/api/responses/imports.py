@@ -6,12 +6,12 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from people.api.answers.base import Answer
-from people.api.answers.records import RejectionSerializer
+from people.api.responses.base import ResponseSerializer
+from people.api.responses.records import RejectionSerializer
 from people.models import ImportItem, ImportJob
 
 
-class ImportCountsSerializer(Answer):
+class ImportCountsSerializer(ResponseSerializer):
     pending = serializers.IntegerField()
     enrolled = serializers.IntegerField(help_text="In a dry run: would be enrolled.")
     known = serializers.IntegerField(help_text="The person has this very photo already.")
@@ -19,7 +19,7 @@ class ImportCountsSerializer(Answer):
     skipped = serializers.IntegerField(help_text="Not processed; see the item's problem.")
 
 
-class ImportProblemSerializer(Answer):
+class ImportProblemSerializer(ResponseSerializer):
     code = serializers.CharField()
     detail = serializers.CharField()
     errors = serializers.DictField(  # type: ignore[assignment]  # a field named as Serializer's own attribute

@@ -10,8 +10,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from people import photo_warnings
-from people.api.answers.base import Answer
-from people.api.answers.faces import BoxSerializer, FaceSerializer, ReasonSerializer
+from people.api.responses.base import ResponseSerializer
+from people.api.responses.faces import BoxSerializer, FaceSerializer, ReasonSerializer
 from people.faces import Box
 from people.models import Collection, Erasure, Merge, Person, Photo
 
@@ -63,7 +63,7 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
         return row.kept().pk if row.merged_into_id else None
 
 
-class RejectionSerializer(Answer):
+class RejectionSerializer(ResponseSerializer):
     code = serializers.CharField()
     detail = serializers.CharField()
     reasons = ReasonSerializer(many=True, required=False)
@@ -71,7 +71,7 @@ class RejectionSerializer(Answer):
     faces = BoxSerializer(many=True, required=False, help_text="The faces to choose from.")
 
 
-class PhotoWarningSerializer(Answer):
+class PhotoWarningSerializer(ResponseSerializer):
     code = serializers.CharField()
     person = serializers.UUIDField(required=False)
     similarity = serializers.FloatField()
