@@ -1,1 +1,1 @@
-"""What the API answers with: each shape once, as a serializer that both fills it and documents it."""
+"""Serializers for the API's responses. Each one both fills a response and documents it."""
