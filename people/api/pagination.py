@@ -149,5 +149,9 @@ class KeysetPagination(CursorPagination):
 
     def _invalid(self) -> serializers.ValidationError:
         return serializers.ValidationError(
-            {"cursor": ["This is no cursor of this list and ordering. Use the link in `next` or `previous`."]}
+            {
+                "cursor": [
+                    "This cursor belongs to another list or ordering. Use the URL in `next` or `previous`."
+                ]
+            }
         )

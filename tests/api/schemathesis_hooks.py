@@ -55,8 +55,8 @@ RULES = {
     "bucket_not_allowed",  # the operator's list
 }
 MESSAGES = {
-    "This is no cursor of this list and ordering. Use the link in `next` or `previous`.",
-    "Give one threshold only.",
+    "This cursor belongs to another list or ordering. Use the URL in `next` or `previous`.",
+    "Send only one of fpir, fmr and min_similarity.",
     "Set one of fpir, fmr and min_similarity only.",
     "Say when the consent was given, too.",
 }

@@ -77,7 +77,8 @@ class Base64Photo(Body):
     """A photo in the request itself."""
 
     base64 = Base64(
-        help_text="The photo's file in base64, at most 10 MB when decoded. Line breaks are allowed, a `data:` "
+        help_text="The photo's file in base64, at most 10 MB when decoded. Line breaks are allowed, "
+        "a `data:` "
         "prefix isn't."
     )
 
@@ -259,7 +260,8 @@ class MergeBody(Body):
     """The person to merge."""
 
     other = Id(
-        help_text="Id of the person to merge into the person in the path. Their photos are moved to that person."
+        help_text="Id of the person to merge into the person in the path. Their photos are moved to "
+        "that person."
     )
 
 

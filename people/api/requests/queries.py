@@ -171,7 +171,8 @@ class PersonQuery(PageQuery):
     ordering = serializers.ChoiceField(
         ["created_at", "-created_at", "name", "-name", "external_id", "-external_id"],
         required=False,
-        help_text="Order of the list, descending with `-`. By default `-created_at`, newest first. When ordered "
+        help_text="Order of the list, descending with `-`. By default `-created_at`, newest first. "
+        "When ordered "
         "by external_id, people without one come last.",
     )
 

@@ -111,7 +111,8 @@ class FaceSerializer(ResponseSerializer):
     landmarks = serializers.DictField(
         child=PointSerializer(),
         source="detected.landmarks",
-        help_text="Points of the face by name: `left_eye`, `right_eye` and `nose`, and, if the engine locates "
+        help_text="Points of the face by name: `left_eye`, `right_eye` and `nose`, and, if the "
+        "engine locates "
         "them, `mouth_left` and `mouth_right`. Left and right are the viewer's.",
     )
     detection_confidence = Rounded(
@@ -136,7 +137,8 @@ class ThresholdSerializer(ResponseSerializer):
 
     fpir = Rate(
         required=False,
-        help_text="False positive identification rate at this threshold: the share of searches for people who "
+        help_text="False positive identification rate at this threshold: the share of searches for "
+        "people who "
         "aren't in the collection that return a match. Only for searches of a collection.",
     )
     fmr = Rate(

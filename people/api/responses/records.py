@@ -19,7 +19,8 @@ ERASURE_STATUSES = ["pending", "complete"]
 TUNING = ("description", "requires_consent", "fpir", "fmr", "min_similarity")
 RETENTION_HELP: dict[str, Any] = {
     "erase_without_consent": {
-        "help_text": "Erase people one day after their consent expires, and people without a recorded consent "
+        "help_text": "Erase people one day after their consent expires, and people without a "
+        "recorded consent "
         "one day after their first photo. A withdrawn consent counts as no consent."
     },
     "erase_unseen_after_days": {
@@ -178,7 +179,8 @@ class PhotoSerializer(serializers.ModelSerializer[Photo]):
     warnings = PhotoWarningSerializer(
         many=True,
         source="current_warnings",
-        help_text="Signs that the photo may belong to somebody else. Merges of people are taken into account.",
+        help_text="Signs that the photo may belong to somebody else. Merges of people are taken "
+        "into account.",
     )
 
     class Meta:

@@ -32,7 +32,11 @@ class MergesView(ApiView):
     @raises(NotMergeable, PersonMerged)
     @extend_schema(
         operation_id="mergePersons",
-        description="Merges two records of the same person: the photos of `other` move to this person.",
+        summary="Merge two people",
+        description=(
+            "Merges two records of the same person: the photos of `other` are moved to the person in "
+            "the path, and `other` no longer appears in search results. The merge can be undone."
+        ),
         request=MergeBody,
         parameters=[IDEMPOTENCY_KEY],
         responses={201: MergeSerializer},
@@ -56,7 +60,8 @@ class MergeView(_MergeView):
 
     @extend_schema(
         operation_id="getMerge",
-        description="Get one merge.",
+        summary="Get a merge",
+        description=("Returns a merge."),
         responses={200: MergeSerializer},
     )
     def get(self, request: Request, merge: UUID) -> Response:
@@ -71,9 +76,11 @@ class UndoView(_MergeView):
     @raises(UndoneAlready, UndoOutOfOrder, MergedErased)
     @extend_schema(
         operation_id="undoMerge",
+        summary="Undo a merge",
         description=(
-            "The photos that were moved return to the merged person; photos enrolled since stay. The latest "
-            "merge of a person is undone first."
+            "Restores the merged person and moves their photos back. Photos enrolled since the merge "
+            "stay with the kept person. If a person was merged several times, undo the latest merge "
+            "first."
         ),
         request=None,
         parameters=[IDEMPOTENCY_KEY],

@@ -50,7 +50,8 @@ class PhotosView(ListView):
 
     @extend_schema(
         operation_id="listPhotos",
-        description="List a person's photos, newest first.",
+        summary="List a person's photos",
+        description=("Lists a person's photos, newest first."),
         parameters=[PhotoQuery],
         responses={200: PhotoSerializer(many=True)},
     )
@@ -60,7 +61,13 @@ class PhotosView(ListView):
     @raises(*PHOTO, *CHOSEN_FACE, PoorQuality, ConsentMissing, PersonMerged, ProcessingFailed)
     @extend_schema(
         operation_id="enrolPhoto",
-        description="Enrol a face from a photo. Returns 202 if the verdict takes longer than `Prefer: wait`.",
+        summary="Enrol a photo",
+        description=(
+            "Enrols one face from a photo. Returns 201 if the photo is accepted within the time in "
+            "`Prefer`, 202 if it is still being processed, and 200 if the person already has this "
+            "photo. A photo that is rejected within that time returns an error with reasons and is "
+            "not stored."
+        ),
         request=PHOTO_REQUEST,
         parameters=[EnrolQuery, IDEMPOTENCY_KEY, PREFER],
         responses={200: PhotoSerializer, 201: PhotoSerializer, 202: PhotoSerializer},
@@ -102,7 +109,8 @@ class PhotoView(ApiView):
 
     @extend_schema(
         operation_id="getPhoto",
-        description="Get one photo: pending, accepted, or rejected with reasons.",
+        summary="Get a photo",
+        description=("Returns a photo: pending, accepted, or rejected with reasons."),
         responses={200: PhotoSerializer},
     )
     def get(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
@@ -111,7 +119,8 @@ class PhotoView(ApiView):
 
     @extend_schema(
         operation_id="withdrawPhoto",
-        description="Delete a photo with its template.",
+        summary="Withdraw a photo",
+        description=("Permanently deletes a photo and its template."),
         responses={204: None},
     )
     def delete(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
