@@ -63,7 +63,7 @@ class CollectionsView(ListView):
         NoQuery.read(request)
         if self.only_collection() is not None:
             raise serializers.ValidationError(
-                {"request": "This API key is for one collection and can't create others."}
+                {"request": "This API key is bound to one collection and can't create others."}
             )
         return once(request, lambda: self._create(request), lambda response: None)
 

@@ -1,4 +1,4 @@
-"""Search and comparison; nothing of a probe is stored."""
+"""Search, comparison and detection. Probes are never stored."""
 
 from __future__ import annotations
 

@@ -160,7 +160,9 @@ class ImportCancelView(_ImportView):
         ended_now = jobs.cancel(row, actor=self.actor)
         row.refresh_from_db()
         if not ended_now and row.state != ImportJob.State.CANCELLED:
-            raise Conflict("The import has ended already. Erase people or withdraw photos one by one.")
+            raise Conflict(
+                "The import has already ended. To remove what it enrolled, erase people or withdraw photos."
+            )
         return Response(_shown(row).data)
 
 

@@ -88,9 +88,9 @@ class PhotosView(ListView):
         wait = wait_seconds(request)
         photo = _decided(submission.photo.pk, wait)
         if photo is None:
-            raise Http404  # erased while it was enrolled
+            raise Http404  # erased while it was being enrolled
         if photo.status == Photo.Status.REJECTED:
-            # the response says it all: a photo that can't be used leaves nothing behind
+            # the response has all the reasons, so nothing of a rejected photo is kept
             enrolment.withdraw(photo, actor=self.actor)
             raise refusal(photo.rejection or {})
         code: int = status.HTTP_202_ACCEPTED
@@ -142,7 +142,7 @@ def _shown(photo: Photo) -> PhotoSerializer:
 
 
 def _decided(photo_id: UUID, wait: int) -> Photo | None:
-    """Return the photo once it is decided, or as it is after `wait` seconds; None if it is gone."""
+    """Return the photo once it is accepted or rejected, or after `wait` seconds; None if it was deleted."""
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:
