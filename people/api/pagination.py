@@ -54,8 +54,8 @@ class KeysetPagination(CursorPagination):
             return {
                 "type": ["string", "null"],
                 "format": "uri",
-                "description": f"URL of the {which} page, or null if there is none. You can also send its parameter "
-                "`cursor` in other requests for this list with the same ordering.",
+                "description": f"URL of the {which} page, or null if there is none. You can also send its "
+                "parameter `cursor` in other requests for this list with the same ordering.",
             }
 
         return {

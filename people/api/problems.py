@@ -41,8 +41,8 @@ from people.errors import (
     StorageUnavailable,
     TooLarge,
     TooManyRequests,
+    UnknownHost,
     UnsupportedMediaType,
-    Untranslated_errorHost,
 )
 from people.models import Collection, Person
 from people.outages import is_outage
@@ -63,7 +63,7 @@ _KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
     (exceptions.UnsupportedMediaType, UnsupportedMediaType),
     (exceptions.Throttled, TooManyRequests),
     (exceptions.ParseError, Malformed),
-    (DisallowedHost, Untranslated_errorHost),
+    (DisallowedHost, UnknownHost),
     (RequestDataTooBig, TooLarge),
     (SuspiciousOperation, Malformed),
     (BadRequest, Malformed),
@@ -81,21 +81,21 @@ _WITH_OWN_DETAIL = (
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Return the response for an error raised in a view, or None for a bug in the service."""
-    translated_error = translated(error)
-    if translated_error is None:
+    problem = translated(error)
+    if problem is None:
         return None
     set_rollback()
     request_id = request_id_of(context["request"])
-    response_headers = headers(translated_error)
+    response_headers = headers(problem)
     if challenge := getattr(error, "auth_header", None):
         response_headers["WWW-Authenticate"] = challenge
     response = Response(
-        translated_error.as_problem(request_id),
-        status=translated_error.status,
+        problem.as_problem(request_id),
+        status=problem.status,
         headers=response_headers,
         content_type=PROBLEM_CONTENT_TYPE,
     )
-    if isinstance(translated_error, Overloaded):
+    if isinstance(problem, Overloaded):
         # Django would log an error for each, when the service is busiest; the access log has them anyway
         holder: Any = response
         holder._has_been_logged = True
@@ -140,10 +140,10 @@ def translated(error: Exception) -> FacerecError | None:
         )
     for kind, ours in _KINDS:
         if isinstance(error, kind):
-            translated_error = ours(_own_words(error))
+            problem = ours(_own_words(error))
             if wait := getattr(error, "wait", None):
-                translated_error.retry_after = int(wait)
-            return translated_error
+                problem.retry_after = int(wait)
+            return problem
     return _of_the_database(error)
 
 

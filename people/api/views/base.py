@@ -34,7 +34,8 @@ class ApiView(GenericAPIView[Any]):
     """The OpenAPI document's group of operations."""
     scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
     processes_photos: ClassVar[bool] = False
-    """Whether each request takes a slot of `people.capacity`. If none is free, it is refused before any other work."""
+    """Whether each request takes a slot of `people.capacity`. If none is free, the request is refused before
+    any other work."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if self.processes_photos:
