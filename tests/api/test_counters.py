@@ -183,8 +183,8 @@ def test_requests_are_allowed_while_they_cant_be_counted_and_the_log_says_so_onc
     with fault(tmp_path / "counts.sqlite3") as counter:
         monkeypatch.setattr(throttling, "counter", OptionalCounter(counter, clock))
         for _ in range(3):
-            answer = api.get("/api/v1/engine/")
-            assert (answer.status_code, answer["RateLimit-Remaining"]) == (200, "0")
+            response = api.get("/api/v1/engine/")
+            assert (response.status_code, response["RateLimit-Remaining"]) == (200, "0")
             clock.now += PAUSE_SECONDS / 2
     [line] = [record for record in caplog.records if record.name == "people.api.counters"]
     assert line.levelno == logging.WARNING
