@@ -64,7 +64,7 @@ MESSAGES = {
 
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:
-    """Put what exists in the place of three quarters of the valid values, which could only be strangers."""
+    """Replace three quarters of the valid values, which name nothing, with the ids of existing objects."""
     if not EXISTING or not path_parameters or not all(map(_is_valid, path_parameters.items())):
         return path_parameters
     if context.operation.definition.raw["operationId"] == "deleteCollection":

@@ -191,7 +191,7 @@ def test_requests_are_allowed_while_they_cant_be_counted_and_the_log_says_so_onc
 
 
 class Broken:
-    """A counter that fails as long as it is told to."""
+    """A counter that fails while `fails` is set."""
 
     def __init__(self) -> None:
         self.fails, self.asked = True, 0
@@ -199,7 +199,7 @@ class Broken:
     def add(self, name: str, seconds: int) -> int:
         self.asked += 1
         if self.fails:
-            raise ConnectionError("the server at 10.0.0.7 is away")
+            raise ConnectionError("the server at 10.0.0.7 is unavailable")
         return 7
 
 

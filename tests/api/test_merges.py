@@ -60,7 +60,7 @@ def test_a_merged_person_is_marked_and_listed_only_on_request(api: Program, enro
     assert names(api, "") == names(api, "status=active") == ["Ada"]
     assert names(api, "search=lovelace") == []
     assert names(api, "status=merged") == ["A. Lovelace", "Ada L."]
-    # whoever looks up their own id finds out, and does not add the person a second time
+    # a client that looks up its own id sees the merge, and does not add the person a second time
     assert names(api, "external_id=emp-17") == ["A. Lovelace"]
     assert api.get("/api/v1/collections/default/").json()["persons"] == 1
 

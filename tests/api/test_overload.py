@@ -1,4 +1,4 @@
-"""Who would wait long is refused at once, told when to come again, and costs next to nothing."""
+"""Requests beyond capacity are refused immediately with Retry-After, at almost no cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A search asks the database a few things, whoever searches for however many faces among however many."""
+"""A search takes the same few queries, however many people are enrolled and faces searched."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class PersonReferenceSerializer(ResponseSerializer):
 
 
 class CandidateSerializer(ResponseSerializer):
-    """A person whom the face may show."""
+    """A person that the face may show."""
 
     person = PersonReferenceSerializer(help_text="The person.")
     similarity = Rounded(1, source="score.similarity", help_text=_SIMILARITY)
