@@ -12,7 +12,7 @@ from benchmark.results import Timing
 from benchmark.timed_engine import STEPS, TimedEngine
 from benchmark.timing import Stopwatch
 from people import photos
-from people.api.answers.faces import IdentificationSerializer
+from people.api.responses.faces import IdentificationSerializer
 from people.decision import ThresholdChoice, decide, search_threshold
 from people.engines.base import FaceEngine
 from people.extraction import PhotoFaces, Purpose, from_photo

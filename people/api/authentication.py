@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: API keys with scopes, or a staff session with permissions."""
+"""Authentication and authorisation: API keys with scopes, or staff sessions with permissions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STAFF_PERMISSIONS = {
 
 
 class KeyUser:
-    """Stands where Django expects a user; it has no permission but its key's scopes."""
+    """The user of a request with an API key. Its only permissions are the key's scopes."""
 
     is_authenticated = True
     is_active = True
@@ -62,14 +62,14 @@ class StaffSessionAuthentication(SessionAuthentication):
     """The admin's session, with CSRF protection; for staff only."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        found = super().authenticate(request)
-        return found if found is not None and found[0].is_staff else None
+        authenticated = super().authenticate(request)
+        return authenticated if authenticated is not None and authenticated[0].is_staff else None
 
 
 class HasScope(BasePermission):
-    """Each view names the scopes that each method needs; what it doesn't name is refused.
+    """Each view names the scopes that each method needs; other methods are refused.
 
-    HEAD is GET without a body, so it needs the same.
+    HEAD is GET without a body, so it needs the same scopes.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -84,7 +84,7 @@ class HasScope(BasePermission):
         missing = [scope for scope in needed if not has_scope(request, scope)]
         if missing:
             raise exceptions.PermissionDenied(
-                f"This needs the scope {' and '.join(missing)}. Use a key that has it, or ask for one."
+                f"This operation needs the scope {' and '.join(missing)}. Use an API key that has it."
             )
         return True
 
@@ -101,7 +101,7 @@ def has_scope(request: Request, scope: str) -> bool:
 
 
 def actor(request: Request) -> Actor:
-    """Return who asks, as the audit names them."""
+    """Return who sent the request, for the audit log."""
     if isinstance(request.auth, ApiKey):
         return Actor(f"key:{request.auth.prefix}")
     return Actor(f"user:{request.user.pk}")

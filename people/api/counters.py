@@ -23,7 +23,7 @@ class Counter(Protocol):
     def add(self, name: str, seconds: int) -> int:
         """Add one to the count of this name and return it. A count is kept for at least `seconds`.
 
-        Raises whatever the storage's library raises.
+        Raises the storage library's own errors.
         """
 
 

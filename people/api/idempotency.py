@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request sent twice is done once, and answered the same."""
+"""Idempotency-Key: a request that is sent twice is carried out once, and gets the same response twice."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from people.models import IdempotentAnswer, Person
 
 KEPT_FOR = timedelta(hours=24)
 ABANDONED_AFTER = timedelta(seconds=60)
-"""An answer that is not there by then belongs to a process that died."""
+"""A request without a stored response by then belonged to a process that died."""
 _KEPT_HEADERS = ("Location", "Preference-Applied")
 
 
 def once(
     request: Request, work: Callable[[], Response], person_id: Callable[[Response], UUID | str | None]
 ) -> Response:
-    """Do `work`, or give the stored answer of the request that bore the same key.
+    """Do `work`, or return the stored response to an earlier request with the same key.
 
-    `person_id` tells whom an answer is about, so that it is erased with them.
+    `person_id` returns the id of the person a response is about, so that it is erased with them.
     Raises IdempotencyConflict or IdempotencyInProgress.
     """
     key = request.headers.get("Idempotency-Key")
@@ -46,13 +46,13 @@ def once(
     try:
         response = work()
     except BaseException:
-        # an error's answer depends on nothing stored: the request may be sent again as it is
+        # errors aren't stored, so the client may send the same request again
         row.delete()
         raise
     about = person_id(response)
     with transaction.atomic():
         if about is not None and not Person.objects.select_for_update().filter(pk=about).exists():
-            row.delete()  # erased already: nothing of them may be kept
+            row.delete()  # erased meanwhile: nothing about them may be kept
             return response
         IdempotentAnswer.objects.filter(pk=row.pk).update(
             status=response.status_code,
@@ -64,7 +64,7 @@ def once(
 
 
 def forget_old_answers() -> None:
-    """Delete the answers that have expired."""
+    """Delete the stored responses that have expired."""
     IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
 
 
@@ -88,7 +88,10 @@ def _claim(who: str, key: str, request_hash: str) -> IdempotentAnswer:
 
 
 def _hash(request: Request) -> str:
-    """Hash what was asked for. The parts of a multipart body, since their boundary differs each time."""
+    """Hash the request's method, path and content.
+
+    Multipart bodies are hashed by part, since their boundary differs each time.
+    """
     content = [request.method, request.get_full_path(), _plain(request.data)]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -102,7 +105,7 @@ def _plain(value: Any) -> Any:
         value.seek(0)
         return digest.hexdigest()
     if hasattr(value, "lists"):
-        return {name: [_plain(one) for one in many] for name, many in value.lists()}
+        return {name: [_plain(item) for item in items] for name, items in value.lists()}
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     return value

@@ -1,4 +1,4 @@
-"""The answer to OPTIONS."""
+"""The response to OPTIONS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of lists, by keyset: each row is on exactly one page, whatever the ordering."""
+"""Keyset pagination: each row is on exactly one page, whatever the ordering."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rest_framework.settings import api_settings
 
 
 class KeysetPagination(CursorPagination):
-    """Pages in the order of one column and the primary key, rows without a value in the column last.
+    """Pages ordered by one column and the primary key; rows without a value in the column come last.
 
     The view names the column in `page_ordering`, such as "-created_at". REST framework's own cursor holds
     the column's value and an offset: it loses rows without a value, and repeats rows when more than a
@@ -54,8 +54,8 @@ class KeysetPagination(CursorPagination):
             return {
                 "type": ["string", "null"],
                 "format": "uri",
-                "description": f"The URL of the {which} page, if there is one. Its parameter `cursor` can be "
-                "sent with other requests for this list, in the same ordering.",
+                "description": f"URL of the {which} page, or null if there is none. You can also send its "
+                "parameter `cursor` in other requests for this list with the same ordering.",
             }
 
         return {
@@ -125,7 +125,7 @@ class KeysetPagination(CursorPagination):
             if cursor is not None:
                 self._position(cursor)
         except Exception as error:
-            # REST framework's NotFound for what is no cursor, and whatever a forged one leads to
+            # REST framework's NotFound for an invalid cursor, and any error that a forged one causes
             raise self._invalid() from error
         return cursor
 
@@ -140,7 +140,7 @@ class KeysetPagination(CursorPagination):
             if value is None and not field.null:
                 raise self._invalid()
             if value is not None:
-                if "\0" in value.encode().decode():  # neither NUL nor half a character is ever stored
+                if "\0" in value.encode().decode():  # NUL and lone surrogates are never stored
                     raise self._invalid()
                 value = field.to_python(value)
             return value, pk_field.to_python(key)
@@ -149,5 +149,9 @@ class KeysetPagination(CursorPagination):
 
     def _invalid(self) -> serializers.ValidationError:
         return serializers.ValidationError(
-            {"cursor": ["This is no cursor of this list and ordering. Use the link in `next` or `previous`."]}
+            {
+                "cursor": [
+                    "This cursor belongs to another list or ordering. Use the URL in `next` or `previous`."
+                ]
+            }
         )

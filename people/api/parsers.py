@@ -1,4 +1,4 @@
-"""How bodies are read: REST framework's parsers, without what can't be stored or is ambiguous."""
+"""Body parsers: REST framework's own, but refusing what can't be stored or is ambiguous."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from people.strict_json import StrictDecoder, check_text
 
 
 class StrictJsonParser(JSONParser):
-    """JSON that can be stored and means the same to everybody: see people.strict_json."""
+    """JSON that can be stored and is unambiguous: see people.strict_json."""
 
     def parse(
         self,
@@ -26,14 +26,14 @@ class StrictJsonParser(JSONParser):
             text = stream.read().decode(str((parser_context or {}).get("encoding", "utf-8")))
             return json.loads(text, cls=StrictDecoder)
         except UnicodeDecodeError as error:
-            raise Malformed("The body is not encoded in UTF-8. Encode it, and send it again.") from error
+            raise Malformed("The body is not valid UTF-8. Encode it in UTF-8 and send it again.") from error
         except json.JSONDecodeError as error:
             place = f" (line {error.lineno}, column {error.colno})" if error.pos else ""
             raise Malformed(f"The body is not valid JSON: {error.msg}{place}. Correct it.") from error
 
 
 class StrictMultiPartParser(MultiPartParser):
-    """Forms whose fields could all be stored, as those of strict JSON."""
+    """Forms whose text can be stored, as in strict JSON."""
 
     def parse(
         self,
@@ -60,4 +60,4 @@ class StrictMultiPartParser(MultiPartParser):
 
 
 PHOTO_PARSERS = [StrictJsonParser, StrictMultiPartParser]
-"""For operations that take files. All others take JSON only: a form has neither types nor nested objects."""
+"""For operations that take files. All others take only JSON, since forms have no types or nested objects."""

@@ -1,4 +1,4 @@
-"""Every failure under /api/ as RFC 9457 problem details: which error it is, and the response with it."""
+"""Failures under /api/ as RFC 9457 problem details: the error for an exception, and its response."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from people.outages import is_outage
 
 logger = logging.getLogger(__name__)
 _KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
-    # the first that fits
+    # the first match applies
     (Http404, NotFound),
     (Collection.DoesNotExist, NotFound),
     (Person.DoesNotExist, NotFound),
@@ -69,38 +69,41 @@ _KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
     (BadRequest, Malformed),
     (MultiPartParserError, Malformed),
 )
-_SAY_IT_THEMSELVES = (
+_WITH_OWN_DETAIL = (
     exceptions.NotAuthenticated,
     exceptions.AuthenticationFailed,
     exceptions.PermissionDenied,
     exceptions.NotFound,
     exceptions.ParseError,
 )
-"""Whose own sentence, where it has one, says more than that of our error."""
+"""Exceptions whose own detail, if they have one, is more specific than our error's message."""
 
 
-def answer(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Turn an error raised in a view into a response; None for a fault of ours."""
-    known = translated(error)
-    if known is None:
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Return the response for an error raised in a view, or None for a bug in the service."""
+    problem = translated(error)
+    if problem is None:
         return None
     set_rollback()
     request_id = request_id_of(context["request"])
-    sent = headers(known)
+    response_headers = headers(problem)
     if challenge := getattr(error, "auth_header", None):
-        sent["WWW-Authenticate"] = challenge
+        response_headers["WWW-Authenticate"] = challenge
     response = Response(
-        known.as_problem(request_id), status=known.status, headers=sent, content_type=PROBLEM_CONTENT_TYPE
+        problem.as_problem(request_id),
+        status=problem.status,
+        headers=response_headers,
+        content_type=PROBLEM_CONTENT_TYPE,
     )
-    if isinstance(known, Overloaded):
-        # Django would log an error for each when there is least time for it; the access log has them
+    if isinstance(problem, Overloaded):
+        # Django would log an error for each, when the service is busiest; the access log has them anyway
         holder: Any = response
         holder._has_been_logged = True
     return response
 
 
 def response(request: HttpRequest, error: FacerecError) -> JsonResponse:
-    """Return the response for an error where no view of the API answers."""
+    """Return the response for an error outside the API's views."""
     return JsonResponse(
         error.as_problem(request_id_of(request)),
         status=error.status,
@@ -120,7 +123,7 @@ def request_id_of(request: Any) -> str:
 
 
 def translated(error: Exception) -> FacerecError | None:
-    """Return which of our errors it is, whatever part raised it; None for a fault of ours."""
+    """Return our error for any exception, or None for a bug in the service."""
     if isinstance(error, FacerecError):
         return error
     if isinstance(error, exceptions.ValidationError):
@@ -130,22 +133,26 @@ def translated(error: Exception) -> FacerecError | None:
     if isinstance(error, TooManyFieldsSent | TooManyFilesSent):
         return Malformed("The request has too many fields or files. Send at most 1,000 fields and 50 files.")
     if isinstance(error, UnreadablePostError):
-        return TooLarge() if error.errno == errno.EFBIG else Malformed("The body ended early, or is damaged.")
+        return (
+            TooLarge()
+            if error.errno == errno.EFBIG
+            else Malformed("The body is incomplete or damaged. Send it again.")
+        )
     for kind, ours in _KINDS:
         if isinstance(error, kind):
-            known = ours(_own_words(error))
+            problem = ours(_own_words(error))
             if wait := getattr(error, "wait", None):
-                known.retry_after = int(wait)
-            return known
+                problem.retry_after = int(wait)
+            return problem
     return _of_the_database(error)
 
 
 def _of_the_database(error: Exception) -> FacerecError | None:
-    """Return what an error of the database, or of another part that is unavailable, is reported as."""
+    """Return our error for a database error or an outage."""
     if isinstance(error, IntegrityError):
         return Conflict("Another request saved the same data at the same time. Fetch it and try again.")
     if isinstance(error, DataError):
-        logger.exception("The database refused a value that should have been refused before")
+        logger.exception("The database rejected a value that validation should have rejected")
         return Malformed("A value can't be stored. Send shorter texts and smaller numbers.")
     if not is_outage(error):
         return None
@@ -156,34 +163,34 @@ def _of_the_database(error: Exception) -> FacerecError | None:
 
 
 def _is_full(error: Exception) -> bool:
-    """Return whether it is the disk; SQLite and PostgreSQL use these words."""
+    """Return whether the disk is full, by the messages of SQLite and PostgreSQL."""
     return "is full" in str(error) or "No space left" in str(error)
 
 
 def _own_words(error: Exception) -> str | None:
-    if not isinstance(error, _SAY_IT_THEMSELVES) or error.detail == error.default_detail:
+    if not isinstance(error, _WITH_OWN_DETAIL) or error.detail == error.default_detail:
         return None
     return str(error.detail)
 
 
 def _invalid(error: ModelValidationError) -> FacerecError:
     if hasattr(error, "error_dict"):
-        single = [one for many in error.error_dict.values() for one in many]
+        single = [item for items in error.error_dict.values() for item in items]
         fields = error.message_dict
     else:
         single, fields = list(error.error_list), {NON_FIELD_ERRORS: error.messages}
-    if any(one.code in ("unique", "unique_together") for one in single):
+    if any(item.code in ("unique", "unique_together") for item in single):
         return Conflict(" ".join(error.messages))
-    messages = {"request" if name == NON_FIELD_ERRORS else name: told for name, told in fields.items()}
+    messages = {"request" if name == NON_FIELD_ERRORS else name: texts for name, texts in fields.items()}
     return Invalid(extra={"errors": messages})
 
 
 def _by_field(detail: Any, prefix: str = "") -> dict[str, list[str]]:
     """Return messages by dotted field name."""
     if isinstance(detail, Mapping):
-        found: dict[str, list[str]] = {}
+        messages: dict[str, list[str]] = {}
         for name, inner in detail.items():
-            found.update(_by_field(inner, f"{prefix}.{name}" if prefix else str(name)))
-        return found
+            messages.update(_by_field(inner, f"{prefix}.{name}" if prefix else str(name)))
+        return messages
     items = detail if isinstance(detail, list) else [detail]
     return {prefix or "request": [str(item) for item in items]}

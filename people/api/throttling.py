@@ -40,7 +40,7 @@ class Window:
 
 
 def count(name: str, rate: str) -> Window:
-    """Count one request against `rate`, as 600/min, and return the window it falls into."""
+    """Count one request against `rate`, such as 600/min, and return the window it falls into."""
     limit, _, unit = rate.partition("/")
     length = _SECONDS[unit]
     number, seconds = divmod(int(time.time()), length)
@@ -49,10 +49,10 @@ def count(name: str, rate: str) -> Window:
 
 
 class KeyRateThrottle(BaseThrottle):
-    """Let each key make as many requests as its rate says."""
+    """Limit each API key to its own rate, and each staff session to SESSION_RATE."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        if request.user is None:  # the API's description, which everybody may read
+        if request.user is None:  # the OpenAPI document, which is public
             return True
         key = request.auth
         if isinstance(key, ApiKey):

@@ -43,7 +43,7 @@ class Photo(GuardedModel):
     )
     warnings = models.JSONField(default=list, blank=True, help_text="As raised at enrolment.")
     current_warnings: list[dict[str, Any]]
-    """As they apply after all merges; set by api.answers.records.with_warnings."""
+    """As they apply after all merges; set by api.responses.records.with_warnings."""
     submitted_by = models.CharField(max_length=60)
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)

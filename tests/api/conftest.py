@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture
 def fits(document: dict[str, Any]) -> Callable[[str, Any], None]:
-    """Compare an answer with what the document says of it, by the component's name."""
+    """Compare an response with what the document says of it, by the component's name."""
 
     def fits(name: str, content: Any) -> None:
         root = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}

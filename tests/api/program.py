@@ -14,16 +14,16 @@ Answer = Any
 class Program(APIClient):
     """A program with an API key, which sends photos as multipart and everything else as JSON."""
 
-    def sends_photo(self, path: str, data: bytes, name: str = "photo.jpg", **headers: str) -> Answer:
+    def send_photo(self, path: str, data: bytes, name: str = "photo.jpg", **headers: str) -> Answer:
         return self.post(path, {"photo": SimpleUploadedFile(name, data)}, format="multipart", headers=headers)
 
 
-def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json"), (
-        answer.content
+def problem(response: Any, status: int, code: str) -> dict[str, Any]:
+    assert (response.status_code, response["Content-Type"]) == (status, "application/problem+json"), (
+        response.content
     )
-    content: dict[str, Any] = answer.json()
+    content: dict[str, Any] = response.json()
     assert (content["status"], content["code"]) == (status, code)
-    assert content["request_id"] == answer["X-Request-ID"]
+    assert content["request_id"] == response["X-Request-ID"]
     assert content["detail"]
     return content

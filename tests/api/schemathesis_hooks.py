@@ -55,8 +55,8 @@ RULES = {
     "bucket_not_allowed",  # the operator's list
 }
 MESSAGES = {
-    "This is no cursor of this list and ordering. Use the link in `next` or `previous`.",
-    "Give one threshold only.",
+    "This cursor belongs to another list or ordering. Use the URL in `next` or `previous`.",
+    "Send only one of fpir, fmr and min_similarity.",
     "Set one of fpir, fmr and min_similarity only.",
     "Say when the consent was given, too.",
 }
@@ -64,7 +64,7 @@ MESSAGES = {
 
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:
-    """Put what exists in the place of three quarters of the valid values, which could only be strangers."""
+    """Replace three quarters of the valid values, which name nothing, with the ids of existing objects."""
     if not EXISTING or not path_parameters or not all(map(_is_valid, path_parameters.items())):
         return path_parameters
     if context.operation.definition.raw["operationId"] == "deleteCollection":

@@ -49,20 +49,22 @@ def person(collection: Collection) -> Person:
 
 
 @pytest.mark.parametrize(("scope", "method", "path"), ALL)
-def test_each_route_is_closed_to_keys_without_its_scope(
+def test_each_route_refuses_keys_without_its_scope(
     program: Make, person: Person, scope: str, method: str, path: str
 ) -> None:
     others = [other for other in ROUTES if other != scope]
-    answer = program(*others).generic(method, _path(path, person))
-    assert answer.status_code == 403, answer.content
-    assert scope in answer.json()["detail"]
+    response = program(*others).generic(method, _path(path, person))
+    assert response.status_code == 403, response.content
+    assert scope in response.json()["detail"]
 
 
 @pytest.mark.parametrize(("scope", "method", "path"), ALL)
-def test_each_route_is_closed_to_strangers(person: Person, scope: str, method: str, path: str) -> None:
-    answer = Program(raise_request_exception=False).generic(method, _path(path, person))
-    assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
-    assert answer["WWW-Authenticate"].startswith("Bearer")
+def test_each_route_refuses_requests_without_a_key(
+    person: Person, scope: str, method: str, path: str
+) -> None:
+    response = Program(raise_request_exception=False).generic(method, _path(path, person))
+    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+    assert response["WWW-Authenticate"].startswith("Bearer")
 
 
 def test_no_route_of_the_api_is_missing_from_the_table_of_scopes(person: Person) -> None:
@@ -81,7 +83,7 @@ def test_no_route_of_the_api_is_missing_from_the_table_of_scopes(person: Person)
 
 
 @pytest.mark.parametrize("state", ["expired", "revoked", "wrong secret", "unknown", "no bearer", "empty"])
-def test_a_key_that_is_not_valid_opens_nothing(program: Make, state: str) -> None:
+def test_an_invalid_key_is_refused(program: Make, state: str) -> None:
     key, text = api_keys.issue(label="key", scopes=["detect"], actor=STAFF)
     if state == "expired":
         ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -114,20 +116,20 @@ def test_a_key_of_one_collection_sees_nothing_of_another(program: Make, collecti
     ]:
         assert api.generic(method, f"/api/v1/{path}").status_code == 404, (method, path)
     for path in ("collections/other/identify/", f"collections/other/persons/{person.pk}/verify/"):
-        assert api.sends_photo(f"/api/v1/{path}", fakes.photo(1)).status_code == 404
+        assert api.send_photo(f"/api/v1/{path}", fakes.photo(1)).status_code == 404
     assert [one["name"] for one in api.get("/api/v1/collections/").json()["results"]] == ["default"]
     assert api.post("/api/v1/collections/", {"name": "third"}).status_code == 400
     assert Person.objects.filter(pk=person.pk).exists()
 
 
-def test_a_key_may_make_as_many_requests_as_its_rate_and_is_told_how_many_are_left(program: Make) -> None:
+def test_a_key_is_limited_to_its_rate_and_headers_report_what_is_left(program: Make) -> None:
     api = program("detect", rate="3/day")
     left = [api.get("/api/v1/engine/")["RateLimit-Remaining"] for _ in range(3)]
     assert left == ["2", "1", "0"]
-    answer = api.get("/api/v1/engine/")
-    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_requests")
-    assert int(answer["Retry-After"]) > 0
-    assert answer["RateLimit-Limit"] == "3"
+    response = api.get("/api/v1/engine/")
+    assert (response.status_code, response.json()["code"]) == (429, "too_many_requests")
+    assert int(response["Retry-After"]) > 0
+    assert response["RateLimit-Limit"] == "3"
 
 
 def test_staff_may_use_the_api_with_their_permissions_and_a_csrf_token(
@@ -145,37 +147,37 @@ def test_staff_may_use_the_api_with_their_permissions_and_a_csrf_token(
     assert session.get("/api/v1/collections/").status_code == 403
 
 
-def test_a_user_who_is_no_staff_is_a_stranger(collection: Collection) -> None:
+def test_a_user_who_is_not_staff_is_refused(collection: Collection) -> None:
     session = Client()
     session.force_login(User.objects.create_user("visitor"))
     assert session.get("/api/v1/engine/").status_code == 401
 
 
-def test_a_sane_request_id_is_kept_and_another_replaced(program: Make) -> None:
+def test_a_valid_request_id_is_kept_and_an_invalid_one_replaced(program: Make) -> None:
     api = program()
     assert api.get("/api/v1/engine/", headers={"X-Request-ID": "abc-1"})["X-Request-ID"] == "abc-1"
     assert "<" not in api.get("/api/v1/engine/", headers={"X-Request-ID": "<script>"})["X-Request-ID"]
 
 
 def test_the_audit_keeps_the_request_s_id_and_none_outside_a_request(program: Make, person: Person) -> None:
-    answer = program().post("/api/v1/collections/", {"name": "second"})
-    assert AuditEvent.objects.get(action="collection.created").request_id == answer["X-Request-ID"]
+    response = program().post("/api/v1/collections/", {"name": "second"})
+    assert AuditEvent.objects.get(action="collection.created").request_id == response["X-Request-ID"]
     erasure.erase(person, actor=WORKER)
     assert AuditEvent.objects.get(action="person.erased").request_id == ""
 
 
-def test_answers_are_kept_in_no_cache(program: Make) -> None:
+def test_responses_may_not_be_cached(program: Make) -> None:
     assert program().get("/api/v1/engine/")["Cache-Control"] == "no-store"
 
 
-def test_health_answers_any_host_and_ready_tells_its_parts(client: Client, db: None) -> None:
+def test_health_accepts_any_host_and_ready_reports_each_part(client: Client, db: None) -> None:
     assert client.get("/health", headers={"Host": "10.0.3.17:8000"}).json() == {"status": "ok"}
     ready = client.get("/ready")
     assert (ready.status_code, ready.json()["database"], ready.json()["index"]) == (200, "ok", "ok")
     assert client.get("/ready", headers={"Host": "10.0.3.17:8000"}).status_code == 400
 
 
-def test_the_docs_come_with_local_assets_only(client: Client) -> None:
+def test_the_docs_use_only_local_assets(client: Client) -> None:
     page = client.get("/api/docs/").content.decode()
     assert "/static/drf_spectacular_sidecar/" in page
     assert "https://" not in page

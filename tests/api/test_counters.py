@@ -183,15 +183,15 @@ def test_requests_are_allowed_while_they_cant_be_counted_and_the_log_says_so_onc
     with fault(tmp_path / "counts.sqlite3") as counter:
         monkeypatch.setattr(throttling, "counter", OptionalCounter(counter, clock))
         for _ in range(3):
-            answer = api.get("/api/v1/engine/")
-            assert (answer.status_code, answer["RateLimit-Remaining"]) == (200, "0")
+            response = api.get("/api/v1/engine/")
+            assert (response.status_code, response["RateLimit-Remaining"]) == (200, "0")
             clock.now += PAUSE_SECONDS / 2
     [line] = [record for record in caplog.records if record.name == "people.api.counters"]
     assert line.levelno == logging.WARNING
 
 
 class Broken:
-    """A counter that fails as long as it is told to."""
+    """A counter that fails while `fails` is set."""
 
     def __init__(self) -> None:
         self.fails, self.asked = True, 0
@@ -199,7 +199,7 @@ class Broken:
     def add(self, name: str, seconds: int) -> int:
         self.asked += 1
         if self.fails:
-            raise ConnectionError("the server at 10.0.0.7 is away")
+            raise ConnectionError("the server at 10.0.0.7 is unavailable")
         return 7
 
 

@@ -72,10 +72,24 @@ def test_every_operation_documents_its_errors_headers_scope_and_group(served: di
             if status < "300":
                 assert {"X-Request-ID", "RateLimit-Remaining"} <= response["headers"].keys()
         for parameter in operation.get("parameters", ()):
-            assert parameter.get("description") or parameter["name"] in (
-                "created_after", "created_before", "external_id", "max_candidates", "max_faces", "quality",
-                "state", "status",
-            )  # fmt: skip
+            assert parameter.get("description"), parameter["name"]
+
+
+def test_every_operation_has_a_summary_of_its_own_of_at_most_60_characters(served: dict[str, Any]) -> None:
+    summaries = [operation["summary"] for operation in _operations(served)]
+    assert len(set(summaries)) == len(summaries)
+    assert max(map(len, summaries)) <= 60
+
+
+def test_every_field_has_a_description(served: dict[str, Any]) -> None:
+    undescribed = {
+        f"{name}.{field}"
+        for name, component in served["components"]["schemas"].items()
+        if not name.startswith("Paginated")
+        for field, schema in component.get("properties", {}).items()
+        if not schema.get("description")
+    }
+    assert undescribed == set()
 
 
 def test_each_error_of_a_response_has_an_example_that_fits(served: dict[str, Any]) -> None:

@@ -46,35 +46,35 @@ def _rows() -> tuple[int, ...]:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_photo_is_enrolled_within_the_wait_and_told_with_its_face(
+def test_a_photo_enrolled_within_the_wait_is_returned_with_its_face(
     api: Program, photos: str, person: Person
 ) -> None:
-    answer = api.sends_photo(photos, fakes.photo(1), Prefer="wait=5")
-    assert answer.status_code == 201
-    assert answer["Preference-Applied"] == "wait=5"
-    content = answer.json()
+    response = api.send_photo(photos, fakes.photo(1), Prefer="wait=5")
+    assert response.status_code == 201
+    assert response["Preference-Applied"] == "wait=5"
+    content = response.json()
     assert (content["status"], content["person"], content["warnings"]) == ("accepted", str(person.pk), [])
     assert content["face"]["engine"] == "fake/1"
     assert content["face"]["box"] == {"left": 0, "top": 0, "width": 160, "height": 160}
-    assert api.get(answer["Location"]).json() == content
+    assert api.get(response["Location"]).json() == content
     assert api.get(photos).json()["results"] == [content]
 
 
-def test_a_photo_that_takes_longer_than_the_wait_is_told_as_pending(
+def test_a_photo_that_takes_longer_than_the_wait_is_pending(
     api: Program, photos: str, work: Callable[[], None]
 ) -> None:
-    answer = api.sends_photo(photos, fakes.photo(1), Prefer="wait=0")
-    assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+    response = api.send_photo(photos, fakes.photo(1), Prefer="wait=0")
+    assert (response.status_code, response.json()["status"]) == (202, "pending")
     work()
-    assert api.get(answer["Location"]).json()["status"] == "accepted"
+    assert api.get(response["Location"]).json()["status"] == "accepted"
 
 
-def test_a_photo_refused_after_the_wait_tells_its_reasons_when_asked(
+def test_a_photo_rejected_after_the_wait_shows_its_reasons(
     api: Program, photos: str, work: Callable[[], None]
 ) -> None:
-    answer = api.sends_photo(photos, fakes.photo(1, dark=True), Prefer="wait=0")
+    response = api.send_photo(photos, fakes.photo(1, dark=True), Prefer="wait=0")
     work()
-    content = api.get(answer["Location"]).json()
+    content = api.get(response["Location"]).json()
     assert (content["status"], content["rejection"]["code"]) == ("rejected", "poor_quality")
     assert content["rejection"]["reasons"]
 
@@ -91,7 +91,7 @@ def test_a_photo_refused_after_the_wait_tells_its_reasons_when_asked(
 def test_a_face_that_cannot_be_enrolled_is_refused_and_leaves_nothing(
     api: Program, photos: str, data: bytes, code: str
 ) -> None:
-    content = problem(api.sends_photo(photos, data), 422, code)
+    content = problem(api.send_photo(photos, data), 422, code)
     assert ("faces" in content) == (code == "several_faces")
     assert ("reasons" in content) == ("face" in content) == (code == "poor_quality")
     assert _rows() == (0, 0, 0, 0)
@@ -105,49 +105,47 @@ def test_each_bad_photo_has_its_own_problem_and_leaves_nothing(
 ) -> None:
     data, error = BAD[name]
     events = AuditEvent.objects.count()
-    answer = api.sends_photo(photos if route == "enrol" else IDENTIFY, data, name="photo.jpg")
-    problem(answer, STATUS[error.code], error.code)
+    response = api.send_photo(photos if route == "enrol" else IDENTIFY, data, name="photo.jpg")
+    problem(response, STATUS[error.code], error.code)
     assert _rows() == (0, 0, 0, 0)
     assert AuditEvent.objects.count() == events
     assert stored_files() == []
 
 
 @pytest.mark.parametrize("name", photo_samples.good())
-def test_each_unusual_photo_is_read(api: Program, name: str) -> None:
-    answer = api.sends_photo("/api/v1/detect/", photo_samples.good()[name])
-    assert answer.status_code == 200, answer.content
+def test_each_unusual_photo_is_accepted(api: Program, name: str) -> None:
+    response = api.send_photo("/api/v1/detect/", photo_samples.good()[name])
+    assert response.status_code == 200, response.content
 
 
-def test_no_photo_at_all_is_told_so(api: Program, photos: str) -> None:
+def test_a_missing_photo_is_reported(api: Program, photos: str) -> None:
     problem(api.post(photos, {}, format="multipart"), 400, "photo_missing")
     problem(api.post(photos, {}), 400, "photo_missing")
 
 
 @pytest.mark.usefixtures("worker")
-def test_the_same_photo_of_the_same_person_is_answered_and_not_enrolled_again(
-    api: Program, photos: str
-) -> None:
-    first = api.sends_photo(photos, fakes.photo(1))
-    second = api.sends_photo(photos, fakes.photo(1))
+def test_the_same_photo_of_the_same_person_is_not_enrolled_again(api: Program, photos: str) -> None:
+    first = api.send_photo(photos, fakes.photo(1))
+    second = api.send_photo(photos, fakes.photo(1))
     assert (first.status_code, second.status_code) == (201, 200)
     assert first.json() == second.json()
 
 
 @pytest.mark.usefixtures("worker")
-def test_of_several_faces_one_may_be_chosen(api: Program, photos: str) -> None:
-    faces = problem(api.sends_photo(photos, fakes.photo(1, 2)), 422, "several_faces")["faces"]
+def test_one_of_several_faces_can_be_chosen(api: Program, photos: str) -> None:
+    faces = problem(api.send_photo(photos, fakes.photo(1, 2)), 422, "several_faces")["faces"]
     box = ",".join(str(faces[1][side]) for side in ("left", "top", "width", "height"))
-    answer = api.sends_photo(f"{photos}?face={box}", fakes.photo(1, 2))
-    assert answer.json()["face"]["box"]["left"] == 160
-    assert problem(api.sends_photo(f"{photos}?face=left", fakes.photo(1)), 400, "invalid")["errors"]["face"]
+    response = api.send_photo(f"{photos}?face={box}", fakes.photo(1, 2))
+    assert response.json()["face"]["box"]["left"] == 160
+    assert problem(api.send_photo(f"{photos}?face=left", fakes.photo(1)), 400, "invalid")["errors"]["face"]
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_withdrawn_photo_is_gone(api: Program, photos: str) -> None:
-    where = api.sends_photo(photos, fakes.photo(1))["Location"]
+def test_a_withdrawn_photo_is_deleted(api: Program, photos: str) -> None:
+    where = api.send_photo(photos, fakes.photo(1))["Location"]
     assert api.delete(where).status_code == 204
     assert api.get(where).status_code == 404
-    assert api.sends_photo(IDENTIFY, fakes.photo(1)).json()["faces"][0]["decision"] == "no_match"
+    assert api.send_photo(IDENTIFY, fakes.photo(1)).json()["faces"][0]["decision"] == "no_match"
 
 
 @pytest.mark.usefixtures("worker")
@@ -155,21 +153,21 @@ def test_consent_is_needed_where_the_collection_requires_it(
     api: Program, photos: str, person: Person
 ) -> None:
     Collection.objects.update(requires_consent=True)
-    problem(api.sends_photo(photos, fakes.photo(1)), 422, "consent_missing")
+    problem(api.send_photo(photos, fakes.photo(1)), 422, "consent_missing")
     api.patch(f"{PERSONS}{person.pk}/", {"consent": {"given_at": "2026-01-01T00:00:00Z"}})
-    assert api.sends_photo(photos, fakes.photo(1)).status_code == 201
+    assert api.send_photo(photos, fakes.photo(1)).status_code == 201
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_erased_person_is_in_no_answer_any_more(api: Program, photos: str, person: Person) -> None:
-    api.sends_photo(photos, fakes.photo(1))
-    answer = api.delete(f"{PERSONS}{person.pk}/")
-    assert answer.status_code == 202
-    receipt = api.get(answer["Location"]).json()
+def test_an_erased_person_is_in_no_response(api: Program, photos: str, person: Person) -> None:
+    api.send_photo(photos, fakes.photo(1))
+    response = api.delete(f"{PERSONS}{person.pk}/")
+    assert response.status_code == 202
+    receipt = api.get(response["Location"]).json()
     assert (receipt["status"], receipt["photos"], receipt["templates"]) == ("complete", 1, 1)
     assert api.get(f"{PERSONS}{person.pk}/").status_code == 404
     assert api.get(PERSONS).json()["results"] == []
-    found = api.sends_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1)).json()
+    found = api.send_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1)).json()
     assert found["faces"][0]["candidates"] == []
     assert problem(api.delete(f"{PERSONS}{person.pk}/"), 404, "not_found")
 
@@ -209,14 +207,14 @@ def test_persons_are_created_read_changed_and_searched(api: Program, collection:
         ({"consent": {"expires_at": "2027-01-01T00:00:00Z"}}, "consent_given_at"),
     ],
 )
-def test_a_wrong_field_of_a_person_is_named(
+def test_an_invalid_field_of_a_person_is_named(
     api: Program, collection: Collection, body: dict[str, Any], field: str
 ) -> None:
     assert field in problem(api.post(PERSONS, body), 400, "invalid")["errors"]
     assert not Person.objects.exists()
 
 
-def test_an_external_id_is_used_once_in_a_collection(api: Program, collection: Collection) -> None:
+def test_an_external_id_is_unique_in_a_collection(api: Program, collection: Collection) -> None:
     other = Collection.objects.create(name="other")
     assert api.post(PERSONS, {"external_id": "emp-17"}).status_code == 201
     problem(api.post(PERSONS, {"external_id": "emp-17"}), 409, "conflict")
@@ -267,25 +265,25 @@ def test_a_request_sent_twice_with_one_idempotency_key_is_done_once(
     other = api.post(PERSONS, {"name": "Bob"}, headers={"Idempotency-Key": "k1"})
     problem(other, 409, "idempotency_conflict")
     keyed = {"Idempotency-Key": "k2"}
-    assert [api.sends_photo(photos, fakes.photo(1), **keyed).status_code for _ in range(2)] == [201, 201]
-    problem(api.sends_photo(photos, fakes.photo(2), **keyed), 409, "idempotency_conflict")
+    assert [api.send_photo(photos, fakes.photo(1), **keyed).status_code for _ in range(2)] == [201, 201]
+    problem(api.send_photo(photos, fakes.photo(2), **keyed), 409, "idempotency_conflict")
     problem(api.post(PERSONS, {}, headers={"Idempotency-Key": "é"}), 400, "invalid")
 
 
 def test_a_request_in_progress_is_not_done_a_second_time(api: Program, collection: Collection) -> None:
     api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
     IdempotentAnswer.objects.update(status=None)
-    answer = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
-    problem(answer, 409, "idempotency_in_progress")
+    response = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
+    problem(response, 409, "idempotency_in_progress")
 
 
-def test_what_failed_may_be_sent_again_with_the_same_key(api: Program, collection: Collection) -> None:
+def test_a_failed_request_can_be_repeated_with_the_same_key(api: Program, collection: Collection) -> None:
     keyed = {"Idempotency-Key": "k1"}
     assert api.post(PERSONS, {"status": "gone"}, headers=keyed).status_code == 400
     assert api.post(PERSONS, {"status": "active"}, headers=keyed).status_code == 201
 
 
-def test_a_stored_answer_goes_with_the_person_it_tells_of(api: Program, collection: Collection) -> None:
+def test_a_stored_response_is_erased_with_its_person(api: Program, collection: Collection) -> None:
     made = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
     assert api.delete(made["Location"]).status_code == 202
     assert not IdempotentAnswer.objects.exists()
@@ -294,7 +292,7 @@ def test_a_stored_answer_goes_with_the_person_it_tells_of(api: Program, collecti
     assert again.json()["id"] != made.json()["id"]
 
 
-def test_a_photo_that_is_erased_while_the_client_waits_is_told_as_gone(
+def test_a_photo_deleted_while_the_client_waits_returns_404(
     api: Program, photos: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit = enrolment.submit
@@ -305,4 +303,4 @@ def test_a_photo_that_is_erased_while_the_client_waits_is_told_as_gone(
         return submission
 
     monkeypatch.setattr(enrolment, "submit", submit_and_withdraw)
-    problem(api.sends_photo(photos, fakes.photo(1)), 404, "not_found")
+    problem(api.send_photo(photos, fakes.photo(1)), 404, "not_found")

@@ -15,13 +15,13 @@ from tests.api.program import IDENTIFY, Program, problem
 Enrol = Callable[..., Person]
 
 
-def test_identify_answers_who_each_face_is(api: Program, enrolled: Enrol) -> None:
+def test_identify_returns_the_person_of_each_face(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1, external_id="emp-17", name="Ada")
     enrolled(2)
-    answer = api.sends_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1, 9, variation=3))
-    assert answer.status_code == 200
-    content = answer.json()
-    assert content["request_id"] == answer["X-Request-ID"]
+    response = api.send_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1, 9, variation=3))
+    assert response.status_code == 200
+    content = response.json()
+    assert content["request_id"] == response["X-Request-ID"]
     assert (content["engine"], content["degraded"], content["collection_size"]) == ("fake/1", False, 2)
     assert content["threshold"] == {"fpir": 0.01, "fmr": 0.0001, "cosine": 0.453, "similarity": 80.0}
     first, second = content["faces"]
@@ -39,19 +39,19 @@ def test_identify_answers_who_each_face_is(api: Program, enrolled: Enrol) -> Non
     assert [one["match"] for one in second["candidates"]] == [False, False]
 
 
-def test_a_photo_without_a_face_is_answered_with_no_faces(api: Program) -> None:
-    assert api.sends_photo(IDENTIFY, fakes.photo(None)).json()["faces"] == []
+def test_a_photo_without_a_face_returns_no_faces(api: Program) -> None:
+    assert api.send_photo(IDENTIFY, fakes.photo(None)).json()["faces"] == []
 
 
-def test_a_photo_may_come_as_base64(api: Program, enrolled: Enrol) -> None:
+def test_a_photo_can_be_sent_in_base64(api: Program, enrolled: Enrol) -> None:
     enrolled(1)
     text = base64.b64encode(fakes.photo(1)).decode()
-    answer = api.post(IDENTIFY, {"photo": {"base64": text}})
-    assert answer.json()["faces"][0]["decision"] == "match"
+    response = api.post(IDENTIFY, {"photo": {"base64": text}})
+    assert response.json()["faces"][0]["decision"] == "match"
 
 
-def test_a_skipped_face_says_why(api: Program) -> None:
-    (skipped,) = api.sends_photo(IDENTIFY, fakes.photo(1, dark=True)).json()["skipped_faces"]
+def test_a_skipped_face_has_reasons(api: Program) -> None:
+    (skipped,) = api.send_photo(IDENTIFY, fakes.photo(1, dark=True)).json()["skipped_faces"]
     assert {"code", "measured", "required", "hint"} == set(skipped["reasons"][0])
 
 
@@ -69,22 +69,22 @@ def test_a_skipped_face_says_why(api: Program) -> None:
         ("fpir=0.1&fpir=0.01", "fpir"),
     ],
 )
-def test_a_wrong_parameter_is_named(api: Program, query: str, field: str) -> None:
-    answer = api.sends_photo(f"{IDENTIFY}?{query}", fakes.photo(1))
-    assert field in problem(answer, 400, "invalid")["errors"]
+def test_an_invalid_parameter_is_named(api: Program, query: str, field: str) -> None:
+    response = api.send_photo(f"{IDENTIFY}?{query}", fakes.photo(1))
+    assert field in problem(response, 400, "invalid")["errors"]
 
 
 def test_false_means_false(api: Program, enrolled: Enrol) -> None:
     enrolled(1)
-    answer = api.sends_photo(f"{IDENTIFY}?include_below=false", fakes.photo(9))
-    assert answer.json()["faces"][0]["candidates"] == []
+    response = api.send_photo(f"{IDENTIFY}?include_below=false", fakes.photo(9))
+    assert response.json()["faces"][0]["candidates"] == []
 
 
 def test_a_request_may_set_its_own_threshold(api: Program, enrolled: Enrol) -> None:
     enrolled(1)
-    answer = api.sends_photo(f"{IDENTIFY}?min_similarity=100", fakes.photo(1, variation=2)).json()
-    assert answer["threshold"]["similarity"] == 100
-    assert answer["faces"][0]["decision"] == "no_match"
+    response = api.send_photo(f"{IDENTIFY}?min_similarity=100", fakes.photo(1, variation=2)).json()
+    assert response["threshold"]["similarity"] == 100
+    assert response["faces"][0]["decision"] == "no_match"
 
 
 @pytest.mark.parametrize(
@@ -100,36 +100,36 @@ def test_a_request_may_set_its_own_threshold(api: Program, enrolled: Enrol) -> N
     ],
 )
 def test_json_that_holds_no_photo_is_refused_by_field(api: Program, body: Any) -> None:
-    answer = api.post(IDENTIFY, body)
-    assert answer.status_code == 400
-    assert answer.json()["code"] in ("invalid", "photo_missing")
+    response = api.post(IDENTIFY, body)
+    assert response.status_code == 400
+    assert response.json()["code"] in ("invalid", "photo_missing")
 
 
-def test_malformed_json_and_other_types_are_told_apart(api: Program) -> None:
+def test_malformed_json_and_other_types_have_different_codes(api: Program) -> None:
     problem(api.generic("POST", IDENTIFY, "{", content_type="application/json"), 400, "malformed")
-    answer = api.generic("POST", IDENTIFY, "x", content_type="image/jpeg")
-    problem(answer, 415, "unsupported_media_type")
+    response = api.generic("POST", IDENTIFY, "x", content_type="image/jpeg")
+    problem(response, 415, "unsupported_media_type")
 
 
 def test_verify_compares_with_one_person(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1)
     path = f"/api/v1/collections/default/persons/{person.pk}/verify/"
-    right = api.sends_photo(path, fakes.photo(1, variation=1)).json()
+    right = api.send_photo(path, fakes.photo(1, variation=1)).json()
     assert (right["match"], right["threshold"]["fmr"]) == (True, 0.0001)
     assert right["photo"] == str(person.photos.get().pk)
-    assert api.sends_photo(path, fakes.photo(2)).json()["match"] is False
-    problem(api.sends_photo(path, fakes.photo(None)), 422, "no_face")
-    several = problem(api.sends_photo(path, fakes.photo(2, 1)), 422, "several_faces")
+    assert api.send_photo(path, fakes.photo(2)).json()["match"] is False
+    problem(api.send_photo(path, fakes.photo(None)), 422, "no_face")
+    several = problem(api.send_photo(path, fakes.photo(2, 1)), 422, "several_faces")
     box = several["faces"][1]
     chosen = f"{path}?face={box['left']},{box['top']},{box['width']},{box['height']}"
-    assert api.sends_photo(chosen, fakes.photo(2, 1)).json()["match"] is True
-    problem(api.sends_photo(f"{path}?face=900,900,10,10", fakes.photo(2, 1)), 422, "face_not_there")
+    assert api.send_photo(chosen, fakes.photo(2, 1)).json()["match"] is True
+    problem(api.send_photo(f"{path}?face=900,900,10,10", fakes.photo(2, 1)), 422, "face_not_there")
 
 
-def test_a_person_without_a_photo_is_told_as_not_enrolled(api: Program, collection: Collection) -> None:
+def test_a_person_without_a_photo_is_not_enrolled(api: Program, collection: Collection) -> None:
     person = Person.objects.create(collection=collection)
-    answer = api.sends_photo(f"/api/v1/collections/default/persons/{person.pk}/verify/", fakes.photo(1))
-    problem(answer, 409, "not_enrolled")
+    response = api.send_photo(f"/api/v1/collections/default/persons/{person.pk}/verify/", fakes.photo(1))
+    problem(response, 409, "not_enrolled")
 
 
 def test_compare_and_detect_need_no_collection(api: Program) -> None:
@@ -139,22 +139,22 @@ def test_compare_and_detect_need_no_collection(api: Program) -> None:
     }
     compared = api.post("/api/v1/compare/", both).json()
     assert [face["match"] for face in compared["faces"]] == [False, True]
-    assert len(api.sends_photo("/api/v1/detect/", fakes.photo(1, 2, 3)).json()["faces"]) == 3
+    assert len(api.send_photo("/api/v1/detect/", fakes.photo(1, 2, 3)).json()["faces"]) == 3
     assert Photo.objects.count() == 0
 
 
-def test_the_engine_tells_what_its_scores_stand_for(api: Program) -> None:
+def test_the_engine_lists_its_thresholds(api: Program) -> None:
     content = api.get("/api/v1/engine/").json()
     assert (content["engine"], content["dimension"]) == ("fake/1", 64)
     assert {"fmr": 0.0001, "cosine": 0.453, "similarity": 80.0} in content["thresholds"]
 
 
-def test_an_index_that_cannot_answer_is_told_as_not_available_now(api: Program, enrolled: Enrol) -> None:
+def test_an_unavailable_index_returns_503(api: Program, enrolled: Enrol) -> None:
     enrolled(1)
     with override_settings(TEMPLATE_INDEX={"BACKEND": "tests.api.test_faces.DownIndex", "OPTIONS": {}}):
-        answer = api.sends_photo(IDENTIFY, fakes.photo(1))
-    problem(answer, 503, "index_unavailable")
-    assert int(answer["Retry-After"]) > 0
+        response = api.send_photo(IDENTIFY, fakes.photo(1))
+    problem(response, 503, "index_unavailable")
+    assert int(response["Retry-After"]) > 0
 
 
 class DownIndex:
@@ -162,16 +162,16 @@ class DownIndex:
         raise IndexUnavailable
 
 
-def test_a_failure_of_ours_tells_the_request_id_and_nothing_inside(
+def test_an_internal_error_has_a_request_id_and_no_details(
     api: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("a secret inside")
 
     monkeypatch.setattr("people.identification.identify", fail)
-    answer = api.sends_photo(IDENTIFY, fakes.photo(1))
-    problem(answer, 500, "internal_error")
-    assert b"secret" not in answer.content
+    response = api.send_photo(IDENTIFY, fakes.photo(1))
+    problem(response, 500, "internal_error")
+    assert b"secret" not in response.content
 
 
 def test_an_unknown_path_of_the_api_is_a_problem_document(api: Program) -> None:

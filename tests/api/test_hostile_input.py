@@ -78,13 +78,13 @@ def _paths(person: Person) -> list[tuple[str, str]]:
     ]
 
 
-def _is_problem(answer: Answer, *statuses: int) -> None:
-    assert answer.status_code in (statuses or range(400, 500)), answer.content[:300]
-    assert answer["Content-Type"] == "application/problem+json"
-    problem = json.loads(answer.content)
-    assert problem["status"] == answer.status_code
+def _is_problem(response: Answer, *statuses: int) -> None:
+    assert response.status_code in (statuses or range(400, 500)), response.content[:300]
+    assert response["Content-Type"] == "application/problem+json"
+    problem = json.loads(response.content)
+    assert problem["status"] == response.status_code
     assert {"type", "title", "detail", "code", "request_id"} <= set(problem)
-    assert problem["request_id"] == answer["X-Request-ID"]
+    assert problem["request_id"] == response["X-Request-ID"]
 
 
 @pytest.fixture
@@ -109,11 +109,11 @@ def test_no_operation_accepts_json_that_is_hostile(api: Program, person: Person,
         if method not in WRITING or path.endswith("collections/default/"):
             continue
         for body in (text, f'{{"name": {text}}}', f'{{"{SOME_ID}": [{text}]}}'):
-            answer = api.generic(method, path, body, content_type="application/json")
+            response = api.generic(method, path, body, content_type="application/json")
             if method == "DELETE":  # has no body, so none is read
-                assert answer.status_code < 500, (method, path)
+                assert response.status_code < 500, (method, path)
                 continue
-            _is_problem(answer)
+            _is_problem(response)
     assert Collection.objects.count() == 1
     assert not Merge.objects.exists()
 
@@ -135,9 +135,9 @@ def test_hostile_json_is_refused_in_every_member(api: Program, person: Person, t
     ]:
         for member in MEMBERS:
             body = f'{{"{member}": {{"a": [{text}]}}}}'
-            answer = api.generic(method, path, body, content_type="application/json")
-            _is_problem(answer, 400)
-            assert answer.json()["code"] == "malformed"
+            response = api.generic(method, path, body, content_type="application/json")
+            _is_problem(response, 400)
+            assert response.json()["code"] == "malformed"
     assert list(Person.objects.values_list("name", "metadata")) == [("Ada", {})]
     assert list(Collection.objects.values_list("name", "description")) == [("default", "")]
 
@@ -150,22 +150,22 @@ def test_a_form_is_refused_where_no_file_is_sent(api: Program) -> None:
 
 def test_a_name_that_is_given_twice_in_an_object_is_refused(api: Program) -> None:
     path = "/api/v1/collections/default/persons/"
-    answer = api.generic("POST", path, '{"name": "Ada", "name": "Bob"}', content_type="application/json")
-    _is_problem(answer, 400)
-    assert "`name`" in answer.json()["detail"]
+    response = api.generic("POST", path, '{"name": "Ada", "name": "Bob"}', content_type="application/json")
+    _is_problem(response, 400)
+    assert "`name`" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("body", ["", "{", "nul", '{"name": "Ada"', b"\xff\xfe", "\ufeff{}", "[1] 2"])
 def test_a_body_that_is_not_json_is_refused(api: Program, body: Any) -> None:
     path = "/api/v1/collections/default/persons/"
-    answer = api.generic("POST", path, body, content_type="application/json; charset=utf-8")
+    response = api.generic("POST", path, body, content_type="application/json; charset=utf-8")
     if body:  # none at all is an empty object
-        _is_problem(answer, 400)
-        assert answer.json()["code"] == "malformed"
+        _is_problem(response, 400)
+        assert response.json()["code"] == "malformed"
 
 
 @pytest.mark.parametrize("body", ["null", "1", "true", '"text"', "[]", '[{"name": "Ada"}]'])
-def test_json_that_is_no_object_is_refused(api: Program, person: Person, body: str) -> None:
+def test_json_that_is_not_an_object_is_refused(api: Program, person: Person, body: str) -> None:
     for method, path in _paths(person):
         if method in ("POST", "PATCH"):
             _is_problem(api.generic(method, path, body, content_type="application/json"))
@@ -187,9 +187,9 @@ def test_no_parameter_of_any_operation_causes_a_fault(
             sent.update(names)
             for name in (*names, "no_such_parameter"):
                 query = f"{path}?{name}={text}"
-                answer = api.generic(method.upper(), query, "{}", content_type="application/json")
-                if answer.status_code >= 400:
-                    _is_problem(answer)
+                response = api.generic(method.upper(), query, "{}", content_type="application/json")
+                if response.status_code >= 400:
+                    _is_problem(response)
     assert {"cursor", "search", "ordering", "created_after", "fmr", "face", "dry_run", "state"} <= sent
 
 
@@ -200,8 +200,8 @@ def test_no_path_causes_a_fault(api: Program, person: Person, text: str) -> None
             path.replace("default", text), path.replace(SOME_ID, text), f"{path}{text}/", f"{path}{text}"
         ):  # fmt: skip
             if hostile != path:
-                answer = api.generic(method, hostile, "{}", content_type="application/json")
-                _is_problem(answer, *([404] if "%00" in text else ()))
+                response = api.generic(method, hostile, "{}", content_type="application/json")
+                _is_problem(response, *([404] if "%00" in text else ()))
 
 
 @pytest.mark.parametrize("ordering", ["created_at", "-name", "external_id", ""])
@@ -219,18 +219,18 @@ def test_no_cursor_causes_a_fault(api: Program, person: Person, position: str, o
         query = f"?cursor={quote(cursor)}"
         if ordering and path.endswith("default/persons/"):
             query += f"&ordering={ordering}"
-        answer = api.get(f"/api/v1/{path}{query}")
-        if answer.status_code != 200:
-            _is_problem(answer, 400)
+        response = api.get(f"/api/v1/{path}{query}")
+        if response.status_code != 200:
+            _is_problem(response, 400)
 
 
 @pytest.mark.parametrize("position", ["p=a", "p=%00", "p=1.5", "p=" + "9" * 30, "p=NaN"])
 def test_no_cursor_of_an_import_causes_a_fault(api: Program, collection: Collection, position: str) -> None:
     job = collection.imports.create(source="s3", location="s3://a/", submitted_by="user:1")
     cursor = base64.b64encode(position.encode()).decode()
-    answer = api.get(f"/api/v1/collections/default/imports/{job.pk}/items/?cursor={quote(cursor)}")
-    if answer.status_code != 200:
-        _is_problem(answer, 400)
+    response = api.get(f"/api/v1/collections/default/imports/{job.pk}/items/?cursor={quote(cursor)}")
+    if response.status_code != 200:
+        _is_problem(response, 400)
 
 
 @pytest.mark.parametrize("name", ["name", "external_id", "metadata", "status", "a\0b", "photo", "archive"])
@@ -238,10 +238,10 @@ def test_no_cursor_of_an_import_causes_a_fault(api: Program, collection: Collect
 def test_no_field_of_a_form_causes_a_fault(api: Program, person: Person, name: str, value: str) -> None:
     for method, path in _paths(person):
         if method in ("POST", "PATCH"):
-            answer = api.generic(method, path, *_form(name, value))
-            assert answer.status_code < 500, (method, path)
-            if "\0" in name + value and answer.status_code != 404:
-                _is_problem(answer)
+            response = api.generic(method, path, *_form(name, value))
+            assert response.status_code < 500, (method, path)
+            if "\0" in name + value and response.status_code != 404:
+                _is_problem(response)
 
 
 @pytest.mark.parametrize("file_name", ["a\\0.jpg", "%00.jpg", "../../etc/passwd", "a\ufffe.jpg", "x" * 5_000])
@@ -283,15 +283,15 @@ def test_no_content_type_causes_a_fault(api: Program, collection: Collection, ki
 )  # fmt: skip
 def test_no_header_causes_a_fault(api: Program, collection: Collection, header: str, value: str) -> None:
     for method, path in (("GET", "collections/default/persons/"), ("POST", "collections/default/persons/")):
-        answer = api.generic(
+        response = api.generic(
             method,
             f"/api/v1/{path}",
             '{"name": "Ada"}',
             content_type="application/json",
             headers={header: value},
         )
-        if answer.status_code >= 400:
-            _is_problem(answer)
+        if response.status_code >= 400:
+            _is_problem(response)
 
 
 ADMIN_PATHS = (
@@ -316,8 +316,8 @@ def test_no_address_of_the_admin_causes_a_fault(
 ) -> None:
     admin_client.raise_request_exception = False
     for path in ADMIN_PATHS:
-        answer = admin_client.get(f"/admin/{path.replace('{}', text)}")
-        assert answer.status_code < 500, path
+        response = admin_client.get(f"/admin/{path.replace('{}', text)}")
+        assert response.status_code < 500, path
 
 
 @pytest.mark.parametrize("text", BODIES.values(), ids=BODIES)
@@ -325,9 +325,9 @@ def test_the_admin_refuses_hostile_metadata(admin_client: Client, collection: Co
     admin_client.raise_request_exception = False
     for metadata in (text, f'{{"a": {text}}}'):
         fields = {"collection": collection.pk, "name": "Ada", "status": "active", "metadata": metadata}
-        answer = admin_client.post("/admin/people/person/add/", fields)
-        assert answer.status_code == 200
-        assert b"errorlist" in answer.content
+        response = admin_client.post("/admin/people/person/add/", fields)
+        assert response.status_code == 200
+        assert b"errorlist" in response.content
     assert not Person.objects.exists()
 
 

@@ -58,7 +58,7 @@ def test_an_archive_is_imported_and_every_file_has_its_result(
     assert [name for name in stored_files() if name.startswith("imports/")] == []
 
 
-def test_a_dry_run_enrols_nobody(api: Program, work: Callable[[], None]) -> None:
+def test_a_dry_run_enrols_no_one(api: Program, work: Callable[[], None]) -> None:
     started = _sends(api, PEOPLE, "?dry_run=true")
     work()
     done = api.get(started["Location"]).json()
@@ -91,29 +91,29 @@ def test_the_same_request_sent_twice_is_one_import(api: Program) -> None:
 def test_an_import_is_cancelled_once(api: Program, work: Callable[[], None]) -> None:
     started = _sends(api, PEOPLE)
     for _ in range(2):
-        answer = api.post(f"{started['Location']}cancel/")
-        assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+        response = api.post(f"{started['Location']}cancel/")
+        assert (response.status_code, response.json()["state"]) == (200, "cancelled")
     work()
     assert not Person.objects.exists()
     assert stored_files() == []
     ended = _sends(api, PEOPLE)
     work()
-    answer = api.post(f"{ended['Location']}cancel/")
-    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    response = api.post(f"{ended['Location']}cancel/")
+    assert (response.status_code, response.json()["code"]) == (409, "conflict")
 
 
 def test_an_archive_beyond_the_limit_is_refused_before_it_is_taken(api: Program, settings: Any) -> None:
     settings.FACEREC_IMPORT_MAX_MB = 1
     for size in (1_000_001, 3_000_000):  # told by counting, and by what the request says of itself
-        answer = _sends(api, {"ada/1.png": bytes(size)})
-        assert (answer.status_code, answer.json()["code"]) == (413, "archive_too_large")
+        response = _sends(api, {"ada/1.png": bytes(size)})
+        assert (response.status_code, response.json()["code"]) == (413, "archive_too_large")
     assert stored_files() == []
 
 
 @pytest.mark.parametrize("data", [b"not an archive", b"PK\3\4 but no more"])
-def test_what_is_no_archive_is_refused_at_once(api: Program, data: bytes) -> None:
-    answer = api.post(IMPORTS, {"archive": SimpleUploadedFile("x.zip", data)}, format="multipart")
-    assert (answer.status_code, answer.json()["code"]) == (422, "archive_unreadable")
+def test_a_file_that_is_not_an_archive_is_refused_immediately(api: Program, data: bytes) -> None:
+    response = api.post(IMPORTS, {"archive": SimpleUploadedFile("x.zip", data)}, format="multipart")
+    assert (response.status_code, response.json()["code"]) == (422, "archive_unreadable")
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,10 @@ def test_what_is_no_archive_is_refused_at_once(api: Program, data: bytes) -> Non
     [{}, [], {"s3": "s3://inbox/"}, {"s3": {"bucket": "inbox"}}, {"url": "https://example.org/x.zip"},
      {"archive": "x"}, {"s3": {"bucket": "inbox", "prefix": ""}, "more": 1}],
 )  # fmt: skip
-def test_a_source_that_is_not_as_described_is_told(api: Program, sent: Any) -> None:
-    answer = api.post(IMPORTS, sent)
-    assert answer.status_code == 400
-    assert answer.json()["errors"].keys() & {"archive", "more", "request", "url"}
+def test_an_invalid_source_is_refused_by_field(api: Program, sent: Any) -> None:
+    response = api.post(IMPORTS, sent)
+    assert response.status_code == 400
+    assert response.json()["errors"].keys() & {"archive", "more", "request", "url"}
 
 
 def test_unknown_parameters_and_states_are_refused(api: Program) -> None:

@@ -24,7 +24,7 @@ def names(api: Program, query: str) -> list[str]:
     return [one["name"] for one in api.get(f"{PERSONS}?{query}").json()["results"]]
 
 
-def test_two_persons_become_one_and_two_again(api: Program, enrolled: Enrol) -> None:
+def test_two_people_are_merged_and_the_merge_is_undone(api: Program, enrolled: Enrol) -> None:
     kept, other = enrolled(1), enrolled(2, 1, 2)
     made = merge(api, kept, other)
     assert made.status_code == 201
@@ -33,7 +33,7 @@ def test_two_persons_become_one_and_two_again(api: Program, enrolled: Enrol) -> 
     assert (content["photos"], content["undone_at"]) == (2, None)
     assert api.get(made["Location"]).json() == content
 
-    found = api.sends_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
+    found = api.send_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
     assert found["collection_size"] == 1
     assert [one["person"]["id"] for one in found["faces"][0]["candidates"]] == [str(kept.pk)]
     assert api.get(f"{PERSONS}{kept.pk}/").json()["photos"] == 3
@@ -42,13 +42,13 @@ def test_two_persons_become_one_and_two_again(api: Program, enrolled: Enrol) -> 
     assert undone.status_code == 200
     assert undone.json()["undone_at"] is not None
     assert api.get(made["Location"]).json() == undone.json()
-    found = api.sends_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
+    found = api.send_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
     assert found["collection_size"] == 2
     assert found["faces"][0]["candidates"][0]["person"]["id"] == str(other.pk)
     problem(api.post(f"{made['Location']}undo/"), 409, "merge_undone")
 
 
-def test_a_merged_person_is_told_and_is_listed_when_asked_for(api: Program, enrolled: Enrol) -> None:
+def test_a_merged_person_is_marked_and_listed_only_on_request(api: Program, enrolled: Enrol) -> None:
     first, kept = enrolled(1, name="Ada"), enrolled(2, name="Ada L.")
     other = enrolled(3, name="A. Lovelace", external_id="emp-17")
     merge(api, kept, other)
@@ -60,39 +60,39 @@ def test_a_merged_person_is_told_and_is_listed_when_asked_for(api: Program, enro
     assert names(api, "") == names(api, "status=active") == ["Ada"]
     assert names(api, "search=lovelace") == []
     assert names(api, "status=merged") == ["A. Lovelace", "Ada L."]
-    # whoever looks up their own id finds out, and does not add the person a second time
+    # a client that looks up its own id sees the merge, and does not add the person a second time
     assert names(api, "external_id=emp-17") == ["A. Lovelace"]
     assert api.get("/api/v1/collections/default/").json()["persons"] == 1
 
 
-def test_nothing_is_done_with_a_merged_person_and_the_kept_one_is_named(
+def test_operations_on_a_merged_person_are_refused_and_name_the_kept_one(
     api: Program, enrolled: Enrol
 ) -> None:
     kept, other, third = enrolled(1), enrolled(2), enrolled(3)
     merge(api, kept, other)
     path = f"{PERSONS}{other.pk}/"
-    for answer in (
+    for response in (
         api.patch(path, {"name": "Ada"}),
         api.patch(path, {"status": "active"}),
-        api.sends_photo(f"{path}photos/", fakes.photo(2, variation=3)),
-        api.sends_photo(f"{path}verify/", fakes.photo(2)),
+        api.send_photo(f"{path}photos/", fakes.photo(2, variation=3)),
+        api.send_photo(f"{path}verify/", fakes.photo(2)),
         merge(api, other, third),
         merge(api, third, other),
     ):
-        assert problem(answer, 409, "person_merged")["kept"] == str(kept.pk)
+        assert problem(response, 409, "person_merged")["kept"] == str(kept.pk)
 
 
-def test_nobody_is_merged_by_their_status(api: Program, enrolled: Enrol) -> None:
+def test_setting_the_status_cannot_merge_a_person(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1)
-    for answer in (
+    for response in (
         api.patch(f"{PERSONS}{person.pk}/", {"status": "merged"}),
         api.post(PERSONS, {"status": "merged"}),
     ):
-        assert "status" in problem(answer, 400, "invalid")["errors"]
+        assert "status" in problem(response, 400, "invalid")["errors"]
     assert list(Person.objects.values_list("status", flat=True)) == ["active"]
 
 
-def test_what_can_not_be_merged_is_told(api: Program, enrolled: Enrol) -> None:
+def test_people_who_cannot_be_merged_are_refused(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1)
     elsewhere = enrolled(2, into=Collection.objects.create(name="elsewhere"))
     path = f"{PERSONS}{person.pk}/merge/"
@@ -105,7 +105,7 @@ def test_what_can_not_be_merged_is_told(api: Program, enrolled: Enrol) -> None:
     assert not Merge.objects.exists()
 
 
-def test_a_merge_that_can_not_be_undone_is_told(api: Program, enrolled: Enrol) -> None:
+def test_a_merge_that_cannot_be_undone_is_refused(api: Program, enrolled: Enrol) -> None:
     first, second, third = enrolled(1), enrolled(2), enrolled(3)
     inner, outer = merge(api, second, third), merge(api, first, second)
     refused = problem(api.post(f"{inner['Location']}undo/"), 409, "undo_out_of_order")
@@ -136,13 +136,13 @@ def test_a_merge_and_an_undo_sent_twice_are_done_once(api: Program, enrolled: En
     assert (first.json(), first["Location"]) == (second.json(), second["Location"])
     assert Merge.objects.count() == 1
     undos = [api.post(f"{first['Location']}undo/", headers={"Idempotency-Key": "u1"}) for _ in range(2)]
-    assert [answer.status_code for answer in undos] == [200, 200]
+    assert [response.status_code for response in undos] == [200, 200]
     assert undos[0].json() == undos[1].json()
     api.delete(f"{PERSONS}{kept.pk}/")
     assert not IdempotentAnswer.objects.exists()
 
 
-def test_the_photos_answer_no_warning_of_a_duplicate_that_was_merged(api: Program, enrolled: Enrol) -> None:
+def test_photos_have_no_warning_about_a_duplicate_that_was_merged(api: Program, enrolled: Enrol) -> None:
     kept, other = enrolled(1, 1), enrolled(1, 2)
     (warned,) = api.get(f"{PERSONS}{other.pk}/photos/").json()["results"]
     assert [one["person"] for one in warned["warnings"]] == [str(kept.pk)]
@@ -152,7 +152,7 @@ def test_the_photos_answer_no_warning_of_a_duplicate_that_was_merged(api: Progra
     assert api.get(f"{PERSONS}{other.pk}/photos/{warned['id']}/").json()["warnings"] == warned["warnings"]
 
 
-def test_a_collection_bears_its_retention(api: Program) -> None:
+def test_a_collection_has_retention_rules(api: Program) -> None:
     made = api.post("/api/v1/collections/", {"name": "office", "retention": {"erase_unseen_after_days": 30}})
     kept = {"erase_without_consent": False, "erase_unseen_after_days": 30}
     assert (made.status_code, made.json()["retention"]) == (201, kept)

@@ -14,10 +14,10 @@ from tests.api.program import IDENTIFY, Answer, Program
 PERSONS = "/api/v1/collections/default/persons/"
 
 
-def _is_told(answer: Answer, error: Exception, code: str) -> None:
-    assert (answer.status_code, answer.json()["code"]) == (503, code)
-    assert answer["Retry-After"] == "5"
-    assert str(error) not in answer.content.decode()
+def _is_told(response: Answer, error: Exception, code: str) -> None:
+    assert (response.status_code, response.json()["code"]) == (503, code)
+    assert response["Retry-After"] == "5"
+    assert str(error) not in response.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def _is_told(answer: Answer, error: Exception, code: str) -> None:
     ],
 )
 @pytest.mark.parametrize("table", ["", "people_apikey", "people_collection", "people_outboxentry"])
-def test_a_database_that_fails_is_answered_with_503_and_when_to_come_again(
+def test_a_database_outage_returns_503_with_retry_after(
     error: Exception, code: str, table: str, api: Program, enrolled: Callable[..., Person]
 ) -> None:
     enrolled(1)
@@ -40,12 +40,12 @@ def test_a_database_that_fails_is_answered_with_503_and_when_to_come_again(
         return execute(sql, *rest)
 
     with connection.execute_wrapper(fails):
-        answer = api.sends_photo(IDENTIFY, fakes.photo(1))
+        response = api.send_photo(IDENTIFY, fakes.photo(1))
     # the embedded index follows the outbox's change log
-    _is_told(answer, error, "index_unavailable" if table == "people_outboxentry" else code)
+    _is_told(response, error, "index_unavailable" if table == "people_outboxentry" else code)
 
 
-def test_a_disk_that_is_full_refuses_a_photo_and_keeps_nothing_of_it(
+def test_a_photo_is_refused_and_not_kept_when_the_disk_is_full(
     api: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = OSError(28, "No space left on device")
@@ -55,6 +55,6 @@ def test_a_disk_that_is_full_refuses_a_photo_and_keeps_nothing_of_it(
 
     person = api.post(PERSONS, {"name": "Ada"}).json()["id"]
     monkeypatch.setattr(FileSystemStorage, "_save", save)
-    answer = api.sends_photo(f"{PERSONS}{person}/photos/", fakes.photo(1))
-    _is_told(answer, full, "storage_unavailable")
+    response = api.send_photo(f"{PERSONS}{person}/photos/", fakes.photo(1))
+    _is_told(response, full, "storage_unavailable")
     assert not Photo.objects.exists()

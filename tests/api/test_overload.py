@@ -1,4 +1,4 @@
-"""Who would wait long is refused at once, told when to come again, and costs next to nothing."""
+"""Requests beyond capacity are refused immediately with Retry-After, at almost no cost."""
 
 from __future__ import annotations
 
@@ -34,49 +34,49 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_photo_too_many_is_refused_with_the_time_to_come_again(
+def test_a_photo_beyond_capacity_is_refused_with_retry_after(
     full: None, api: Program, collection: Collection, path: str
 ) -> None:
-    answer = api.sends_photo(path, fakes.photo(1))
-    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
-    assert answer["Content-Type"] == "application/problem+json"
-    assert answer.json()["code"] == "overloaded"
+    response = api.send_photo(path, fakes.photo(1))
+    assert (response.status_code, response["Retry-After"]) == (503, "1")
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["code"] == "overloaded"
     assert not AuditEvent.objects.filter(action__startswith="photo").exists()
 
 
-def test_the_refusal_asks_the_database_nothing(
+def test_the_refusal_makes_no_database_query(
     full: None, api: Program, django_assert_num_queries: Callable[..., ExitStack]
 ) -> None:
     with django_assert_num_queries(0):
-        api.sends_photo(PATHS[0], fakes.photo(1))
+        api.send_photo(PATHS[0], fakes.photo(1))
 
 
-def test_what_needs_no_turn_is_answered(full: None, api: Program, collection: Collection) -> None:
+def test_requests_without_a_photo_are_served(full: None, api: Program, collection: Collection) -> None:
     assert api.get("/api/v1/collections/").status_code == 200
     assert Client().get("/health").status_code == 200
 
 
-def test_photos_are_enrolled_all_the_same(full: None, enrolled: Enrol) -> None:
+def test_enrolment_continues(full: None, enrolled: Enrol) -> None:
     assert enrolled(1).photos.get().status == "accepted"
 
 
-def test_places_are_free_again_when_the_photo_could_not_be_used(
+def test_a_slot_is_released_when_the_photo_is_rejected(
     monkeypatch: pytest.MonkeyPatch, api: Program, collection: Collection
 ) -> None:
     monkeypatch.setattr(capacity, "probe_capacity", capacity.Capacity(1))
     for _ in range(3):
-        assert api.sends_photo(PATHS[0], b"no photo").status_code == 415
-    assert api.sends_photo(PATHS[0], fakes.photo(1)).status_code == 200
+        assert api.send_photo(PATHS[0], b"no photo").status_code == 415
+    assert api.send_photo(PATHS[0], fakes.photo(1)).status_code == 200
 
 
-def test_whoever_came_between_the_check_and_the_turn_is_refused_too(
+def test_a_request_that_passed_the_check_is_refused_if_no_slot_is_left(
     full: None, collection: Collection
 ) -> None:
     with pytest.raises(Overloaded):
         identification.identify(fakes.photo(1), collection=collection, actor=STAFF)
 
 
-def test_photos_are_looked_at_one_at_a_time() -> None:
+def test_photos_are_processed_one_at_a_time() -> None:
     probing, began = capacity.Capacity(2), Event()
 
     def come() -> None:
@@ -102,10 +102,8 @@ def _all_taken(probing: capacity.Capacity) -> bool:
 
 
 @pytest.mark.parametrize("key", ["", "frk_00000000_nothing"])
-def test_a_refused_client_s_photo_is_read_away_so_that_the_answer_reaches_them(
-    collection: Collection, key: str
-) -> None:
+def test_the_body_of_a_refused_request_is_drained(collection: Collection, key: str) -> None:
     client = Client(headers={"Authorization": f"Bearer {key}"} if key else {})
-    answer = client.post(PATHS[0], {"photo": SimpleUploadedFile("photo.jpg", fakes.photo(1))})
-    assert answer.status_code == 401
-    assert answer.wsgi_request.read() == b""
+    response = client.post(PATHS[0], {"photo": SimpleUploadedFile("photo.jpg", fakes.photo(1))})
+    assert response.status_code == 401
+    assert response.wsgi_request.read() == b""

@@ -43,14 +43,14 @@ def _store_in_bucket(settings: Any, bucket: str) -> None:
     }
 
 
-def _is_unavailable(answer: Answer) -> None:
-    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable"), answer.content
-    assert answer["Retry-After"] == "5"
+def _is_unavailable(response: Answer) -> None:
+    assert (response.status_code, response.json()["code"]) == (503, "storage_unavailable"), response.content
+    assert response["Retry-After"] == "5"
 
 
 def _ready(client: Client) -> tuple[int, str, str]:
-    answer = client.get("/ready")
-    return answer.status_code, answer.json()["status"], answer.json()["storage"]
+    response = client.get("/ready")
+    return response.status_code, response.json()["status"], response.json()["storage"]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_photos_are_refused_for_now_while_their_folder_is_not_writable(
 ) -> None:
     _store_in(settings, NOT_WRITABLE / "facerec")
     path = f"/api/v1/collections/default/persons/{person.pk}/photos/"
-    _is_unavailable(api.sends_photo(path, fakes.photo(1)))
+    _is_unavailable(api.send_photo(path, fakes.photo(1)))
     archive = {"archive": SimpleUploadedFile("people.zip", zipped(PEOPLE).getvalue())}
     _is_unavailable(api.post("/api/v1/collections/default/imports/", archive, format="multipart"))
     assert not Photo.objects.exists()
@@ -88,7 +88,7 @@ def test_nothing_is_left_of_a_photo_that_could_not_be_written_to_its_end(
     with monkeypatch.context() as patch:
         patch.setattr(type(storage), "_save", breaks_off)
         path = f"/api/v1/collections/default/persons/{person.pk}/photos/"
-        _is_unavailable(api.sends_photo(path, fakes.photo(1)))
+        _is_unavailable(api.send_photo(path, fakes.photo(1)))
     work()
     assert not Photo.objects.exists()
     assert [one for one in Path(storage.location).rglob("*") if one.is_file()] == []
@@ -99,7 +99,7 @@ def test_photos_are_refused_for_now_while_their_bucket_is_gone(
 ) -> None:
     _store_in_bucket(settings, "gone")
     path = f"/api/v1/collections/default/persons/{person.pk}/photos/"
-    _is_unavailable(api.sends_photo(path, fakes.photo(1)))
+    _is_unavailable(api.send_photo(path, fakes.photo(1)))
     assert not Photo.objects.exists()
 
 

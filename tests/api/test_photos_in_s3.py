@@ -28,48 +28,48 @@ def test_a_photo_of_an_allowed_bucket_is_searched(
 ) -> None:
     person = enrolled(1)
     s3.put_object(Bucket="inbox", Key="door/1 ü.png", Body=fakes.photo(1, variation=3))
-    answer = api.post(IDENTIFY, _from_s3("door/1 ü.png"))
-    assert answer.status_code == 200, answer.json()
-    assert answer.json()["faces"][0]["candidates"][0]["person"]["id"] == str(person.pk)
+    response = api.post(IDENTIFY, _from_s3("door/1 ü.png"))
+    assert response.status_code == 200, response.json()
+    assert response.json()["faces"][0]["candidates"][0]["person"]["id"] == str(person.pk)
 
 
 def test_a_bucket_that_is_not_allowed_is_not_read(api: Program, s3: S3Client) -> None:
     make_bucket(s3, "secret")
     s3.put_object(Bucket="secret", Key="1.png", Body=fakes.photo(1))
-    answer = api.post(IDENTIFY, _from_s3("1.png", "secret"))
-    assert (answer.status_code, answer.json()["code"]) == (400, "bucket_not_allowed")
-    assert "FACEREC_S3_INPUT_BUCKETS" in answer.json()["detail"]
+    response = api.post(IDENTIFY, _from_s3("1.png", "secret"))
+    assert (response.status_code, response.json()["code"]) == (400, "bucket_not_allowed")
+    assert "FACEREC_S3_INPUT_BUCKETS" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("key", ["nothing.png", "", "x" * 2000])
-def test_an_object_that_is_not_there_is_told(api: Program, s3: S3Client, key: str) -> None:
-    answer = api.post(IDENTIFY, _from_s3(key))
-    assert (answer.status_code, answer.json()["code"]) == (422, "object_not_found")
+def test_a_missing_object_is_reported(api: Program, s3: S3Client, key: str) -> None:
+    response = api.post(IDENTIFY, _from_s3(key))
+    assert (response.status_code, response.json()["code"]) == (422, "object_not_found")
 
 
 @pytest.mark.parametrize("key", ["\ud800", "a\0b"])
 def test_a_key_that_json_can_name_and_s3_can_not_is_refused(api: Program, s3: S3Client, key: str) -> None:
     sent = json.dumps(_from_s3(key))  # escaped, as programs send it
-    answer = api.post(IDENTIFY, sent, content_type="application/json")
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    response = api.post(IDENTIFY, sent, content_type="application/json")
+    assert (response.status_code, response.json()["code"]) == (400, "malformed")
 
 
-def test_a_bucket_that_is_allowed_but_gone_is_told(api: Program, s3: S3Client, settings: Any) -> None:
+def test_a_missing_bucket_is_reported_as_a_missing_object(api: Program, s3: S3Client, settings: Any) -> None:
     settings.FACEREC_S3_INPUT_BUCKETS = ["gone"]
-    answer = api.post(IDENTIFY, _from_s3("1.png", "gone"))
-    assert (answer.status_code, answer.json()["code"]) == (422, "object_not_found")
+    response = api.post(IDENTIFY, _from_s3("1.png", "gone"))
+    assert (response.status_code, response.json()["code"]) == (422, "object_not_found")
 
 
-def test_a_storage_that_does_not_answer_is_told_as_such(
+def test_an_unreachable_storage_returns_503(
     api: Program,
     s3: S3Client,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     input_buckets._client.cache_clear()
-    answer = api.post(IDENTIFY, _from_s3("1.png"))
-    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
-    assert "Retry-After" in answer
+    response = api.post(IDENTIFY, _from_s3("1.png"))
+    assert (response.status_code, response.json()["code"]) == (503, "storage_unavailable")
+    assert "Retry-After" in response
     with pytest.raises(StorageUnavailable):
         list(input_buckets.listed("inbox", ""))
 
@@ -86,7 +86,7 @@ def test_a_storage_that_does_not_answer_is_told_as_such(
         [],
     ],
 )
-def test_a_reference_that_is_not_as_described_is_told_by_field(api: Program, sent: Any) -> None:
-    answer = api.post(IDENTIFY, {"photo": sent})
-    assert answer.status_code == 400
-    assert "photo" in answer.json()["errors"]
+def test_an_invalid_reference_is_refused_by_field(api: Program, sent: Any) -> None:
+    response = api.post(IDENTIFY, {"photo": sent})
+    assert response.status_code == 400
+    assert "photo" in response.json()["errors"]

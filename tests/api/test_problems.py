@@ -66,12 +66,12 @@ def test_the_admin_still_redirects_to_paths_with_a_slash(admin_client: Client) -
     "path", ["/api", "/api/", "/api/v1/", "/api/v2/engine/", "/api/v1/none/", "/api/v1//"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "FOO"])
-def test_a_path_that_is_none_is_a_problem(client: Client, problem: Problem, method: str, path: str) -> None:
+def test_an_unknown_path_is_a_problem(client: Client, problem: Problem, method: str, path: str) -> None:
     problem(client.generic(method, path), 404, "not_found")
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_method_that_is_none_is_a_problem(
+def test_an_unsupported_method_is_a_problem(
     api: Program, collection: Collection, problem: Problem, method: str, path: str
 ) -> None:
     for unsupported in ("PUT", "TRACE", "CONNECT", "FOO"):
@@ -174,10 +174,10 @@ def test_a_body_that_is_too_large_is_a_problem(
         problem(api.generic(method, path, large, content_type="application/json"), 413, "too_large")
     field = _multipart('name="name"\r\n\r\n' + "A" * 15_000_000)
     problem(api.generic("POST", "/api/v1/detect/", **field), 413, "too_large")
-    problem(api.sends_photo("/api/v1/detect/", bytes(10_500_000)), 413, "photo_too_large")
+    problem(api.send_photo("/api/v1/detect/", bytes(10_500_000)), 413, "photo_too_large")
 
 
-def test_what_is_neither_accepted_nor_understood_is_a_problem(
+def test_unsupported_media_types_are_a_problem(
     api: Program, collection: Collection, problem: Problem
 ) -> None:
     for kind in ("text/plain", "application/xml", "application/x-www-form-urlencoded", "image/jpeg"):
@@ -186,7 +186,7 @@ def test_what_is_neither_accepted_nor_understood_is_a_problem(
         problem(api.get(PERSONS, headers={"Accept": accepted}), 406, "not_acceptable")
 
 
-def test_who_may_not_is_told_in_a_problem(
+def test_a_request_without_permission_gets_a_problem(
     program: Callable[..., Program], staff: User, collection: Collection, problem: Problem
 ) -> None:
     problem(Client().get(PERSONS), 401, "not_authenticated")
@@ -273,5 +273,5 @@ def test_the_pages_of_people_are_no_problem_documents(admin_client: Client, db: 
 def test_nothing_is_stored_by_requests_that_are_refused(api: Program, collection: Collection) -> None:
     for headers in ({"Transfer-Encoding": "chunked"}, {"Accept": "text/html"}, {"Host": "elsewhere"}):
         assert api.post(PERSONS, {"name": "Ada"}, headers=headers).status_code >= 400
-    assert api.sends_photo(PERSONS, fakes.photo(1)).status_code == 415
+    assert api.send_photo(PERSONS, fakes.photo(1)).status_code == 415
     assert not Person.objects.exists()

@@ -1,4 +1,4 @@
-"""A search asks the database a few things, whoever searches for however many faces among however many."""
+"""A search takes the same few queries, however many people are enrolled and faces searched."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def test_a_search_takes_as_many_queries_for_many_people_and_faces_as_for_one(
 ) -> None:
     for seed in range(20, 20 + people):
         enrolled(seed)
-    api.sends_photo(IDENTIFY, fakes.photo(9))  # the first reads the templates
+    api.send_photo(IDENTIFY, fakes.photo(9))  # the first reads the templates
     with django_assert_num_queries(STRANGER):
-        answer = api.sends_photo(IDENTIFY, fakes.photo(*faces))
-    assert [face["decision"] for face in answer.json()["faces"]] == ["no_match"] * len(faces)
+        response = api.send_photo(IDENTIFY, fakes.photo(*faces))
+    assert [face["decision"] for face in response.json()["faces"]] == ["no_match"] * len(faces)
 
 
-def test_whoever_is_found_takes_one_query_more(
+def test_a_match_takes_one_more_query(
     api: Program, enrolled: Enrol, django_assert_num_queries: Queries
 ) -> None:
     enrolled(1)
-    api.sends_photo(IDENTIFY, fakes.photo(9))
+    api.send_photo(IDENTIFY, fakes.photo(9))
     with django_assert_num_queries(STRANGER + 1):
-        answer = api.sends_photo(IDENTIFY, fakes.photo(1))
-    assert answer.json()["faces"][0]["decision"] == "match"
+        response = api.send_photo(IDENTIFY, fakes.photo(1))
+    assert response.json()["faces"][0]["decision"] == "match"

@@ -20,35 +20,35 @@ def _json(*names: str, data: bytes) -> dict[str, Any]:
     return {name: {"base64": base64.b64encode(data).decode()} for name in names}
 
 
-def test_searches_and_comparisons_answer_as_described(
+def test_searches_and_comparisons_match_the_document(
     api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]
 ) -> None:
     person = enrolled(1)
     probe = fakes.photo(1, 9)
-    fits("Identification", api.sends_photo(f"{IDENTIFY}?include_below=true", probe).json())
-    fits("Identification", api.sends_photo(IDENTIFY, fakes.photo(1, dark=True)).json())
-    fits("Verification", api.sends_photo(f"{PERSONS}{person.pk}/verify/", fakes.photo(1)).json())
+    fits("Identification", api.send_photo(f"{IDENTIFY}?include_below=true", probe).json())
+    fits("Identification", api.send_photo(IDENTIFY, fakes.photo(1, dark=True)).json())
+    fits("Verification", api.send_photo(f"{PERSONS}{person.pk}/verify/", fakes.photo(1)).json())
     fits("Comparison", api.post("/api/v1/compare/", _json("source", "target", data=probe)).json())
-    fits("Detection", api.sends_photo("/api/v1/detect/", probe).json())
+    fits("Detection", api.send_photo("/api/v1/detect/", probe).json())
     fits("Engine", api.get("/api/v1/engine/").json())
 
 
 @pytest.mark.usefixtures("worker")
 @pytest.mark.django_db(transaction=True)
-def test_enrolment_and_erasure_answer_as_described(
+def test_enrolment_and_erasure_match_the_document(
     api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]
 ) -> None:
     enrolled(1)
     made = api.post(PERSONS, {"name": "Ada"})
     fits("Person", made.json())
     photos = f"{made['Location']}photos/"
-    fits("Photo", api.sends_photo(photos, fakes.photo(1, variation=4)).json())
-    fits("Photo", api.sends_photo(photos, fakes.photo(2), Prefer="wait=0").json())
+    fits("Photo", api.send_photo(photos, fakes.photo(1, variation=4)).json())
+    fits("Photo", api.send_photo(photos, fakes.photo(2), Prefer="wait=0").json())
     fits("Erasure", api.delete(made["Location"]).json())
     fits("Collection", api.get("/api/v1/collections/default/").json())
 
 
-def test_merges_answer_as_described(api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]) -> None:
+def test_merges_match_the_document(api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]) -> None:
     kept, other = enrolled(1), enrolled(2)
     made = api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(other.pk)})
     fits("Merge", made.json())
@@ -63,14 +63,14 @@ def test_merges_answer_as_described(api: Program, enrolled: Enrol, fits: Callabl
 @pytest.mark.parametrize(
     "data", [fakes.photo(None), fakes.photo(1, 2), fakes.photo(1, dark=True), b"text", b""]
 )
-def test_problems_are_as_described(
+def test_problems_match_the_document(
     api: Program, enrolled: Enrol, data: bytes, fits: Callable[[str, Any], None]
 ) -> None:
     person = enrolled(1)
-    answer = api.sends_photo(f"{PERSONS}{person.pk}/photos/", data)
-    assert answer.status_code >= 400
-    fits("Problem", answer.json())
+    response = api.send_photo(f"{PERSONS}{person.pk}/photos/", data)
+    assert response.status_code >= 400
+    fits("Problem", response.json())
 
 
-def test_wrong_parameters_are_told_as_described(api: Program, fits: Callable[[str, Any], None]) -> None:
-    fits("Problem", api.sends_photo(f"{IDENTIFY}?fpir=5", fakes.photo(1)).json())
+def test_parameter_errors_match_the_document(api: Program, fits: Callable[[str, Any], None]) -> None:
+    fits("Problem", api.send_photo(f"{IDENTIFY}?fpir=5", fakes.photo(1)).json())

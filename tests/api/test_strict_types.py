@@ -26,9 +26,9 @@ PERSONS = f"{COLLECTIONS}default/persons/"
 )  # fmt: skip
 def test_a_collection_takes_values_of_the_documented_types(api: Program, field: str, value: Any) -> None:
     outer, _, inner = field.partition(".")
-    answer = api.post(COLLECTIONS, {"name": "new", outer: {inner: value} if inner else value})
-    assert answer.status_code == 400, answer.json()
-    assert [name.removesuffix(".request") for name in answer.json()["errors"]] in (
+    response = api.post(COLLECTIONS, {"name": "new", outer: {inner: value} if inner else value})
+    assert response.status_code == 400, response.json()
+    assert [name.removesuffix(".request") for name in response.json()["errors"]] in (
         [field],
         [f"{field}.non_field_errors"],
     )
@@ -46,17 +46,17 @@ def test_a_collection_takes_values_of_the_documented_types(api: Program, field: 
 )  # fmt: skip
 def test_a_person_takes_values_of_the_documented_types(api: Program, field: str, value: Any) -> None:
     outer, _, inner = field.partition(".")
-    answer = api.post(PERSONS, {outer: {inner: value} if inner else value})
-    assert answer.status_code == 400, answer.json()
-    assert [name.removesuffix(".non_field_errors") for name in answer.json()["errors"]] == [field]
+    response = api.post(PERSONS, {outer: {inner: value} if inner else value})
+    assert response.status_code == 400, response.json()
+    assert [name.removesuffix(".non_field_errors") for name in response.json()["errors"]] == [field]
     assert not Person.objects.exists()
 
 
 @pytest.mark.parametrize("other", [5, True, None, "", "x", [], {}])
 def test_a_merge_names_the_other_person_by_a_uuid(api: Program, collection: Collection, other: Any) -> None:
     person = Person.objects.create(collection=collection)
-    answer = api.post(f"{PERSONS}{person.pk}/merge/", {"other": other})
-    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["other"])
+    response = api.post(f"{PERSONS}{person.pk}/merge/", {"other": other})
+    assert (response.status_code, list(response.json()["errors"])) == (400, ["other"])
 
 
 @pytest.mark.parametrize(
@@ -71,5 +71,5 @@ def test_a_merge_names_the_other_person_by_a_uuid(api: Program, collection: Coll
 def test_a_query_takes_values_of_the_documented_types(
     api: Program, collection: Collection, name: str, value: str
 ) -> None:
-    answer = api.post(f"{COLLECTIONS}default/identify/?{name}={value}", {"photo": {"base64": "AAAA"}})
-    assert (answer.status_code, list(answer.json()["errors"])) == (400, [name])
+    response = api.post(f"{COLLECTIONS}default/identify/?{name}={value}", {"photo": {"base64": "AAAA"}})
+    assert (response.status_code, list(response.json()["errors"])) == (400, [name])

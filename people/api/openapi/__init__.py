@@ -1,4 +1,4 @@
-"""The OpenAPI document, as far as it doesn't follow from serializers and routes alone."""
+"""The parts of the OpenAPI document that don't follow from serializers and routes."""
 
 from people.api.openapi.problems import raises
 

@@ -1,4 +1,4 @@
-"""The last step of making the document: what concerns it as a whole."""
+"""The last step in generating the OpenAPI document: changes that concern the whole of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Any
 
 from people.api.openapi import problems
 from people.api.openapi.headers import HEADERS
+from people.api.openapi.introduction import INTRODUCTION, TAGS
 from people.api.openapi.links import add_links
 
 _NOISE = ("readOnly", "title")
-"""Requests and responses have components of their own, so that `readOnly` says nothing. Titles are the
-labels of forms, and generators make names of them."""
+"""Requests and responses have separate components, so `readOnly` adds nothing. Titles are form labels, which
+client generators would turn into names."""
 
 
 def complete(result: dict[str, Any], **options: Any) -> dict[str, Any]:
     """Return the document with shared components and links, and without noise. A hook of drf-spectacular."""
+    result["info"]["description"] += f"\n\n{INTRODUCTION.strip()}"
+    result["tags"] = TAGS
     components = result["components"]
     components["schemas"] = {name: _tidy(schema) for name, schema in components["schemas"].items()}
     for name, schema in components["schemas"].items():
@@ -31,7 +34,7 @@ def complete(result: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 def _tidy(schema: Any) -> Any:
-    """Return a schema, or whatever holds schemas, without noise."""
+    """Return a schema, or anything that contains schemas, without noise."""
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
@@ -46,7 +49,7 @@ def _tidy(schema: Any) -> Any:
 
 
 def _name_enums(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Have parameters refer to the component with the same choices, so that clients have one type."""
+    """Make parameters refer to the component with the same choices, so that clients have one type."""
     names = {tuple(schema["enum"]): name for name, schema in schemas.items() if "enum" in schema}
     for item in paths.values():
         for operation in item.values():
@@ -59,7 +62,7 @@ def _name_enums(paths: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 
 def _is_noise(name: str, value: Any) -> bool:
-    # a property of such a name has a schema as its value
+    # the value of a property with such a name is a schema
     return name in _NOISE and not isinstance(value, dict)
 
 

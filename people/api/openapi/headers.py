@@ -6,7 +6,8 @@ from typing import Any
 
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {
-        "description": "The request's id, as in the log. A client may choose it by sending the same header.",
+        "description": "Id of the request, as in the server's log. To choose it yourself, send the "
+        "same header: 1 to 64 letters, digits and the signs _ . -",
         "schema": {"type": "string"},
         "required": True,
     },
@@ -16,7 +17,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
     },
     "RateLimit-Remaining": {
-        "description": "How many of them are left.",
+        "description": "How many requests are left in the current window.",
         "schema": {"type": "integer", "minimum": 0},
         "required": True,
     },
@@ -36,12 +37,12 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
     },
     "Location": {
-        "description": "The URL of what was created.",
+        "description": "URL of the resource that the response describes.",
         "schema": {"type": "string", "format": "uri"},
         "required": True,
     },
     "Preference-Applied": {
-        "description": "How long the response waited at most, if the request had the header Prefer.",
+        "description": "The maximum wait that was applied, if the request had the header `Prefer`.",
         "schema": {"type": "string", "examples": ["wait=10"]},
     },
     "Idempotent-Replayed": {

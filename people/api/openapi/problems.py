@@ -1,4 +1,4 @@
-"""Problem documents, and which of them each operation answers with."""
+"""Problem documents, and which of them each operation returns."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from rest_framework import serializers
 
 from people import errors
-from people.api.answers.base import Answer
-from people.api.answers.faces import BoxSerializer, ReasonSerializer
 from people.api.openapi.headers import references
+from people.api.responses.base import ResponseSerializer
+from people.api.responses.faces import BoxSerializer, ReasonSerializer
 from people.errors import FacerecError
 
 _Operation = TypeVar("_Operation", bound=Callable[..., Any])
@@ -28,37 +28,41 @@ PHOTO: Kinds = (
     errors.PhotoMissing, errors.PhotoEmpty, errors.PhotoTooLarge, errors.NotAnImage, errors.UnreadablePhoto,
     errors.TooManyPixels, errors.BucketNotAllowed, errors.ObjectNotFound, errors.StorageUnavailable,
 )  # fmt: skip
-"""What is wrong with a photo as a file, wherever one is sent."""
+"""Errors of a photo as a file, wherever one is sent."""
 PROBE: Kinds = (*PHOTO, errors.ModelMissing, errors.Overloaded)
 """As PHOTO, where the response waits for the photo to be processed."""
 
 CHOSEN_FACE: Kinds = (errors.NoFaceFound, errors.SeveralFacesFound, errors.FaceNotThere)
-"""Where one face of the photo is meant."""
+"""Errors of operations that use one face of the photo."""
 
 
-class ProblemSerializer(Answer):
+class ProblemSerializer(ResponseSerializer):
     """RFC 9457 problem details."""
 
-    type = serializers.CharField()
-    title = serializers.CharField(help_text="The status in words.")
-    status = serializers.IntegerField(help_text="The status of the response.")
-    detail = serializers.CharField(help_text="What happened and what to do, for people.")
-    code = serializers.CharField(help_text="Stable, for programs. New codes may be added.")
-    request_id = serializers.CharField(help_text="As in X-Request-ID; report it if you need help.")
+    type = serializers.CharField(help_text="Always `about:blank`: `code` names the problem.")
+    title = serializers.CharField(help_text="The status as a phrase.")
+    status = serializers.IntegerField(help_text="HTTP status of the response.")
+    detail = serializers.CharField(help_text="What happened and what to do, in a sentence for people.")
+    code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
+    request_id = serializers.CharField(
+        help_text="Id of the request, as in the header X-Request-ID. Quote it when you ask for help."
+    )
     errors = serializers.DictField(  # type: ignore[assignment]  # a field named as Serializer's own attribute
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
-        help_text="Messages by dotted field name.",
+        help_text="Messages by the dotted name of the field.",
     )
-    reasons = ReasonSerializer(many=True, required=False, help_text="What is wrong with the face's quality.")
-    face = BoxSerializer(required=False, help_text="The face whose quality is too poor.")
-    faces = BoxSerializer(many=True, required=False, help_text="The faces to choose from.")
-    kept = serializers.UUIDField(required=False, help_text="The person to use instead of the merged one.")
-    merge = serializers.UUIDField(required=False, help_text="The merge to undo first.")
+    reasons = ReasonSerializer(many=True, required=False, help_text="The failed quality checks.")
+    face = BoxSerializer(required=False, help_text="The face that failed the quality check.")
+    faces = BoxSerializer(many=True, required=False, help_text="The faces that you can choose from.")
+    kept = serializers.UUIDField(
+        required=False, help_text="Id of the person to use instead of the merged one."
+    )
+    merge = serializers.UUIDField(required=False, help_text="Id of the merge to undo first.")
 
 
 def raises(*kinds: type[FacerecError]) -> Callable[[_Operation], _Operation]:
-    """Name the errors that an operation answers with, apart from those that follow from its request."""
+    """Declare the errors that an operation returns, apart from those that follow from its request."""
 
     def mark(operation: _Operation) -> _Operation:
         holder: Any = operation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
@@ -25,22 +24,19 @@ _PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "erasure": {"description": "The erasure's id."},
 }
 _MEANINGS = {
-    "200": "Done.",
+    "200": "Success.",
     "201": "Created.",
-    "202": "Accepted; the work follows.",
+    "202": "Accepted; processing continues in the background.",
     "204": "Deleted.",
 }
 
 
 class Schema(AutoSchema):
-    """Adds scopes, errors and headers, and a summary made of the operation's id."""
+    """Adds scopes, errors and headers to each operation."""
 
     def get_tags(self) -> list[str]:
         view: Any = self.view
         return [view.tag]
-
-    def get_summary(self) -> str:
-        return re.sub(r"(?<!^)([A-Z])", r" \1", self.get_operation_id()).capitalize()
 
     def get_operation(self, *args: Any, **options: Any) -> dict[str, Any] | None:
         operation: dict[str, Any] | None = super().get_operation(*args, **options)

@@ -16,7 +16,8 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "frk_<prefix>_<secret>",
-            "description": "An API key, which administrators issue. Its scopes limit what it may do.",
+            "description": "API key, issued by staff in the admin. Its scopes limit which "
+            "operations it can call.",
         }
 
 
@@ -29,5 +30,6 @@ class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
             "type": "apiKey",
             "in": "cookie",
             "name": "sessionid",
-            "description": "The admin's session, for these pages. Writing needs the CSRF token too.",
+            "description": "Session of a staff member who is signed in to the admin. Requests that "
+            "write also need the CSRF token.",
         }

@@ -1,1 +1,1 @@
-"""What requests bring: bodies and queries. Every mistake is reported by field."""
+"""Validation of requests: bodies, query strings and headers. Every mistake is reported by field."""

@@ -1,4 +1,4 @@
-"""The bodies of requests: photos, and the fields of records."""
+"""Request bodies: photos, import sources, and the fields of records."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from people.api.answers.records import TUNING, RetentionSerializer
 from people.api.requests.fields import Base64, ExternalId, Id, Metadata, Number, Text, Truth, Whole
+from people.api.responses.records import (
+    COLLECTION_HELP,
+    CONSENT_EXPIRES_AT,
+    CONSENT_GIVEN_AT,
+    PERSON_HELP,
+    RETENTION_HELP,
+    TUNING,
+    RetentionSerializer,
+)
 from people.errors import PhotoMissing, PhotoTooLarge
 from people.models import Collection, Person
 from people.models.collection import validate_name
@@ -28,31 +36,31 @@ from people.photos import MAX_BYTES
 from people.s3 import input_buckets
 from people.uploads import content
 
-UNKNOWN_FIELD = "The body has no such field. Parameters go in the URL's query string."
-READ_ONLY_FIELD = "This field can't be set."
+UNKNOWN_FIELD = "Unknown field. Send parameters in the URL's query string, not in the body."
+READ_ONLY_FIELD = "This field is read-only."
 SETTABLE_STATUSES = [choice for choice in Person.Status.choices if choice[0] != Person.Status.MERGED]
 _Row = TypeVar("_Row", bound=models.Model)
 
 
-# Mixed into serializers of request bodies: unknown and read-only fields are mistakes. A docstring would
-# become the description of each in the document.
+# A mixin for request bodies: unknown and read-only fields are mistakes. A docstring here would become the
+# description of each of them in the OpenAPI document.
 class StrictFields:
     def to_internal_value(self, data: Any) -> Any:
-        known: Mapping[str, Any] = self.fields  # type: ignore[attr-defined]
+        fields: Mapping[str, Any] = self.fields  # type: ignore[attr-defined]
         if isinstance(data, Mapping):
-            errors = {name: [UNKNOWN_FIELD] for name in data if name not in known}
-            errors |= {name: [READ_ONLY_FIELD] for name in data if name in known and known[name].read_only}
+            errors = {name: [UNKNOWN_FIELD] for name in data if name not in fields}
+            errors |= {name: [READ_ONLY_FIELD] for name in data if name in fields and fields[name].read_only}
             if errors:
                 raise serializers.ValidationError(errors)
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
-# Base of bodies that belong to no model.
+# The base of bodies that belong to no model.
 class Body(StrictFields, serializers.Serializer[Any]):
     pass
 
 
-# Base of bodies whose fields are those of a model.
+# The base of bodies whose fields are a model's.
 class ModelBody(StrictFields, serializers.ModelSerializer[_Row]):
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
@@ -66,20 +74,32 @@ class ModelBody(StrictFields, serializers.ModelSerializer[_Row]):
 
 
 class Base64Photo(Body):
-    base64 = Base64(help_text="A photo of 10 MB at most, with or without line breaks; no `data:` prefix.")
+    """A photo in the request itself."""
+
+    base64 = Base64(
+        help_text="The photo's file in base64, at most 10 MB when decoded. Line breaks are allowed, "
+        "a `data:` "
+        "prefix isn't."
+    )
 
 
 class S3ObjectSerializer(Body):
-    bucket = Text(help_text="One that the operator allows for reading.")
-    key = Text()
+    """An object in S3."""
+
+    bucket = Text(help_text="Name of a bucket that the operator allows for reading.")
+    key = Text(help_text="Key of the photo in the bucket.")
 
 
 class S3Photo(Body):
-    s3 = S3ObjectSerializer()
+    """A photo in S3."""
+
+    s3 = S3ObjectSerializer(help_text="The object that contains the photo.")
 
 
 class PhotoUpload(Body):
-    photo = serializers.FileField(help_text="JPEG, PNG, WebP or HEIC; 10 MB at most.")
+    """A photo as a file."""
+
+    photo = serializers.FileField(help_text="JPEG, PNG, WebP or HEIC file of at most 10 MB.")
 
 
 @extend_schema_field(
@@ -90,32 +110,56 @@ class PhotoSource(serializers.JSONField):
 
 
 class PhotoJson(Body):
-    photo = PhotoSource()
+    """A photo in base64 or in S3. URLs are never fetched."""
+
+    photo = PhotoSource(help_text="The photo.")
 
 
 class CompareUpload(Body):
-    source = serializers.FileField(help_text="The largest face of this photo …")  # type: ignore[assignment]
-    target = serializers.FileField(help_text="… is compared with every face of this one.")
+    """Two photos as files."""
+
+    source = serializers.FileField(  # type: ignore[assignment]  # a field named as Serializer's own attribute
+        help_text="JPEG, PNG, WebP or HEIC file of at most 10 MB, whose largest face is compared."
+    )
+    target = serializers.FileField(
+        help_text="JPEG, PNG, WebP or HEIC file of at most 10 MB, whose faces are all compared with it."
+    )
 
 
 class CompareJson(Body):
-    source = PhotoSource()  # type: ignore[assignment]  # a field named as Serializer's own attribute
-    target = PhotoSource()
+    """Two photos in base64 or in S3. URLs are never fetched."""
+
+    source = PhotoSource(  # type: ignore[assignment]  # a field named as Serializer's own attribute
+        help_text="The photo whose largest face is compared."
+    )
+    target = PhotoSource(help_text="The photo whose faces are all compared with it.")
 
 
 class ImportUpload(Body):
+    """An archive of photos as a file."""
+
     archive = serializers.FileField(
-        help_text="A ZIP of person/photo.jpg; people.csv at its root may say who the folders are."
+        help_text="ZIP archive with the layout `person/photo.jpg`, one folder per person. A `people.csv` at "
+        "its root can map folders to people; its columns are `folder`, `external_id`, `name`, `metadata`, "
+        "`consent_given_at` and `consent_expires_at`. Without it, each folder's name is the external_id."
     )
 
 
 class S3PrefixSerializer(Body):
-    bucket = Text(help_text="One that the operator allows for reading.")
-    prefix = Text(allow_blank=True, help_text="The folder that holds person/photo.jpg.")
+    """A folder in S3."""
+
+    bucket = Text(help_text="Name of a bucket that the operator allows for reading.")
+    prefix = Text(
+        allow_blank=True,
+        help_text="Prefix under which the photos have the layout `person/photo.jpg`. Empty means the whole "
+        "bucket.",
+    )
 
 
 class ImportJson(Body):
-    s3 = S3PrefixSerializer()
+    """Photos in S3. URLs are never fetched."""
+
+    s3 = S3PrefixSerializer(help_text="Where the photos are.")
 
 
 _IMAGE = {"contentType": "image/jpeg, image/png, image/webp, image/heic"}
@@ -137,33 +181,39 @@ IMPORT_REQUEST = {
 
 @extend_schema_serializer(component_name="Retention")
 class RetentionBody(ModelBody[Collection]):
-    """The rules by which people are erased every hour."""
+    """Rules for erasing people automatically. They are applied every hour."""
 
     class Meta:
         model = Collection
         fields = RetentionSerializer.Meta.fields
+        extra_kwargs = RETENTION_HELP
 
 
 @extend_schema_serializer(component_name="NewCollection")
 class CollectionBody(ModelBody[Collection]):
-    """A new collection."""
+    """A new collection. Set at most one of `fpir`, `fmr` and `min_similarity`."""
 
-    retention = RetentionBody(source="*", required=False)
+    retention = RetentionBody(
+        source="*",
+        required=False,
+        help_text="Rules for erasing people automatically. They are applied every hour.",
+    )
 
     class Meta:
         model = Collection
         fields = ["name", *TUNING, "retention"]
         extra_kwargs = {
-            # uniqueness is a conflict, which the act reports
-            "name": {"validators": [validate_name]},
-            "description": {"trim_whitespace": True},
+            **COLLECTION_HELP,
+            # uniqueness is left to people.registration, so that a taken name is a conflict
+            "name": {**COLLECTION_HELP["name"], "validators": [validate_name]},
+            "description": {**COLLECTION_HELP["description"], "trim_whitespace": True},
         }
         validators: list[Any] = []
 
 
 @extend_schema_serializer(component_name="CollectionChange")
 class CollectionChangeBody(CollectionBody):
-    """A collection's name is part of URLs and never changes."""
+    """Changes to a collection. Fields that you leave out keep their values; the name can't be changed."""
 
     class Meta(CollectionBody.Meta):
         read_only_fields = ["name"]
@@ -171,34 +221,52 @@ class CollectionChangeBody(CollectionBody):
 
 @extend_schema_serializer(component_name="Consent")
 class ConsentBody(Body):
-    given_at = serializers.DateTimeField(source="consent_given_at", allow_null=True, required=False)
-    expires_at = serializers.DateTimeField(source="consent_expires_at", allow_null=True, required=False)
+    """The person's consent to be enrolled and identified."""
+
+    given_at = serializers.DateTimeField(
+        source="consent_given_at", allow_null=True, required=False, help_text=CONSENT_GIVEN_AT
+    )
+    expires_at = serializers.DateTimeField(
+        source="consent_expires_at",
+        allow_null=True,
+        required=False,
+        help_text=f"{CONSENT_EXPIRES_AT} It needs `given_at`.",
+    )
 
 
 @extend_schema_serializer(component_name="Person")
 class PersonBody(ModelBody[Person]):
+    """The fields of a person that you can set."""
+
     external_id = ExternalId(required=False)
     status = serializers.ChoiceField(
         SETTABLE_STATUSES,
         required=False,
         help_text="Suspended people stay enrolled but don't appear in search results.",
     )
-    consent = ConsentBody(source="*", required=False)
+    consent = ConsentBody(
+        source="*", required=False, help_text="The person's consent to be enrolled and identified."
+    )
 
     class Meta:
         model = Person
         fields = ["external_id", "name", "metadata", "status", "consent"]
-        extra_kwargs = {"name": {"trim_whitespace": True}}
+        extra_kwargs = {**PERSON_HELP, "name": {**PERSON_HELP["name"], "trim_whitespace": True}}
         validators: list[Any] = []
 
 
 @extend_schema_serializer(component_name="Merge")
 class MergeBody(Body):
-    other = Id(help_text="The person whose photos are moved, who is then merged into the person of the path.")
+    """The person to merge."""
+
+    other = Id(
+        help_text="Id of the person to merge into the person in the path. Their photos are moved to "
+        "that person."
+    )
 
 
 def photo_bytes(request: Request, *fields: str) -> tuple[bytes, ...]:
-    """Return the photo in each of `fields`: a multipart file, or JSON that holds or names it.
+    """Return the photo in each of `fields`, sent as a multipart file, in base64, or as an object in S3.
 
     Raises PhotoMissing, PhotoTooLarge, BucketNotAllowed, ObjectNotFound, StorageUnavailable or
     ValidationError.
@@ -210,7 +278,9 @@ def photo_bytes(request: Request, *fields: str) -> tuple[bytes, ...]:
 def _members(request: Request, names: Names[str]) -> Mapping[str, Any]:
     """Return the body's members, which must be among these names."""
     if not isinstance(request.data, Mapping):
-        raise serializers.ValidationError({"request": 'Send a JSON object, as {"photo": {"base64": "…"}}.'})
+        raise serializers.ValidationError(
+            {"request": 'Send a JSON object, for example {"photo": {"base64": "…"}}.'}
+        )
     if unknown := {name: [UNKNOWN_FIELD] for name in request.data if name not in names}:
         raise serializers.ValidationError(unknown)
     return request.data
@@ -218,12 +288,12 @@ def _members(request: Request, names: Names[str]) -> Mapping[str, Any]:
 
 def _photo(request: Request, sent: Any, field: str) -> bytes:
     if len(request.FILES.getlist(field)) > 1:
-        raise serializers.ValidationError({field: "Send one photo only."})
+        raise serializers.ValidationError({field: "Send only one photo."})
     if file := request.FILES.get(field):
         return content(file)
     if sent is None:
         raise PhotoMissing(
-            f"No photo was sent. Send one as multipart file `{field}`, or as JSON {field}.base64."
+            f"No photo was sent. Send one as the multipart file `{field}`, or in JSON as {field}.base64."
         )
     match sent:
         case {"base64": str(text)} if len(sent) == 1:
@@ -232,7 +302,7 @@ def _photo(request: Request, sent: Any, field: str) -> bytes:
             return input_buckets.read(bucket, key)
     raise serializers.ValidationError(
         {
-            field: 'Send a multipart file, {"base64": "…"}, or {"s3": {"bucket": "…", "key": "…"}} of an '
+            field: 'Send a multipart file, {"base64": "…"}, or {"s3": {"bucket": "…", "key": "…"}} with an '
             "allowed bucket. URLs are never fetched."
         }
     )
@@ -240,15 +310,15 @@ def _photo(request: Request, sent: Any, field: str) -> bytes:
 
 def _from_base64(text: str, field: str) -> bytes:
     if text.startswith("data:"):
-        raise serializers.ValidationError({field: "Send the base64 alone, without the data: prefix."})
+        raise serializers.ValidationError({field: "Remove the `data:` prefix and send only the base64 text."})
     if len(text) > (MAX_BYTES + 2) // 3 * 4 + 4 + len(text) // 60:  # room for line breaks
         raise PhotoTooLarge
     try:
         with suppress(binascii.Error):
             return base64.b64decode(text, validate=True)
-        return base64.b64decode("".join(text.split()), validate=True)  # of several lines
+        return base64.b64decode("".join(text.split()), validate=True)  # with line breaks
     except ValueError as error:
-        raise serializers.ValidationError({field: "This is not valid base64."}) from error
+        raise serializers.ValidationError({field: "Invalid base64."}) from error
 
 
 def import_source(request: Request) -> Any:
@@ -258,11 +328,11 @@ def import_source(request: Request) -> Any:
     if len(archives) == 1 and archives[0].size:
         return archives[0]
     match members:
-        case {"s3": {"bucket": str(bucket), "prefix": str(prefix), **more}} if not more:
+        case {"s3": {"bucket": str(bucket), "prefix": str(prefix), **other_members}} if not other_members:
             return bucket, prefix
     raise serializers.ValidationError(
         {
-            "archive": "Send one ZIP archive as multipart file `archive`, or JSON "
-            '{"s3": {"bucket": "…", "prefix": "…"}} of an allowed bucket.'
+            "archive": "Send one ZIP archive as the multipart file `archive`, or the JSON "
+            '{"s3": {"bucket": "…", "prefix": "…"}} with an allowed bucket.'
         }
     )

@@ -1,7 +1,7 @@
-"""Fields that take what the OpenAPI document says, and nothing that merely looks like it.
+"""Fields that accept exactly the types in the OpenAPI document, without conversion.
 
-REST framework's own fields convert: a number becomes text, "yes" becomes true, "NaN" a number that no
-limit excludes. Clients would find out late that they sent something else than they meant.
+REST framework's own fields convert: a number becomes text, "yes" becomes true, and "NaN" becomes a number
+that no limit excludes. Clients would notice late that they sent something other than they meant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEY = r"^[a-zA-Z0-9_.\-:]*$"
 
 
 class Text(serializers.CharField):
-    """A JSON string, kept as it is."""
+    """A JSON string, kept unchanged."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
@@ -31,7 +31,7 @@ class Text(serializers.CharField):
 
 
 class Truth(serializers.BooleanField):
-    """JSON's true or false."""
+    """JSON `true` or `false`."""
 
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
@@ -73,7 +73,7 @@ class Base64(Text):
 
 @extend_schema_field({"type": "string", "pattern": KEY, "maxLength": 255})
 class ExternalId(Text):
-    """A client's own id of a person. Empty text stands for none."""
+    """A client's own id of a person. An empty string means none."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -82,7 +82,8 @@ class ExternalId(Text):
                 "allow_null": True,
                 "max_length": 255,
                 "validators": [validate_key],
-                "help_text": "Your own id of this person, unique in the collection. Empty means none.",
+                "help_text": "Your own id of the person, unique in the collection. Null or an empty "
+                "string means none.",
                 **options,
             }
         )
@@ -115,7 +116,7 @@ class QueryNumber(serializers.FloatField):
 
 
 class QueryWhole(serializers.IntegerField):
-    """A whole number in digits."""
+    """A whole number, written in digits."""
 
     def to_internal_value(self, data: Any) -> int:
         if not re.fullmatch(r"-?[0-9]{1,40}", data):
@@ -129,7 +130,7 @@ FACE = rf"^(only|largest|({_PIXELS},){{3}}{_PIXELS})$"
 
 @extend_schema_field({"type": "string", "pattern": FACE, "examples": ["largest", "120,80,210,260"]})
 class Face(serializers.CharField):
-    """`only`, `largest`, or `left,top,width,height` in pixels of the upright photo."""
+    """`only`, `largest`, or `left,top,width,height` in pixels of the upright photo as decoded."""
 
     def to_internal_value(self, data: Any) -> Any:
         text = super().to_internal_value(data)
@@ -137,4 +138,4 @@ class Face(serializers.CharField):
             return text
         if re.fullmatch(rf"({_PIXELS},){{3}}{_PIXELS}", text):
             return [float(number) for number in text.split(",")]
-        raise serializers.ValidationError("Write `only`, `largest`, or `left,top,width,height` in pixels.")
+        raise serializers.ValidationError("Use `only`, `largest`, or `left,top,width,height` in pixels.")

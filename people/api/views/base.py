@@ -1,4 +1,4 @@
-"""What all views share."""
+"""Base classes of the views."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from people.api import authentication
 from people.api.requests.queries import NoQuery, QuerySerializer
 from people.models import ApiKey, Collection, Person
 
-DRAINED_AT_ONCE = 65_536
-"""Bytes."""
+DRAIN_CHUNK_BYTES = 65_536
 _Row = TypeVar("_Row", bound=models.Model)
 
 
 class ApiView(GenericAPIView[Any]):
-    """Base of the views. `scopes` names the scopes that each method needs."""
+    """The base of the views. `scopes` names the scopes that each method needs."""
 
     tag: ClassVar[str]
     """The OpenAPI document's group of operations."""
     scopes: ClassVar[Mapping[str, Sequence[str]]] = {}
     processes_photos: ClassVar[bool] = False
-    """Whether each request takes a slot of `people.capacity`. It is refused first thing if there is none."""
+    """Whether each request takes a slot of `people.capacity`. If none is free, the request is refused before
+    any other work."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         if self.processes_photos:
@@ -54,7 +54,7 @@ class ApiView(GenericAPIView[Any]):
         if window := getattr(request._request, "rate_window", None):
             for name, value in window.headers().items():
                 response[name] = value
-        # responses hold personal data, so no cache on the way may store them
+        # responses contain personal data, so no cache may store them
         response["Cache-Control"] = "no-store"
         return response
 
@@ -63,12 +63,12 @@ class ApiView(GenericAPIView[Any]):
         return authentication.actor(self.request)
 
     def only_collection(self) -> UUID | None:
-        """Return the id of the only collection that the key is for, or None when it is for all."""
+        """Return the id of the collection that the API key is bound to, or None if it is for all."""
         key = self.request.auth
         return key.collection_id if isinstance(key, ApiKey) else None
 
     def collection(self) -> Collection:
-        """Return the path's collection. Raises Http404, also when the key is for another."""
+        """Return the path's collection. Raises Http404, also if the API key is bound to another."""
         only = self.only_collection()
         collection = Collection.objects.filter(name=self.kwargs["collection"]).first()
         if collection is None or only not in (None, collection.pk):
@@ -76,7 +76,7 @@ class ApiView(GenericAPIView[Any]):
         return collection
 
     def person(self, person_id: UUID | None = None) -> Person:
-        """Return the path's person, or another one of the path's collection. Raises Http404."""
+        """Return the path's person, or the given person of the path's collection. Raises Http404."""
         collection = self.collection()
         person = Person.objects.filter(collection=collection, pk=person_id or self.kwargs["person"]).first()
         if person is None:
@@ -85,13 +85,13 @@ class ApiView(GenericAPIView[Any]):
         return person
 
     def in_reach(self, rows: models.QuerySet[_Row]) -> models.QuerySet[_Row]:
-        """Return those of the rows that belong to a collection which the key is for."""
+        """Return the rows that belong to collections which the API key has access to."""
         only = self.only_collection()
         return rows if only is None else rows.filter(collection_id=only)
 
 
 class ListView(ListModelMixin, ApiView):
-    """Base of lists. `query_class` is the query string's serializer; `page_ordering` one column."""
+    """The base of list views. `query_class` is the query string's serializer; `page_ordering` one column."""
 
     query_class: ClassVar[type[QuerySerializer]] = NoQuery
     query: Mapping[str, Any]
@@ -103,7 +103,7 @@ class ListView(ListModelMixin, ApiView):
 
 
 def created(content: BaseSerializer[Any], location: str, code: int = status.HTTP_201_CREATED) -> Response:
-    """Return the response to a request that made something, which is at `location`."""
+    """Return the response to a request that created a resource at `location`."""
     return Response(content.data, status=code, headers={"Location": location})
 
 
@@ -114,6 +114,6 @@ def _drain(request: HttpRequest) -> None:
     and the client never sees the response.
     """
     left = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    with suppress(OSError):  # disconnected, or too slow: nobody waits for the response
-        while left > 0 and (chunk := request.read(DRAINED_AT_ONCE)):
+    with suppress(OSError):  # disconnected, or too slow: no client waits for the response
+        while left > 0 and (chunk := request.read(DRAIN_CHUNK_BYTES)):
             left -= len(chunk)

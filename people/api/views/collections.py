@@ -9,11 +9,11 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import erasure, registration
-from people.api.answers.records import CollectionSerializer
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.requests.bodies import CollectionBody, CollectionChangeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PageQuery
+from people.api.responses.records import CollectionSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict
 from people.models import Collection, Person
@@ -39,7 +39,8 @@ class CollectionsView(ListView):
 
     @extend_schema(
         operation_id="listCollections",
-        description="List the collections that this API key is for.",
+        summary="List collections",
+        description=("Lists the collections that this API key has access to, newest first."),
         parameters=[PageQuery],
         responses={200: CollectionSerializer(many=True)},
     )
@@ -49,7 +50,11 @@ class CollectionsView(ListView):
     @raises(Conflict)
     @extend_schema(
         operation_id="createCollection",
-        description="Create a collection: a gallery of people who are never compared with those of another.",
+        summary="Create a collection",
+        description=(
+            "Creates a collection. People in different collections are never compared. An API key "
+            "that is bound to one collection can't create others."
+        ),
         request=CollectionBody,
         parameters=[IDEMPOTENCY_KEY],
         responses={201: CollectionSerializer},
@@ -58,7 +63,7 @@ class CollectionsView(ListView):
         NoQuery.read(request)
         if self.only_collection() is not None:
             raise serializers.ValidationError(
-                {"request": "This API key is for one collection and can't create others."}
+                {"request": "This API key is bound to one collection and can't create others."}
             )
         return once(request, lambda: self._create(request), lambda response: None)
 
@@ -78,7 +83,8 @@ class CollectionView(ApiView):
 
     @extend_schema(
         operation_id="getCollection",
-        description="Get one collection.",
+        summary="Get a collection",
+        description=("Returns a collection with its settings and its number of people."),
         responses={200: CollectionSerializer},
     )
     def get(self, request: Request, collection: str) -> Response:
@@ -88,7 +94,8 @@ class CollectionView(ApiView):
     @raises(Conflict)
     @extend_schema(
         operation_id="changeCollection",
-        description="Change a collection's settings.",
+        summary="Change a collection's settings",
+        description=("Changes the settings that you send. The name can't be changed."),
         request=CollectionChangeBody,
         responses={200: CollectionSerializer},
     )
@@ -103,7 +110,11 @@ class CollectionView(ApiView):
 
     @extend_schema(
         operation_id="deleteCollection",
-        description="Erases everyone in it, then deletes the collection.",
+        summary="Delete a collection and erase its people",
+        description=(
+            "Erases every person in the collection, then deletes the collection with its API keys and"
+            " stops its imports. If the request is interrupted, send it again."
+        ),
         responses={204: None},
     )
     def delete(self, request: Request, collection: str) -> Response:

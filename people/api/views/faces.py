@@ -1,4 +1,4 @@
-"""Search and comparison; nothing of a probe is stored."""
+"""Search, comparison and detection. Probes are never stored."""
 
 from __future__ import annotations
 
@@ -11,13 +11,6 @@ from rest_framework.response import Response
 
 from people import identification
 from people.active_engine import active_engine
-from people.api.answers.faces import (
-    ComparisonSerializer,
-    DetectionSerializer,
-    EngineSerializer,
-    IdentificationSerializer,
-    VerificationSerializer,
-)
 from people.api.openapi import raises
 from people.api.openapi.problems import CHOSEN_FACE, PROBE
 from people.api.parsers import PHOTO_PARSERS
@@ -29,6 +22,13 @@ from people.api.requests.queries import (
     NoQuery,
     VerifyQuery,
     threshold_choice,
+)
+from people.api.responses.faces import (
+    ComparisonSerializer,
+    DetectionSerializer,
+    EngineSerializer,
+    IdentificationSerializer,
+    VerificationSerializer,
 )
 from people.api.views.base import ApiView
 from people.engines import engine_id
@@ -47,7 +47,12 @@ class IdentifyView(ApiView):
     @raises(*PROBE, IndexUnavailable)
     @extend_schema(
         operation_id="identify",
-        description="Search for every face of a photo among the people of a collection (1:N).",
+        summary="Identify the faces in a photo (1:N)",
+        description=(
+            "Searches the collection for each face in the photo. Faces that fail the quality check, "
+            "and those beyond `max_faces`, are returned in `skipped_faces`. A photo without faces is "
+            "not an error: `faces` is empty. The photo is not stored."
+        ),
         request=PHOTO_REQUEST,
         parameters=[IdentifyQuery],
         responses={200: IdentificationSerializer},
@@ -77,7 +82,12 @@ class VerifyView(ApiView):
     @raises(*PROBE, *CHOSEN_FACE, NotEnrolled, PersonMerged)
     @extend_schema(
         operation_id="verify",
-        description="Compare a photo with one person (1:1).",
+        summary="Verify a photo against a person (1:1)",
+        description=(
+            "Compares one face in the photo with one person. Returns 409 if the person has no "
+            "accepted photo, is suspended, or lacks a consent that the collection requires. The photo"
+            " is not stored."
+        ),
         request=PHOTO_REQUEST,
         parameters=[VerifyQuery],
         responses={200: VerificationSerializer},
@@ -104,7 +114,11 @@ class CompareView(ApiView):
     @raises(*PROBE, NoFaceFound)
     @extend_schema(
         operation_id="compare",
-        description="Compare the largest face of one photo with every face of another; no collection.",
+        summary="Compare the faces in two photos",
+        description=(
+            "Compares the largest face in the source photo with every face in the target photo. Uses "
+            "no collection and stores neither photo."
+        ),
         request=COMPARE_REQUEST,
         parameters=[CompareQuery],
         responses={200: ComparisonSerializer},
@@ -125,7 +139,11 @@ class DetectView(ApiView):
     @raises(*PROBE)
     @extend_schema(
         operation_id="detect",
-        description="Find the faces of a photo; no collection.",
+        summary="Detect the faces in a photo",
+        description=(
+            "Returns every face in the photo with its position and quality. Uses no collection and "
+            "doesn't store the photo."
+        ),
         request=PHOTO_REQUEST,
         parameters=[DetectQuery],
         responses={200: DetectionSerializer},
@@ -144,7 +162,8 @@ class EngineView(ApiView):
     @raises(ModelMissing)
     @extend_schema(
         operation_id="getEngine",
-        description="Get the engine that serves requests, and its thresholds.",
+        summary="Get the engine and its thresholds",
+        description=("Returns the engine that processes requests, and its thresholds by false match rate."),
         responses={200: EngineSerializer},
     )
     def get(self, request: Request) -> Response:

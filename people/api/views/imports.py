@@ -11,12 +11,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from people.api.answers.imports import ImportItemSerializer, ImportSerializer
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.parsers import PHOTO_PARSERS
 from people.api.requests.bodies import IMPORT_REQUEST, import_source
 from people.api.requests.queries import IDEMPOTENCY_KEY, ImportQuery, ItemQuery, NoQuery, PageQuery
+from people.api.responses.imports import ImportItemSerializer, ImportSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import (
     ArchiveTooLarge,
@@ -65,7 +65,8 @@ class ImportsView(ListView):
 
     @extend_schema(
         operation_id="listImports",
-        description="List the imports of a collection, newest first.",
+        summary="List imports",
+        description=("Lists the imports of a collection, newest first."),
         parameters=[PageQuery],
         responses={200: ImportSerializer(many=True)},
     )
@@ -75,7 +76,11 @@ class ImportsView(ListView):
     @raises(*_REFUSALS)
     @extend_schema(
         operation_id="startImport",
-        description="Enrols many photos of many people. The response comes at once; the work follows.",
+        summary="Start an import",
+        description=(
+            "Enrols many photos of many people from a ZIP archive or an S3 prefix. Returns "
+            "immediately; follow the URL in `Location` for progress."
+        ),
         request=IMPORT_REQUEST,
         parameters=[ImportQuery, IDEMPOTENCY_KEY],
         responses={202: ImportSerializer},
@@ -102,7 +107,8 @@ class ImportView(_ImportView):
 
     @extend_schema(
         operation_id="getImport",
-        description="Get one import: its state, and how many files are done.",
+        summary="Get an import",
+        description=("Returns the state of an import and its number of files by result."),
         responses={200: ImportSerializer},
     )
     def get(self, request: Request, collection: str, job: UUID) -> Response:
@@ -124,7 +130,8 @@ class ImportItemsView(ListView, _ImportView):
 
     @extend_schema(
         operation_id="listImportItems",
-        description="List the files of an import, each with its result.",
+        summary="List the results of an import",
+        description=("Lists the files of an import, each with its result."),
         parameters=[ItemQuery],
         responses={200: ImportItemSerializer(many=True)},
     )
@@ -139,7 +146,11 @@ class ImportCancelView(_ImportView):
     @raises(Conflict)
     @extend_schema(
         operation_id="cancelImport",
-        description="What was enrolled stays.",
+        summary="Cancel an import",
+        description=(
+            "Stops an import. Photos that it has enrolled are kept. Returns 409 if the import has "
+            "completed or failed."
+        ),
         request=None,
         responses={200: ImportSerializer},
     )
@@ -149,7 +160,9 @@ class ImportCancelView(_ImportView):
         ended_now = jobs.cancel(row, actor=self.actor)
         row.refresh_from_db()
         if not ended_now and row.state != ImportJob.State.CANCELLED:
-            raise Conflict("The import has ended already. Erase people or withdraw photos one by one.")
+            raise Conflict(
+                "The import has already ended. To remove what it enrolled, erase people or withdraw photos."
+            )
         return Response(_shown(row).data)
 
 

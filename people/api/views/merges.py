@@ -9,11 +9,11 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import merging
-from people.api.answers.records import MergeSerializer
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.requests.bodies import MergeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery
+from people.api.responses.records import MergeSerializer
 from people.api.views.base import ApiView, created
 from people.errors import MergedErased, NotMergeable, PersonMerged, UndoneAlready, UndoOutOfOrder
 from people.models import Merge
@@ -21,7 +21,7 @@ from people.models import Merge
 
 class _MergeView(ApiView):
     def merge(self) -> Merge:
-        """Return the path's merge. Raises Http404, also when the key is for another collection."""
+        """Return the path's merge. Raises Http404, also if the API key is bound to another collection."""
         return get_object_or_404(self.in_reach(Merge.objects.all()), pk=self.kwargs["merge"])
 
 
@@ -32,7 +32,11 @@ class MergesView(ApiView):
     @raises(NotMergeable, PersonMerged)
     @extend_schema(
         operation_id="mergePersons",
-        description="Merges two records of the same person: the photos of `other` move to this person.",
+        summary="Merge two people",
+        description=(
+            "Merges two records of the same person: the photos of `other` are moved to the person in "
+            "the path, and `other` no longer appears in search results. The merge can be undone."
+        ),
         request=MergeBody,
         parameters=[IDEMPOTENCY_KEY],
         responses={201: MergeSerializer},
@@ -56,7 +60,8 @@ class MergeView(_MergeView):
 
     @extend_schema(
         operation_id="getMerge",
-        description="Get one merge.",
+        summary="Get a merge",
+        description=("Returns a merge."),
         responses={200: MergeSerializer},
     )
     def get(self, request: Request, merge: UUID) -> Response:
@@ -71,9 +76,11 @@ class UndoView(_MergeView):
     @raises(UndoneAlready, UndoOutOfOrder, MergedErased)
     @extend_schema(
         operation_id="undoMerge",
+        summary="Undo a merge",
         description=(
-            "The photos that were moved return to the merged person; photos enrolled since stay. The latest "
-            "merge of a person is undone first."
+            "Restores the merged person and moves their photos back. Photos enrolled since the merge "
+            "stay with the kept person. If a person was merged several times, undo the latest merge "
+            "first."
         ),
         request=None,
         parameters=[IDEMPOTENCY_KEY],

@@ -12,11 +12,11 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import erasure, registration
-from people.api.answers.records import ErasureSerializer, PersonSerializer
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.requests.bodies import PersonBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PersonQuery
+from people.api.responses.records import ErasureSerializer, PersonSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict, PersonMerged
 from people.models import Erasure, Person, Photo
@@ -61,7 +61,8 @@ class PersonsView(ListView):
 
     @extend_schema(
         operation_id="listPersons",
-        description="List the people of a collection, page by page.",
+        summary="List or search people",
+        description=("Lists the people of a collection, filtered and ordered as requested."),
         parameters=[PersonQuery],
         responses={200: PersonSerializer(many=True)},
     )
@@ -71,7 +72,11 @@ class PersonsView(ListView):
     @raises(Conflict)
     @extend_schema(
         operation_id="createPerson",
-        description="Create a person. Photos are enrolled afterwards, one by one.",
+        summary="Create a person",
+        description=(
+            "Creates a person without photos. Returns 409 if the `external_id` is already used in "
+            "this collection."
+        ),
         request=PersonBody,
         parameters=[IDEMPOTENCY_KEY],
         responses={201: PersonSerializer},
@@ -99,7 +104,8 @@ class PersonView(ApiView):
 
     @extend_schema(
         operation_id="getPerson",
-        description="Get one person.",
+        summary="Get a person",
+        description=("Returns a person. Merged people are returned with the person to use instead."),
         responses={200: PersonSerializer},
     )
     def get(self, request: Request, collection: str, person: UUID) -> Response:
@@ -109,7 +115,11 @@ class PersonView(ApiView):
     @raises(Conflict, PersonMerged)
     @extend_schema(
         operation_id="changePerson",
-        description="Change a person's own fields.",
+        summary="Change a person",
+        description=(
+            "Changes the fields that you send. `metadata` is replaced as a whole. Returns 409 if the "
+            "person was merged."
+        ),
         request=PersonBody,
         responses={200: PersonSerializer},
     )
@@ -125,9 +135,11 @@ class PersonView(ApiView):
 
     @extend_schema(
         operation_id="erasePerson",
+        summary="Erase a person permanently",
         description=(
-            "Once this returns, the person appears in no response any more, with all records that were "
-            "merged with this one. Files are deleted within seconds."
+            "Permanently erases the person and all records merged with this one. Once this returns, "
+            "no response contains them. Files and vectors are purged in the background; the receipt "
+            "in `Location` shows when that is verified."
         ),
         responses={202: ErasureSerializer},
     )
@@ -147,7 +159,10 @@ class ErasureView(ApiView):
 
     @extend_schema(
         operation_id="getErasure",
-        description="Get the receipt of an erasure: how much was deleted, and when that was verified.",
+        summary="Get an erasure receipt",
+        description=(
+            "Returns the receipt of an erasure: how much was deleted, and when the deletion was verified."
+        ),
         responses={200: ErasureSerializer},
     )
     def get(self, request: Request, erasure: UUID) -> Response:

@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from people import enrolment
-from people.api.answers.records import PhotoSerializer, with_warnings
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.openapi.problems import CHOSEN_FACE, PHOTO
@@ -26,6 +25,7 @@ from people.api.requests.queries import (
     PhotoQuery,
     wait_seconds,
 )
+from people.api.responses.records import PhotoSerializer, with_warnings
 from people.api.views.base import ApiView, ListView, created
 from people.errors import ConsentMissing, PersonMerged, PoorQuality, ProcessingFailed, refusal
 from people.models import Photo
@@ -50,7 +50,8 @@ class PhotosView(ListView):
 
     @extend_schema(
         operation_id="listPhotos",
-        description="List a person's photos, newest first.",
+        summary="List a person's photos",
+        description=("Lists a person's photos, newest first."),
         parameters=[PhotoQuery],
         responses={200: PhotoSerializer(many=True)},
     )
@@ -60,7 +61,13 @@ class PhotosView(ListView):
     @raises(*PHOTO, *CHOSEN_FACE, PoorQuality, ConsentMissing, PersonMerged, ProcessingFailed)
     @extend_schema(
         operation_id="enrolPhoto",
-        description="Enrol a face from a photo. Returns 202 if the verdict takes longer than `Prefer: wait`.",
+        summary="Enrol a photo",
+        description=(
+            "Enrols one face from a photo. Returns 201 if the photo is accepted within the time in "
+            "`Prefer`, 202 if it is still being processed, and 200 if the person already has this "
+            "photo. A photo that is rejected within that time returns an error with reasons and is "
+            "not stored."
+        ),
         request=PHOTO_REQUEST,
         parameters=[EnrolQuery, IDEMPOTENCY_KEY, PREFER],
         responses={200: PhotoSerializer, 201: PhotoSerializer, 202: PhotoSerializer},
@@ -81,9 +88,9 @@ class PhotosView(ListView):
         wait = wait_seconds(request)
         photo = _decided(submission.photo.pk, wait)
         if photo is None:
-            raise Http404  # erased while it was enrolled
+            raise Http404  # erased while it was being enrolled
         if photo.status == Photo.Status.REJECTED:
-            # the response says it all: a photo that can't be used leaves nothing behind
+            # the response has all the reasons, so nothing of a rejected photo is kept
             enrolment.withdraw(photo, actor=self.actor)
             raise refusal(photo.rejection or {})
         code: int = status.HTTP_202_ACCEPTED
@@ -102,7 +109,8 @@ class PhotoView(ApiView):
 
     @extend_schema(
         operation_id="getPhoto",
-        description="Get one photo: pending, accepted, or rejected with reasons.",
+        summary="Get a photo",
+        description=("Returns a photo: pending, accepted, or rejected with reasons."),
         responses={200: PhotoSerializer},
     )
     def get(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
@@ -111,7 +119,8 @@ class PhotoView(ApiView):
 
     @extend_schema(
         operation_id="withdrawPhoto",
-        description="Delete a photo with its template.",
+        summary="Withdraw a photo",
+        description=("Permanently deletes a photo and its template."),
         responses={204: None},
     )
     def delete(self, request: Request, collection: str, person: UUID, photo: UUID) -> Response:
@@ -133,7 +142,7 @@ def _shown(photo: Photo) -> PhotoSerializer:
 
 
 def _decided(photo_id: UUID, wait: int) -> Photo | None:
-    """Return the photo once it is decided, or as it is after `wait` seconds; None if it is gone."""
+    """Return the photo once it is accepted or rejected, or after `wait` seconds; None if it was deleted."""
     deadline = time.monotonic() + wait
     pause = _FIRST_PAUSE
     while True:

@@ -1,4 +1,4 @@
-"""Serializers that only write, and the numbers they write."""
+"""The base of response serializers, and the fields for their numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from rest_framework import serializers
 from people.actors import request_id
 
 
-# Base of shapes that the API only sends. A docstring would become the description of each in the document.
-class Answer(serializers.Serializer[Any]):
+# The base of shapes that are only sent, never received. A docstring here would become the description of
+# each of them in the OpenAPI document.
+class ResponseSerializer(serializers.Serializer[Any]):
     pass
 
 
@@ -40,10 +41,10 @@ class Pixels(serializers.IntegerField):
 
 
 class RequestId(serializers.CharField):
-    """The id of the request being answered."""
+    """The id of the current request."""
 
     def __init__(self) -> None:
-        super().__init__(source="*")
+        super().__init__(source="*", help_text="Id of this request, as in the header X-Request-ID.")
 
     def to_representation(self, value: Any) -> str:
         return request_id.get()
