@@ -1,4 +1,4 @@
-"""All errors reported to clients, in import results and by commands: one hierarchy, each class with a stable code.
+"""All errors reported in responses, import results and commands: one hierarchy of stable codes.
 
 Imports neither Django nor the rest of the project: the container image fetches its models using only
 this module and people.engines.fetching.
@@ -417,7 +417,7 @@ class SourceGone(ImportRefused):
 
 
 class ItemProblem(FacerecError):
-    """Base of the errors that are reported only in import results. It has no code and is never raised itself."""
+    """Base of the errors reported only in import results. It has no code and is never raised itself."""
 
     status = 422
     reported_in = "import result"

@@ -1,4 +1,4 @@
-"""Calls that end in time whatever the library inside does, and that pause after repeated failure."""
+"""A circuit breaker: calls time out whatever the library does, and pause after repeated failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 class Guard:
-    """Runs calls in threads of its own, side by side: a call that doesn't answer is left behind.
+    """Runs calls concurrently in its own threads, and abandons a call that doesn't return in time.
 
     After `failures` in a row nothing is tried for `pause` seconds: callers know at once that they
     must do without, and the other side is left in peace. Then one call finds out whether it is back.
@@ -49,15 +49,15 @@ class Guard:
             self._failed()
             if isinstance(error, IndexUnavailable):
                 raise
-            # whatever the library raises; its text may hold what was sent, so only the kind is told
-            logger.warning("The index failed: %s", type(error).__name__)
+            # the text of the library's error may contain what was sent, so only its type is logged
+            logger.warning("A call to the index failed: %s", type(error).__name__)
             raise IndexUnavailable from error
         with self._lock:
             self._failures = 0
         return done
 
     def close(self) -> None:
-        """Let the threads end; what is under way is not waited for."""
+        """Shut down the threads without waiting for calls in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _admit(self) -> None:
