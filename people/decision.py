@@ -105,8 +105,9 @@ class Threshold:
 def search_threshold(calibration: Calibration, population: int, choice: ThresholdChoice) -> Threshold:
     """Return the threshold of an identification among `population` people.
 
-    By default about one in a hundred searches for a stranger returns a match: FPIR ≈ 1 − (1 − FMR)^N ≈ N · FMR for
-    small rates (ISO/IEC 19795-1), so the threshold rises with the number of people searched.
+    By default about one in a hundred searches for a stranger returns a match:
+    FPIR ≈ 1 − (1 − FMR)^N ≈ N · FMR for small rates (ISO/IEC 19795-1). So the threshold rises with the
+    number of people searched.
     """
     searched = max(population, 1)
     if choice.fmr is None and choice.min_similarity is None:

@@ -15,11 +15,11 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Guard:
+class CircuitBreaker:
     """Runs calls concurrently in its own threads, and abandons a call that doesn't return in time.
 
-    After `failures` in a row nothing is tried for `pause` seconds: callers know at once that they
-    must do without, and the other side is left in peace. Then one call finds out whether it is back.
+    After `failures` failures in a row, calls are refused for `pause` seconds: callers fail at once, and the
+    other side gets time to recover. Then a single call checks whether it is available again.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Guard:
         self._limit, self._pause, self._clock = failures, pause, clock
         self._lock = Lock()
         self._failures = 0
-        self._rests_until = 0.0
+        self._refused_until = 0.0
 
     def call(self, work: Callable[[], _T], *, seconds: float) -> _T:
-        """Return what `work` does. Raises IndexUnavailable when it fails or isn't done in time."""
+        """Return the result of `work`. Raises IndexUnavailable if it fails or times out."""
         return self.call_all([work], seconds=seconds)[0]
 
     def call_all(self, works: Sequence[Callable[[], _T]], *, seconds: float) -> list[_T]:
-        """Return what each of `works` does, side by side, all within `seconds`."""
+        """Run all of `works` concurrently, within `seconds`, and return their results."""
         self._admit()
         try:
             done = self._all(works, seconds)
@@ -64,14 +64,14 @@ class Guard:
         with self._lock:
             if self._failures < self._limit:
                 return
-            if self._clock() < self._rests_until:
+            if self._clock() < self._refused_until:
                 raise IndexUnavailable
-            self._rests_until = self._clock() + self._pause  # for all others: this call finds out
+            self._refused_until = self._clock() + self._pause  # for all others: this call checks
 
     def _failed(self) -> None:
         with self._lock:
             self._failures += 1
-            self._rests_until = self._clock() + self._pause
+            self._refused_until = self._clock() + self._pause
 
     def _all(self, works: Sequence[Callable[[], _T]], seconds: float) -> list[_T]:
         futures = [self._threads.submit(work) for work in works]

@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class EmbeddedIndex:
     """One matrix of mean templates for each collection and engine.
 
-    Each search first reads the last id of the change log and applies what is new: the check costs
-    microseconds, and no process can answer from an older state than the database had when asked.
+    Each search first reads the last id of the change log and applies any new changes. The check takes
+    microseconds, and no search uses an older state than the database had when the search began.
     """
 
     def __init__(self) -> None:
@@ -128,14 +128,14 @@ class _Engine:
         if len(matrix) <= COMFORTABLE < grown:
             logger.warning(
                 "Collection %s has more than %s people: an in-memory search takes over 10 ms per "
-                "face, and longer as the collection grows. Consider Pinecone: see TEMPLATE_INDEX in SETTINGS.md.",
+                "face, and more as it grows. Consider Pinecone: see TEMPLATE_INDEX in SETTINGS.md.",
                 collection_id, f"{COMFORTABLE:,}",
             )  # fmt: skip
         matrix.extend(person_ids, vectors)
 
 
 def _last_change() -> int:
-    """Return how far the change log has come. Every search runs this, so it is raw SQL: a fifth of the ORM's time."""
+    """Return the change log's last id. Raw SQL, as every search asks it: a fifth of the ORM's time."""
     with connection.cursor() as cursor:
         cursor.execute(_LAST_CHANGE, [OutboxEntry.Topic.PERSON_CHANGED])
         (last,) = cursor.fetchone()
@@ -145,10 +145,10 @@ def _last_change() -> int:
 class Matrix:
     """Unit vectors in steps of 1/127, one per person; removal moves the last one into the gap.
 
-    A quarter of the memory to read is a quarter of the time of a search. Cosines are wrong by 0.003 (one
-    standard deviation), so neighbours may change places among the proposals; callers ask for a few more
-    than they want, and score them by the database's own vectors.
-    Ids lie side by side, too, as bytes: processes that were forked share what nobody counts references to.
+    Reading a quarter of the memory takes a quarter of the time. Cosines have an error of 0.003
+    (one standard deviation), so close candidates may swap places; callers ask for a few more than they
+    need, and score them with the database's own vectors.
+    Ids are also stored contiguously, as bytes: forked processes share memory without reference counts.
     """
 
     def __init__(self, dimension: int) -> None:

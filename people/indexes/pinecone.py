@@ -21,7 +21,7 @@ from pinecone.index import Index
 from people.errors import IndexUnavailable
 from people.faces import Vectors
 from people.indexes.base import Proposals, Space
-from people.indexes.circuit_breaker import Guard
+from people.indexes.circuit_breaker import CircuitBreaker
 from people.indexes.embedded import EmbeddedIndex
 from people.models import MeanTemplate, Person
 from people.models.template import unpack
@@ -54,13 +54,13 @@ class PineconeIndex:
         self._indexes: dict[int, Index] = {}
         self._lock = Lock()
         self._exact = EmbeddedIndex()
-        self._reads = Guard(threads=16)
+        self._reads = CircuitBreaker(threads=16)
         # apart, so that a stuck bulk load doesn't keep searches waiting
-        self._writes = Guard(threads=4)
+        self._writes = CircuitBreaker(threads=4)
         # apart, since searches need no control plane: it may be away while they go on
-        self._control = Guard(threads=4)
-        guards = (self._reads, self._writes, self._control)
-        weakref.finalize(self, _close, self._client, self._indexes, guards)
+        self._control = CircuitBreaker(threads=4)
+        breakers = (self._reads, self._writes, self._control)
+        weakref.finalize(self, _close, self._client, self._indexes, breakers)
 
     def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
         if not len(probes):
@@ -249,9 +249,9 @@ def space_of(namespace: str) -> Space | None:
         return None
 
 
-def _close(client: Pinecone, indexes: dict[int, Index], guards: Sequence[Guard]) -> None:
-    for guard in guards:
-        guard.close()
+def _close(client: Pinecone, indexes: dict[int, Index], breakers: Sequence[CircuitBreaker]) -> None:
+    for breaker in breakers:
+        breaker.close()
     for index in indexes.values():
         index.close()
     client.close()
