@@ -49,7 +49,7 @@ def enrol_photo(photo_id: UUID, *, after: timedelta = timedelta(0)) -> None:
 
 
 def photo_enrolled(photo_id: UUID) -> None:
-    """Record that no worker needs to enrol the photo any more."""
+    """Record that the photo no longer needs a worker to enrol it."""
     OutboxEntry.objects.filter(topic=Topic.ENROL_PHOTO, photo_id=photo_id, done_at=None).update(
         done_at=timezone.now(), last_error=""
     )
@@ -109,7 +109,7 @@ def cancel(entry: OutboxEntry) -> None:
 
 
 def hasten(entry: OutboxEntry) -> None:
-    """Have an entry that was written for later done now."""
+    """Make an entry that was written for later due now."""
     OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
     wake(entry)
 
@@ -160,7 +160,7 @@ def await_recovery(entry: OutboxEntry, error: Exception) -> None:
 
 
 def failed(entry: OutboxEntry, error: Exception) -> bool:
-    """Make a claimed entry due again, later after each failure; return whether it is given up instead."""
+    """Make a claimed entry due again, later after each failure; return whether it has failed instead."""
     is_given_up = entry.attempts >= MAX_ATTEMPTS
     pause = 0 if is_given_up else _spread(min(2**entry.attempts, LONGEST_PAUSE))
     OutboxEntry.objects.filter(pk=entry.pk).update(
@@ -177,7 +177,7 @@ def given_up() -> QuerySet[OutboxEntry]:
 
 
 def restart(entries: QuerySet[OutboxEntry]) -> int:
-    """Have those of the entries that were given up tried again from the first attempt; return how many.
+    """Retry those of the entries that failed, from the first attempt; return how many.
 
     In the caller's transaction.
     """

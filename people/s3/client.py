@@ -1,4 +1,4 @@
-"""S3: how its clients are set up, and what the SDK's errors mean.
+"""Configure S3 clients and translate the SDK's errors.
 
 boto3 is installed only where S3 is used, so it is imported when it is first needed.
 """
