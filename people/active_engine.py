@@ -1,4 +1,7 @@
-"""Which engine answers, and which stand beside it: as the database says, so that all processes agree."""
+"""The engine that searches use, and the engines alongside it.
+
+Both are read from the database, so that all processes agree.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _ACTIVE = f"SELECT backend FROM {EngineVersion._meta.db_table} WHERE state = %s"
 
 
 def active_engine() -> FaceEngine:
-    """Return the engine that searches use: the settings', until `reembed` chose another."""
+    """Return the engine that searches use: the configured one, until `reembed` switches to another."""
     with connection.cursor() as cursor:  # raw SQL, as every search asks it: see people.gallery
         cursor.execute(_ACTIVE, [State.ACTIVE])
         row = cursor.fetchone()
@@ -21,6 +24,6 @@ def active_engine() -> FaceEngine:
 
 
 def engines_beside() -> list[FaceEngine]:
-    """Return the engines that get a template of every enrolment, too."""
+    """Return the engines that also get a template of every enrolment."""
     rows = EngineVersion.objects.filter(state=State.BESIDE).order_by("pk")
     return [engine_named(backend) for backend in rows.values_list("backend", flat=True)]

@@ -1,4 +1,4 @@
-"""Who did what: append-only and hash-chained, with no name, photo or template in it."""
+"""The audit log of who did what: append-only and hash-chained, without names, photos or templates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def record(
 
     `details` must hold counts, decisions and ids only.
     """
-    with transaction.atomic(savepoint=False):  # what can't be told must not be done either
+    with transaction.atomic(savepoint=False):  # if the event can't be recorded, the operation must fail
         serialise(AUDIT)
         last = AuditEvent.objects.order_by("-id").values_list("hash", flat=True).first()
         event = AuditEvent(
@@ -49,7 +49,7 @@ def record(
 
 
 record_search = without_waiting_for_the_disk()(record)
-"""The same for an act that changed nothing: its answer doesn't wait for the disk."""
+"""Like `record`, for an operation that changed nothing: its response doesn't wait for the disk."""
 
 
 def first_broken() -> AuditEvent | None:

@@ -1,4 +1,4 @@
-"""Notify a worker of new work. A message may be lost: the outbox keeps the work, and a sweep finds it."""
+"""Notify workers of new work. A message may be lost: the outbox keeps the work, and a sweep finds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import transaction
 
 logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0
-"""Without notifying after a failure, so that not every request waits for an unreachable broker."""
+"""Pause after a failed notification, so that not every request waits for an unreachable broker."""
 _next_try = 0.0
 
 
@@ -45,7 +45,7 @@ def notify(task: Task, *args: Any) -> None:
     try:
         current_app.send_task(task, list(args), retry=False)
     except Exception as error:
-        # whichever broker it is, and whatever its library raises
+        # the exception depends on the broker's library
         _next_try = time.monotonic() + PAUSE_SECONDS
         logger.warning(
             "No worker could be notified of new work (%s). The sweep will find it.", type(error).__name__

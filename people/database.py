@@ -14,9 +14,9 @@ _PREPARATION = 7_246_031_185
 
 
 def serialise(lock: int) -> None:
-    """Let one transaction at a time continue from here until it ends.
+    """Let only one transaction at a time proceed from here until it ends.
 
-    So ids are in the order of commits, which a sequence alone doesn't guarantee on PostgreSQL.
+    This puts ids in commit order, which a sequence alone doesn't guarantee on PostgreSQL.
     On SQLite writing transactions exclude each other anyway (transaction_mode IMMEDIATE).
     """
     if connection.vendor == "postgresql":

@@ -1,4 +1,4 @@
-"""From comparison scores to a decision: thresholds, similarities, candidates. Pure; knows no Django."""
+"""From comparison scores to a decision: thresholds and similarities. Pure functions, without Django."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DEFAULT_FPIR = 0.01
 DEFAULT_FMR = 1e-4
 LOOSEST_SEARCH_FMR = 1e-4
 AMBIGUITY_MARGIN = 0.05
-"""Cosine. Two people above the threshold and nearer to each other than this can't be told apart:
-the same photo taken again moves a score of the default engine by about as much."""
+"""Cosine. If two people's scores are above the threshold and closer than this, they can't be distinguished:
+retaking the same photo moves a score of the default engine by about as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Calibration:
 
 
 def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
-    """Return y at x on the broken line through (xs, ys), xs rising; its end pieces go on for ever."""
+    """Return y at x on the broken line through (xs, ys), xs rising; its end segments extend without limit."""
     right = min(max(bisect_left(xs, x), 1), len(xs) - 1)
     left = right - 1
     slope = (ys[right] - ys[left]) / (xs[right] - xs[left])
@@ -82,7 +82,7 @@ def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """How a threshold is wanted: by one of the three, or by none (the default of the task)."""
+    """How to choose the threshold: by one of the three values, or by none (the default of the operation)."""
 
     fpir: float | None = None
     fmr: float | None = None
@@ -94,7 +94,7 @@ class ThresholdChoice:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A score counts as a match at `cosine` or above; the rest says what that stands for."""
+    """A score is a match at `cosine` or above; the other fields express the same threshold."""
 
     cosine: float
     similarity: float
@@ -105,8 +105,9 @@ class Threshold:
 def search_threshold(calibration: Calibration, population: int, choice: ThresholdChoice) -> Threshold:
     """Return the threshold of an identification among `population` people.
 
-    By default one stranger in a hundred may find somebody: FPIR ≈ 1 − (1 − FMR)^N ≈ N · FMR for
-    small rates (ISO/IEC 19795-1), so the threshold rises with the number of people searched.
+    By default about one in a hundred searches for a stranger returns a match:
+    FPIR ≈ 1 − (1 − FMR)^N ≈ N · FMR for small rates (ISO/IEC 19795-1). So the threshold rises with the
+    number of people searched.
     """
     searched = max(population, 1)
     if choice.fmr is None and choice.min_similarity is None:
@@ -149,14 +150,14 @@ def decide(cosines: Sequence[float], threshold: float) -> tuple[str, float | Non
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (n, d) vectors brought to unit length."""
+    """Return (n, d) vectors scaled to unit length."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.ascontiguousarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
 
 
 def mean_template(templates: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the (d,) unit mean of (n, d) unit templates: the largest gain in accuracy there is."""
-    # in float64, so that the result doesn't hang on the order in which photos were enrolled
+    # in float64, so that the result doesn't depend on the order in which photos were enrolled
     mean = templates.astype(np.float64).mean(axis=0, keepdims=True)
     first: NDArray[np.float32] = unit(mean.astype(np.float32))[0]
     return first

@@ -1,7 +1,7 @@
-"""Every error that clients, import results and commands report: one hierarchy, each kind with a stable code.
+"""All errors reported in responses, import results and commands: one hierarchy of stable codes.
 
-Imports nothing of the project and no Django: the image fetches its models with this module and
-people.engines.fetching alone.
+Imports neither Django nor the rest of the project: the container image fetches its models using only
+this module and people.engines.fetching.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _TITLES = {
     422: "Unprocessable Content", 429: "Too Many Requests", 431: "Request Header Fields Too Large",
     500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
 }  # fmt: skip
-"""The statuses' phrases in RFC 9110 and 6585, as RFC 9457 asks for. Python's vary from version to version."""
+"""The reason phrases of RFC 9110 and RFC 6585, as RFC 9457 requires. Python's vary between versions."""
 
 
 class FacerecError(Exception):
-    """Base of every error that the product raises on purpose.
+    """Base class of every error that the product raises on purpose.
 
     `code` is stable and part of the API. `status` is the HTTP status of a response with this error.
     `meaning` says what happened and `remedy` what to do; together they are the default `message`.
@@ -31,10 +31,10 @@ class FacerecError(Exception):
 
     code = "internal_error"
     status = 500
-    meaning = "Something went wrong in the service."
-    remedy = "Try again. If it happens again, report the `request_id` to the operator."
+    meaning = "Something went wrong on the server."
+    remedy = "Try again. If the error persists, give the `request_id` to the operator."
     reported_in: ClassVar[str] = "response"
-    """Where clients meet the code: in a `response`, an `import result`, or the output of a `command`."""
+    """Where the code appears: in a `response`, an `import result`, or the output of a `command`."""
     retry_after: int | None = None
     """Seconds after which the same request may succeed, where that is known."""
 
@@ -56,39 +56,39 @@ class FacerecError(Exception):
         }
 
 
-# The request as such, whatever it asks for
+# Any request
 
 
 class Malformed(FacerecError):
     code, status = "malformed", 400
-    meaning = "The request can't be read."
-    remedy = "Correct its syntax and send it again."
+    meaning = "The request could not be parsed."
+    remedy = "Fix its syntax and send it again."
 
 
 class Invalid(FacerecError):
     """`errors` has the messages for each field, by dotted name."""
 
     code, status = "invalid", 400
-    meaning = "Some fields have values that aren't accepted."
-    remedy = "See `errors` for each of them."
+    meaning = "Some fields have invalid values."
+    remedy = "See `errors` for the messages per field."
 
 
 class UnknownHost(FacerecError):
     code, status = "unknown_host", 400
-    meaning = "The service doesn't answer to this host name."
-    remedy = "Use the service's own address, or ask the operator to add this one to ALLOWED_HOSTS."
+    meaning = "The service doesn't accept requests for this host name."
+    remedy = "Use the service's own host name, or ask the operator to add this one to ALLOWED_HOSTS."
 
 
 class NotAuthenticated(FacerecError):
     code, status = "not_authenticated", 401
     meaning = "The request has no valid API key."
-    remedy = "Send `Authorization: Bearer frk_…` with a key that is neither revoked nor expired."
+    remedy = "Send `Authorization: Bearer frk_…` with a key that has not been revoked and has not expired."
 
 
 class NotAllowed(FacerecError):
     code, status = "not_allowed", 403
     meaning = "This operation is not allowed."
-    remedy = "Use an API key that has the scope for it, or ask the operator for one."
+    remedy = "Use an API key with the required scope, or ask the operator for one."
 
 
 class NotFound(FacerecError):
@@ -99,103 +99,103 @@ class NotFound(FacerecError):
 
 class MethodNotAllowed(FacerecError):
     code, status = "method_not_allowed", 405
-    meaning = "This path doesn't support the request's method."
-    remedy = "Use one of the methods in the response's `Allow` header."
+    meaning = "This path doesn't support the request's HTTP method."
+    remedy = "Use one of the methods listed in the response's `Allow` header."
 
 
 class NotAcceptable(FacerecError):
     code, status = "not_acceptable", 406
-    meaning = "No response in the formats of the `Accept` header is possible."
-    remedy = "Accept application/json."
+    meaning = "The service can't respond in any of the formats in the `Accept` header."
+    remedy = "Send `Accept: application/json`."
 
 
 class LengthRequired(FacerecError):
     code, status = "length_required", 411
-    meaning = "This server can't read a body without a Content-Length."
-    remedy = "Send the header, or run the service with gunicorn, which reads chunked bodies."
+    meaning = "This server can't read a request body without a Content-Length."
+    remedy = "Send the header, or run the service under gunicorn, which accepts chunked bodies."
 
 
 class TooLarge(FacerecError):
     code, status = "too_large", 413
-    meaning = "The request's body is larger than this operation accepts."
-    remedy = "Send less at once."
+    meaning = "The request body is larger than this operation accepts."
+    remedy = "Send less data per request."
 
 
 class UriTooLong(FacerecError):
     code, status = "uri_too_long", 414
-    meaning = "The request's address is too long."
+    meaning = "The request's URL is too long."
     remedy = "Send fewer or shorter query parameters."
 
 
 class UnsupportedMediaType(FacerecError):
     code, status = "unsupported_media_type", 415
-    meaning = "This operation doesn't accept the body's Content-Type or charset."
-    remedy = "Send a Content-Type that /api/docs/ lists for the operation, encoded in UTF-8."
+    meaning = "This operation doesn't support the Content-Type or charset of the request body."
+    remedy = "Use a Content-Type that /api/docs/ lists for this operation, encoded as UTF-8."
 
 
 class ExpectationFailed(FacerecError):
     code, status = "expectation_failed", 417
-    meaning = "The only expectation that the service meets is `100-continue`."
+    meaning = "The only supported value of the `Expect` header is `100-continue`."
     remedy = "Send the request without the `Expect` header."
 
 
 class TooManyRequests(FacerecError):
     code, status = "too_many_requests", 429
-    meaning = "The API key's rate limit is reached."
-    remedy = "Wait for as many seconds as the `Retry-After` header says."
+    meaning = "This API key has exceeded its rate limit."
+    remedy = "Wait for the number of seconds in the `Retry-After` header, then try again."
 
 
 class HeadersTooLarge(FacerecError):
     code, status = "headers_too_large", 431
-    meaning = "The request's headers are too large, or there are too many."
+    meaning = "The request has too many headers, or they are too large."
     remedy = "Send fewer or shorter headers."
 
 
 class NotImplementedByServer(FacerecError):
     code, status = "not_implemented", 501
     meaning = "The request's Transfer-Encoding isn't supported."
-    remedy = "Send the body as it is, or chunked."
+    remedy = "Send the body without a Transfer-Encoding, or with `chunked`."
 
 
 # Photos
 
 
 class PhotoRejected(FacerecError):
-    """The photo, as sent, can't be used. Never retried: the same bytes fail the same way."""
+    """The photo can't be used as sent. It is never retried, because the same bytes fail in the same way."""
 
     code, status = "photo_rejected", 422
     meaning = "The photo can't be used."
-    remedy = "Send another one."
+    remedy = "Send a different photo."
 
 
 class PhotoMissing(PhotoRejected):
     code, status = "photo_missing", 400
-    meaning = "No photo was sent."
-    remedy = "Send one as multipart file `photo`, or as JSON photo.base64."
+    meaning = "The request contains no photo."
+    remedy = "Send one as the multipart file `photo`, or as `photo.base64` in JSON."
 
 
 class PhotoEmpty(PhotoRejected):
     code, status = "photo_empty", 400
-    meaning = "The photo is empty: it has no bytes."
-    remedy = "Send the file itself."
+    meaning = "The photo is empty (0 bytes)."
+    remedy = "Check the file and send it again."
 
 
 class PhotoTooLarge(PhotoRejected):
     code, status = "photo_too_large", 413
     meaning = "The photo is larger than 10 MB."
-    remedy = "Send a smaller file."
+    remedy = "Reduce its size or compress it more."
 
 
 class NotAnImage(PhotoRejected):
     code, status = "not_an_image", 415
     meaning = "The file is not a JPEG, PNG, WebP or HEIC image."
-    remedy = "Convert it to one of these."
+    remedy = "Convert it to one of these formats."
 
 
 class UnreadablePhoto(PhotoRejected):
     code, status = "unreadable_photo", 422
     meaning = "The photo is damaged and can't be decoded."
-    remedy = "Export it or take it again."
+    remedy = "Export it again, or take a new photo."
 
 
 class TooManyPixels(PhotoRejected):
@@ -215,7 +215,7 @@ class SeveralFacesFound(PhotoRejected):
 
     code, status = "several_faces", 422
     meaning = "The photo shows several faces."
-    remedy = "Crop it to one, or choose one with `face`; `faces` lists their boxes."
+    remedy = "Crop it to one face, or choose a face with `face`; `faces` lists their boxes."
 
 
 class PoorQuality(PhotoRejected):
@@ -229,13 +229,13 @@ class PoorQuality(PhotoRejected):
 class FaceNotThere(PhotoRejected):
     code, status = "face_not_there", 422
     meaning = "There is no face at the box given in `face`."
-    remedy = "Use a box that `detect` returned for this photo."
+    remedy = "Use one of the boxes listed in `faces`."
 
 
 class ProcessingFailed(PhotoRejected):
     code, status = "processing_failed", 503
     meaning = "The photo could not be processed after several attempts."
-    remedy = "Send it again, or ask the operator."
+    remedy = "Send it again. If the error persists, contact the operator."
     retry_after = RETRY_AFTER_SECONDS
 
 
@@ -244,13 +244,16 @@ class ProcessingFailed(PhotoRejected):
 
 class ConsentMissing(FacerecError):
     code, status = "consent_missing", 422
-    meaning = "This collection only enrols people with a recorded consent that has not expired."
-    remedy = "Record the person's consent first."
+    meaning = "This collection requires consent, and this person has no recorded consent or it has expired."
+    remedy = "Record the person's consent, then try again."
 
 
 class NotEnrolled(FacerecError):
     code, status = "not_enrolled", 409
-    meaning = "This person can't be compared: they have no accepted photo, are suspended, or lack consent."
+    meaning = (
+        "This person can't be compared because they have no accepted photo, are suspended, or "
+        "lack valid consent."
+    )
     remedy = "Enrol a photo, activate the person, or record their consent."
 
 
@@ -262,8 +265,8 @@ class Conflict(FacerecError):
 
 class IdempotencyConflict(Conflict):
     code, status = "idempotency_conflict", 409
-    meaning = "This Idempotency-Key was already used with a different body."
-    remedy = "Use a new key."
+    meaning = "This Idempotency-Key was already used for a different request."
+    remedy = "Use a new Idempotency-Key for each new request."
 
 
 class IdempotencyInProgress(Conflict):
@@ -282,14 +285,14 @@ class PersonMerged(Conflict):
 
 class NotMergeable(Conflict):
     code, status = "not_mergeable", 409
-    meaning = "Only two different people of the same collection can be merged."
-    remedy = "Choose another person as `other`."
+    meaning = "Only two different people in the same collection can be merged."
+    remedy = "Choose a different person as `other`."
 
 
 class UndoneAlready(Conflict):
     code, status = "merge_undone", 409
     meaning = "This merge has already been undone."
-    remedy = "There is nothing left to undo."
+    remedy = "No action is needed."
 
 
 class UndoOutOfOrder(Conflict):
@@ -302,8 +305,8 @@ class UndoOutOfOrder(Conflict):
 
 class MergedErased(Conflict):
     code, status = "merged_erased", 409
-    meaning = "The people of this merge were erased."
-    remedy = "This merge can't be undone."
+    meaning = "The people in this merge have been erased."
+    remedy = "The merge can no longer be undone."
 
 
 # Parts of the service that are unavailable; the same request may succeed later
@@ -311,17 +314,17 @@ class MergedErased(Conflict):
 
 class IndexUnavailable(FacerecError):
     code, status = "index_unavailable", 503
-    meaning = "The face index is not available now."
+    meaning = "The face index is temporarily unavailable."
     remedy = "Try again in a few seconds."
     retry_after = RETRY_AFTER_SECONDS
 
 
 class Overloaded(FacerecError):
-    """Nothing was done. The same request succeeds as soon as others are answered."""
+    """The request had no effect. It may succeed as soon as other requests have finished."""
 
     code, status = "overloaded", 503
     meaning = "Too many photos are waiting to be processed."
-    remedy = "Try again in a second and send photos more slowly, or run more workers."
+    remedy = "Try again in a second and send photos more slowly, or ask the operator to run more web workers."
     retry_after = 1
 
 
@@ -334,8 +337,11 @@ class DatabaseUnavailable(FacerecError):
 
 class StorageUnavailable(FacerecError):
     code, status = "storage_unavailable", 503
-    meaning = "Files can't be stored or read now."
-    remedy = "Try again; the operator should check the photo storage's free space and permissions."
+    meaning = "Photo files can't be read or stored at the moment."
+    remedy = (
+        "Try again in a few seconds. If the error persists, the operator should check the "
+        "photo storage's free space and permissions."
+    )
     retry_after = RETRY_AFTER_SECONDS
 
 
@@ -351,7 +357,7 @@ class ModelMissing(FacerecError):
 
 class BucketNotAllowed(FacerecError):
     code, status = "bucket_not_allowed", 400
-    meaning = "The service doesn't read from this bucket."
+    meaning = "The service isn't allowed to read from this bucket."
     remedy = (
         "Ask the operator to add it to FACEREC_S3_INPUT_BUCKETS. "
         "The bucket that stores the enrolled photos can't be added."
@@ -360,15 +366,15 @@ class BucketNotAllowed(FacerecError):
 
 class ObjectNotFound(FacerecError):
     code, status = "object_not_found", 422
-    meaning = "The bucket has no such object, or the service isn't allowed to read it."
-    remedy = "Check the bucket, the key (which is case-sensitive) and the service's permission to read."
+    meaning = "The object doesn't exist, or the service isn't allowed to read it."
+    remedy = "Check the bucket name, the key (which is case-sensitive) and the service's read permission."
 
 
 # Imports as a whole
 
 
 class ImportRefused(FacerecError):
-    """The whole source can't be imported as it is; nothing of it was enrolled."""
+    """The source can't be imported as it is, and nothing in it was enrolled."""
 
     code, status = "import_refused", 422
     meaning = "The source contains entries that can't be imported."
@@ -378,40 +384,40 @@ class ImportRefused(FacerecError):
 class ArchiveUnreadable(ImportRefused):
     code, status = "archive_unreadable", 422
     meaning = "The file is not a ZIP archive, or it is damaged."
-    remedy = "Create it again."
+    remedy = "Create the archive again."
 
 
 class ArchiveTooLarge(ImportRefused):
     code, status = "archive_too_large", 413
     meaning = "The archive is larger than this service accepts."
-    remedy = "Split it, or ask the operator to raise FACEREC_IMPORT_MAX_MB."
+    remedy = "Split it into smaller archives, or ask the operator to raise FACEREC_IMPORT_MAX_MB."
 
 
 class TooManyFiles(ImportRefused):
     code, status = "too_many_files", 422
     meaning = "The source contains more than 100,000 files."
-    remedy = "Split it."
+    remedy = "Split it into several imports."
 
 
 class PeopleCsvInvalid(ImportRefused):
-    """`errors` has the mistakes with their lines."""
+    """`errors` lists the mistakes with their line numbers."""
 
     code, status = "people_csv_invalid", 422
-    meaning = "people.csv has mistakes."
-    remedy = "See `errors` for the lines. Correct them and import again."
+    meaning = "people.csv contains errors."
+    remedy = "Correct the lines listed in `errors` and import again."
 
 
 class SourceGone(ImportRefused):
     code, status = "source_gone", 422
     meaning = "The archive, folder or prefix doesn't exist, or contains no photos."
-    remedy = "Check its name."
+    remedy = "Check its name and contents."
 
 
 # Single files of an import
 
 
 class ItemProblem(FacerecError):
-    """Base of what only an import's results say about a file. It has no code and is never raised itself."""
+    """Base of the errors reported only in import results. It has no code and is never raised itself."""
 
     status = 422
     reported_in = "import result"
@@ -419,62 +425,65 @@ class ItemProblem(FacerecError):
 
 class EntryUnreadable(ItemProblem):
     code = "entry_unreadable"
-    meaning = "The file can't be read from its source: it is damaged, or compressed in an unusual way."
+    meaning = (
+        "The file can't be read from the source: it is damaged, unreadable, or uses an "
+        "unsupported compression method."
+    )
     remedy = "Replace it and import again."
 
 
 class EntryMissing(EntryUnreadable):
     code = "entry_missing"
-    meaning = "The file is no longer in its source."
-    remedy = "Put it back and import again."
+    meaning = "The file is no longer in the source."
+    remedy = "Restore it and import again."
 
 
 class NotImportable(ItemProblem):
     code = "not_importable"
-    meaning = "The file's name or place doesn't say whose photo it is."
-    remedy = "Rename it to person/photo.jpg and import again."
+    meaning = "The file's path doesn't show which person the photo belongs to."
+    remedy = "Move or rename it to person/photo.jpg and import again."
 
 
 class Duplicate(ItemProblem):
     code = "duplicate"
-    meaning = "The same file comes earlier in this import."
+    meaning = "The same file occurs earlier in this import."
     remedy = "No action is needed."
 
 
 class Cancelled(ItemProblem):
     code = "cancelled"
-    meaning = "The import was cancelled before this file."
+    meaning = "The import was cancelled before it reached this file."
     remedy = "Import again to enrol it."
 
 
 class PersonErased(ItemProblem):
     code = "person_erased"
     meaning = "The person was erased during or after the import."
-    remedy = "No action is needed: nothing of them is kept."
+    remedy = "No action is needed: their data has been deleted."
 
 
 class PhotoWithdrawn(ItemProblem):
     code = "photo_withdrawn"
     meaning = "The photo was withdrawn during the import."
-    remedy = "Import it again if it should be enrolled."
+    remedy = "To enrol it, import it again."
 
 
 # Commands
 
 
 class FetchFailed(FacerecError):
-    """No source of a file returned the bytes that the catalogue describes."""
+    """None of a file's sources returned the bytes that the catalogue describes."""
 
     code = "fetch_failed"
     meaning = "A file could not be fetched from any of its sources."
-    remedy = "Check the network and run the command again."
+    remedy = "Check the network connection and run the command again."
     reported_in = "command"
 
 
 class EvaluationFailed(FacerecError):
     code = "evaluation_failed"
     meaning = "The photos can't be evaluated."
-    remedy = "See the message for what to change."
+    remedy = "The message says what to change."
     reported_in = "command"
 
 
@@ -496,12 +505,12 @@ def _family(kind: type[FacerecError]) -> Iterator[type[FacerecError]]:
 
 
 def as_stored(error: FacerecError) -> dict[str, Any]:
-    """Return what a row keeps of an error: code, detail and further members."""
+    """Return an error as it is stored in a row: code, detail and further members."""
     return {"code": error.code, "detail": error.message, **error.extra}
 
 
 def refusal(rejection: Mapping[str, Any]) -> PhotoRejected:
-    """Return the error that a stored rejection (code, detail and further members) was made from."""
+    """Recreate the error from a stored rejection (code, detail and further members)."""
     kind = every_code().get(str(rejection.get("code")), PhotoRejected)
     extra = {name: value for name, value in rejection.items() if name not in ("code", "detail")}
     return (kind if issubclass(kind, PhotoRejected) else PhotoRejected)(rejection.get("detail"), extra=extra)

@@ -1,4 +1,4 @@
-"""The entry point for every photo: bytes to faces, a verdict on each, and templates; with any engine."""
+"""The entry point for every photo: from bytes to faces, quality checks and templates, with any engine."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ExtractedFace:
     chip: Chip
     measures: Measures
     reasons: Sequence[Reason] = ()
-    """Why it is skipped; empty if it isn't."""
+    """Why the face is skipped; empty if it isn't."""
 
     @property
     def verdict(self) -> str:
@@ -73,7 +73,7 @@ class PhotoFaces:
     faces: list[ExtractedFace]
     """Largest first."""
     skipped: list[ExtractedFace]
-    """Faces that aren't good enough, or are too many, each with its reasons."""
+    """Faces that fail a quality check or exceed `max_faces`, each with its reasons."""
     vectors: Vectors
     """(len(faces), d) float32 of unit length; (0, d) for Purpose.DETECTION."""
 
@@ -87,13 +87,13 @@ def from_photo(
     face: str | Sequence[float] = "all",
     max_faces: int = MAX_FACES,
 ) -> PhotoFaces:
-    """Decode a photo, find its faces, judge them, and make their vectors.
+    """Decode a photo, detect its faces, check their quality, and compute their vectors.
 
     `face` is `all`, `only`, `largest`, or a box (left, top, width, height) in pixels of the upright photo.
     With `all`, faces below `quality_level` and those beyond the `max_faces` largest are skipped. With any
     other choice the photo must show that face: raises NoFaceFound, SeveralFacesFound or FaceNotThere, and
     PoorQuality with its reasons if the face is below the level.
-    Raises PhotoRejected, of which these are kinds, also for bytes that are no usable photo.
+    Raises PhotoRejected, of which these are kinds, also if the bytes aren't a usable photo.
     """
     image = photos.decode(data)
     found = extract(image, engine)
@@ -113,7 +113,7 @@ def _good_enough(
     for face in found:
         reasons = judge(face.measures, quality_level)
         if not reasons and len(kept) == max_faces:
-            hint = "Raise max_faces to have smaller faces searched."
+            hint = "Raise max_faces to include smaller faces."
             reasons = [Reason("EXCEEDS_MAX_FACES", len(kept) + 1, max_faces, hint)]
         if reasons:
             skipped.append(replace(face, reasons=reasons))

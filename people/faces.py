@@ -1,4 +1,4 @@
-"""Images and faces as every part of the product passes them on: array types, boxes, detected faces."""
+"""The types of images and faces used throughout the product: arrays, boxes and detected faces."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class DetectedFace:
-    """One face as the detector saw it.
+    """One face as detected.
 
     `landmarks` has at least `left_eye`, `right_eye` and `nose`; `mouth_left` and `mouth_right`
     where the engine finds them. Left and right are the viewer's: `left_eye` has the smaller x

@@ -1,4 +1,4 @@
-"""Outage or fault: whether the same work may succeed later, unchanged."""
+"""Distinguish outages, after which the same work may succeed unchanged, from faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether nothing is wrong with the work itself: something that it needs is down or full."""
+    """Return whether something that the work needs is down or full, rather than the work being at fault."""
     if isinstance(error, OSError):
         return isinstance(error, ConnectionError | TimeoutError) or error.errno in _DISK
     return isinstance(

@@ -1,4 +1,4 @@
-"""Work that must follow a commit: written in its transaction, done by the first worker that claims it."""
+"""Work that follows a commit: written in the same transaction, done by the first worker that claims it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Topic = OutboxEntry.Topic
 LEASE = timedelta(seconds=90)
 """How long a claimed entry belongs to its worker: longer than a task may run (CELERY_TASK_TIME_LIMIT)."""
 MAX_ATTEMPTS = 10
-"""After so many failures an entry is given up: staff see it among the failed tasks, and can retry it."""
+"""After this many failures an entry has failed: staff see it under failed tasks and can retry it."""
 LONGEST_PAUSE = 300
 """Seconds between two attempts."""
 OUTAGE_PAUSE = 10
-"""Seconds until an entry is tried again that waits for the end of an outage."""
+"""Seconds until an entry that waits for the end of an outage is tried again."""
 KEPT_FOR = timedelta(days=7)
 """How long finished entries are kept. An index that missed more of the change log rebuilds itself."""
 PRUNED_AT_ONCE = 1000
@@ -49,7 +49,7 @@ def enrol_photo(photo_id: UUID, *, after: timedelta = timedelta(0)) -> None:
 
 
 def photo_enrolled(photo_id: UUID) -> None:
-    """Record that no worker needs to enrol the photo any more."""
+    """Record that the photo no longer needs a worker to enrol it."""
     OutboxEntry.objects.filter(topic=Topic.ENROL_PHOTO, photo_id=photo_id, done_at=None).update(
         done_at=timezone.now(), last_error=""
     )
@@ -104,12 +104,12 @@ def charge_to(erasure_id: UUID, person_id: UUID) -> None:
 
 
 def cancel(entry: OutboxEntry) -> None:
-    """Drop an entry whose work isn't needed any more."""
+    """Delete an entry whose work is no longer needed."""
     OutboxEntry.objects.filter(pk=entry.pk).delete()
 
 
 def hasten(entry: OutboxEntry) -> None:
-    """Have an entry that was written for later done now."""
+    """Make an entry that was written for later due now."""
     OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
     wake(entry)
 
@@ -120,7 +120,7 @@ def wake(entry: OutboxEntry) -> None:
 
 
 def claim(entry_id: int) -> OutboxEntry | None:
-    """Lease a due entry and count the attempt. Return None if it is done, claimed or gone."""
+    """Lease a due entry and count the attempt. Return None if it is done, claimed or deleted."""
     due_entry = _due().filter(pk=entry_id)
     entry = due_entry.first()
     if entry is None:
@@ -160,7 +160,7 @@ def await_recovery(entry: OutboxEntry, error: Exception) -> None:
 
 
 def failed(entry: OutboxEntry, error: Exception) -> bool:
-    """Make a claimed entry due again, later after each failure; return whether it is given up instead."""
+    """Make a claimed entry due again, later after each failure; return whether it has failed instead."""
     is_given_up = entry.attempts >= MAX_ATTEMPTS
     pause = 0 if is_given_up else _spread(min(2**entry.attempts, LONGEST_PAUSE))
     OutboxEntry.objects.filter(pk=entry.pk).update(
@@ -177,7 +177,7 @@ def given_up() -> QuerySet[OutboxEntry]:
 
 
 def restart(entries: QuerySet[OutboxEntry]) -> int:
-    """Have those of the entries that were given up tried again from the first attempt; return how many.
+    """Retry those of the entries that failed, from the first attempt; return how many.
 
     In the caller's transaction.
     """
@@ -196,7 +196,7 @@ def due(limit: int = 500) -> list[int]:
 
 
 def prune_all(seconds: float) -> None:
-    """Delete what was finished long ago, in small parts so that others can write, for at most `seconds`."""
+    """Delete entries finished long ago, in small batches so that others can write, for at most `seconds`."""
     until = time.monotonic() + seconds
     while prune() and time.monotonic() < until:
         pass

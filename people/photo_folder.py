@@ -1,4 +1,4 @@
-"""A folder of this machine as the photo storage."""
+"""A photo storage in a local folder."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 class PhotoFolder(FileSystemStorage):
-    """Django's own, with two kinds of error only: FileNotFoundError and StorageUnavailable.
+    """Django's FileSystemStorage, raising only two kinds of error: FileNotFoundError and StorageUnavailable.
 
-    The second stands for a disk that is full, read-only or failing, and for a folder that the service
-    may not use: photos and work wait until that is mended.
+    StorageUnavailable means that the disk is full, read-only or failing, or that the service lacks
+    permission for the folder. Photos and tasks wait until that is fixed.
     """
 
     def check(self) -> None:
@@ -51,7 +51,7 @@ class PhotoFolder(FileSystemStorage):
             super().delete(name)
 
     def exists(self, name: str) -> bool:
-        # Django's takes a folder that can't be read for one that lacks the file
+        # Django's method treats an unreadable folder as one without the file
         with _translated():
             try:
                 os.lstat(self.path(name))

@@ -1,6 +1,6 @@
-"""Is a face good enough? Pure: measurements of a face, and the reasons to refuse it. Knows no Django.
+"""Quality checks: measure a face and return the reasons to reject it. Pure functions, without Django.
 
-The reasons bear the names of Amazon Rekognition's, which clients know already.
+The reasons use Amazon Rekognition's names, which clients may already know.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from people.faces import Box, Chip, DetectedFace, Point
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What was measured of one face."""
+    """The measurements of one face."""
 
     size: float
     """The shorter side of the box, pixels of the photo as decoded."""
@@ -34,7 +34,7 @@ class Measures:
     yaw: float
     """Degrees, estimated from eyes and nose; positive when the nose points to the viewer's right."""
     roll: float
-    """Degrees; never refused, since the aligner turns the face upright."""
+    """Degrees; never a reason to reject, because the aligner turns the face upright."""
     pitch: float | None
     """Degrees, estimated from eyes, nose and mouth; positive looks down; None without a mouth."""
 
@@ -44,7 +44,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a face is refused: the value measured, the limit, and what to do about it."""
+    """Why a face is rejected: the measured value, the limit, and what to do about it."""
 
     code: str
     measured: float
@@ -86,7 +86,7 @@ def visible_share(box: Box, width: int, height: int) -> float:
 def measure(face: DetectedFace, chip: Chip, visible: float) -> Measures:
     """Measure `face`, whose aligned chip is `chip` and whose box has this visible share."""
     luma = chip.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    step = max(luma.shape[0] // 112, 1)  # so that engines with larger chips measure alike
+    step = max(luma.shape[0] // 112, 1)  # so that engines with larger chips give comparable values
     luma = luma[::step, ::step]
     laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
     variance = float(laplacian.var())
@@ -130,7 +130,7 @@ def _pose(landmarks: Mapping[str, Point]) -> tuple[float, float | None, float]:
 
 
 def judge(measures: Measures, level: str) -> list[Reason]:
-    """Return why the face is not good enough for `level`, worst first as listed; empty when it is."""
+    """Return the reasons to reject the face at `level`, in a fixed order; empty if it passes."""
     if level == "none":
         return []
     limits = _LIMITS[level]
@@ -138,21 +138,21 @@ def judge(measures: Measures, level: str) -> list[Reason]:
     m = measures
     found = [
         (m.size < limits.size, "SMALL_BOUNDING_BOX", m.size, limits.size,
-         "Come closer, or send a photo with more pixels."),
+         "Move closer, or send a photo with a higher resolution."),
         (abs(m.yaw) > limits.yaw, "EXTREME_POSE", abs(m.yaw), limits.yaw,
          "Turn the face towards the camera."),
         (m.pitch is not None and abs(m.pitch) > limits.pitch, "EXTREME_POSE", abs(m.pitch or 0), limits.pitch,
-         "Hold the camera at the height of the eyes."),
+         "Hold the camera at eye level."),
         (m.sharpness < limits.sharpness, "LOW_SHARPNESS", m.sharpness, limits.sharpness,
          "Hold still and focus; avoid blur and heavy compression."),
         (m.brightness < darkest, "LOW_BRIGHTNESS", m.brightness, darkest, "Use more light."),
         (m.brightness > brightest, "HIGH_BRIGHTNESS", m.brightness, brightest, "Use less light."),
         (m.contrast < limits.contrast, "LOW_FACE_QUALITY", m.contrast, limits.contrast,
-         "Light the face evenly; the photo has hardly any contrast."),
+         "Light the face evenly; the photo has very little contrast."),
         (m.visible < limits.visible, "LOW_FACE_QUALITY", m.visible, limits.visible,
-         "Show the whole face; part of it lies outside the photo."),
+         "Show the whole face; part of it is outside the photo."),
         (m.confidence < limits.confidence, "LOW_CONFIDENCE", m.confidence, limits.confidence,
-         "Show the face openly: no mask, no hand, no hair before it."),
+         "Uncover the face: no mask, hand or hair in front of it."),
     ]  # fmt: skip
     return [
         Reason(code, round(measured, 3), required, hint)

@@ -78,7 +78,9 @@ def check_text(text: str) -> None:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise ValueError("A text contains half of a surrogate pair, which is no character") from error
+            raise ValueError(
+                "A text contains half of a surrogate pair, which isn't a valid character"
+            ) from error
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

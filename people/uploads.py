@@ -1,4 +1,7 @@
-"""Uploads stop at the limit. Photos stay in memory: a probe never touches the disk. Archives go to it."""
+"""Upload handlers that stop at the limit. Photos stay in memory, so a probe never touches the disk.
+
+Archives are written to temporary files.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from people.photos import MAX_BYTES
 
 
 class BoundedMemoryUploadHandler(FileUploadHandler):
-    """Keep each file in memory, and of a file that is too large only enough to tell that it is."""
+    """Keeps each file in memory; of a file that is too large, only enough to detect that."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
@@ -47,11 +50,11 @@ def content(file: UploadedFile[Any]) -> bytes:
 
 
 FORM_BYTES = 1_000_000
-"""What a form may have beside its archive."""
+"""Room in a form for the other fields next to its archive."""
 
 
 class ArchiveUploadHandler(TemporaryFileUploadHandler):
-    """Keep an archive in a temporary file. Raises ArchiveTooLarge as soon as it is known to be."""
+    """Keep an archive in a temporary file. Raises ArchiveTooLarge as soon as the limit is exceeded."""
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
@@ -77,5 +80,5 @@ class ArchiveUploadHandler(TemporaryFileUploadHandler):
 
 
 def expect_archive(request: HttpRequest) -> None:
-    """Have the body taken as an archive; before anything of it is read."""
+    """Have the body parsed as an archive. Call this before any of the body is read."""
     request.upload_handlers = [ArchiveUploadHandler(request)]

@@ -69,7 +69,7 @@ class FakeEngine:
 
 
 class OtherFakeEngine(FakeEngine):
-    """Another engine: the same people, seen in other numbers."""
+    """Another engine: the same people, with different vectors."""
 
     name = "other-fake"
     version = 3

@@ -47,7 +47,7 @@ def test_each_error_says_what_happened_and_what_to_do(kind: type[FacerecError]) 
     assert problem["title"]
 
 
-def test_an_error_for_now_says_when_to_try_again() -> None:
+def test_a_temporary_error_says_when_to_try_again() -> None:
     assert all((kind.retry_after or 0) > 0 for kind in KINDS if kind.status == 503)
 
 
@@ -58,7 +58,7 @@ def test_a_stored_rejection_becomes_the_error_that_it_was(kind: type[PhotoReject
     assert (type(again), again.message, again.extra) == (kind, "Why.", {"faces": []})
 
 
-def test_a_rejection_of_an_older_version_is_still_one() -> None:
+def test_a_rejection_stored_by_an_older_version_can_be_read() -> None:
     assert type(refusal({"code": "of_old", "detail": "Why."})) is PhotoRejected
     assert type(refusal({"code": "cancelled", "detail": "Why."})) is PhotoRejected
     assert refusal({"code": "no_face"}).message == NoFaceFound().message

@@ -36,7 +36,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("error", OUTAGES, ids=repr)
-def test_work_waits_for_what_comes_back(error: Exception) -> None:
+def test_work_waits_for_the_end_of_an_outage(error: Exception) -> None:
     assert is_outage(error)
 
 

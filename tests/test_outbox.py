@@ -61,7 +61,7 @@ def test_the_pause_is_spread_by_half_to_either_side(
 
 
 @pytest.mark.parametrize(("draw", "seconds"), [(LEAST, 5), (MOST, 15)])
-def test_work_that_is_put_off_for_an_outage_is_spread_too_and_its_try_not_counted(
+def test_a_pause_for_an_outage_is_spread_too_and_is_not_counted_as_an_attempt(
     draw: float, seconds: float, now: datetime, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "random", lambda: draw)

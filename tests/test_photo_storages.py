@@ -78,14 +78,12 @@ def test_a_folder_that_can_not_be_used_is_an_outage(
 
 
 @pytest.mark.parametrize("name", IN_A_FOLDER)
-def test_a_folder_whose_place_a_file_has_taken_is_an_outage(
-    name: str, folder: PhotoFolder, tmp_path: Path
-) -> None:
+def test_a_file_in_place_of_the_folder_is_an_outage(name: str, folder: PhotoFolder, tmp_path: Path) -> None:
     (tmp_path / "photos").touch()
     _is_unavailable(OPERATIONS[name], folder)
 
 
-def test_a_folder_says_which_file_it_has_not(folder: PhotoFolder) -> None:
+def test_a_missing_file_in_a_folder_is_reported_as_missing(folder: PhotoFolder) -> None:
     with pytest.raises(FileNotFoundError):
         folder.open(NAME)
     assert not folder.exists(NAME)
@@ -223,7 +221,7 @@ def test_an_object_of_an_input_bucket_that_breaks_off_while_it_is_read_is_an_out
         _is_unavailable(lambda _: input_buckets.read("inbox", "1.jpg"), bucket)
 
 
-def test_a_file_that_goes_between_opening_and_reading_is_not_found(
+def test_a_file_deleted_between_opening_and_reading_is_not_found(
     bucket: S3PhotoStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(request: BaseHTTPRequestHandler) -> None:

@@ -51,7 +51,7 @@ def test_a_good_face_is_accepted_at_every_level() -> None:
         ("LOW_CONFIDENCE", {"confidence": 0.3}),
     ],
 )
-def test_each_fault_is_named_with_what_was_measured_and_what_is_required(
+def test_each_failed_check_has_its_code_the_measured_value_and_the_limit(
     code: str, change: dict[str, float]
 ) -> None:
     (reason,) = judge(replace(GOOD, **change), "auto")

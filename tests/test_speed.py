@@ -28,7 +28,7 @@ Enrol = Callable[..., Person]
 Queries = Callable[[int], Any]
 
 
-def test_a_large_collection_is_counted_once_in_a_while(
+def test_the_count_of_a_large_collection_is_cached(
     monkeypatch: pytest.MonkeyPatch,
     collection: Collection,
     enrolled: Enrol,
@@ -109,7 +109,7 @@ def test_processes_that_are_forked_share_the_templates() -> None:
     assert int.from_bytes(told[16:], signed=True) < people * dimension / 4
 
 
-def test_an_index_in_memory_that_grew_large_says_that_it_is_time_for_another(
+def test_a_large_in_memory_index_logs_a_recommendation_of_pinecone(
     monkeypatch: pytest.MonkeyPatch, collection: Collection, enrolled: Enrol, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(embedded, "COMFORTABLE", 2)
@@ -122,7 +122,7 @@ def test_an_index_in_memory_that_grew_large_says_that_it_is_time_for_another(
     assert "Pinecone" in told[0]
 
 
-def test_whoever_is_removed_leaves_no_copy_in_memory() -> None:
+def test_a_removed_person_leaves_no_copy_in_memory() -> None:
     matrix, ids = Matrix(8), [uuid4() for _ in range(5)]
     vectors = unit(np.random.default_rng(2).standard_normal((5, 8)).astype(np.float32))
     matrix.extend(ids, vectors)

@@ -1,4 +1,4 @@
-"""What a face engine is: detect, align, embed."""
+"""The interface of face engines: detect, align, embed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FaceEngine(Protocol):
 
     @property
     def calibration(self) -> Calibration:
-        """What a cosine of this engine stands for. Raises ImproperlyConfigured if it wasn't measured."""
+        """The calibration of this engine's cosines. Raises ImproperlyConfigured if there is none."""
         ...
 
     def detect(self, image: RGBImage) -> list[DetectedFace]:
@@ -31,11 +31,11 @@ class FaceEngine(Protocol):
         ...
 
     def align(self, image: RGBImage, face: DetectedFace) -> Chip:
-        """Return `face`, cut out of `image` and turned upright, as the recogniser wants it."""
+        """Return `face` cropped from `image` and turned upright, as the recogniser expects it."""
         ...
 
     def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
-        """Return one vector a chip, (n, dimension) float32, in the model's own length.
+        """Return one vector per chip, (n, dimension) float32, not normalised.
 
         `thoroughly` for references, which are made once and compared with for years: an engine may take
         twice as long for them. Callers bring vectors to unit length before they compare (`extraction`).

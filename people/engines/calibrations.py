@@ -20,10 +20,10 @@ def measured_calibration(engine: str) -> Calibration:
     Raises ImproperlyConfigured, naming the command that measures one.
     """
     name = f"{engine.replace('/', '-')}.json"
-    for folder in (settings.FACEREC_MODELS_DIR, FOLDER):  # a deployer's own model has its own
+    for folder in (settings.FACEREC_MODELS_DIR, FOLDER):  # an operator's own model has its own calibration
         if (folder / name).exists():
             return Calibration.from_file(folder / name)
     raise ImproperlyConfigured(
         f"Engine {engine} has no calibration. Make one with `manage.py evaluate FOLDER --calibration "
-        f"{name}` and put it beside the models."
+        f"{name}` and put it next to the models."
     )

@@ -1,4 +1,4 @@
-"""YuNet finds the faces, SFace (or another ONNX recogniser for 112×112 chips) turns them into vectors."""
+"""The default engine: YuNet detects faces; SFace or another ONNX recogniser for 112×112 chips embeds them."""
 
 from __future__ import annotations
 
@@ -179,14 +179,16 @@ def _weights(recogniser: str | Mapping[str, Any]) -> Weights:
     sha256 = options.pop("sha256", None)
     weights = Weights(**{**options, "path": Path(options["path"])})
     if not weights.path.is_file():
-        raise ModelMissing(f"The recogniser's file {weights.path} is missing.")
+        raise ModelMissing(
+            f"The recogniser's model file {weights.path} is missing. Check `path` in FACE_ENGINE."
+        )
     if sha256 is not None and sha256_of(weights.path) != sha256:
         raise ImproperlyConfigured(f"{weights.path} does not have the sha256 that FACE_ENGINE gives.")
     return weights
 
 
 def _distinct(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Return one row a face: where several views show it, the one of the highest confidence."""
+    """Return one row per face: where several views show it, the one of the highest confidence."""
     kept: list[NDArray[np.float32]] = []
     for row in sorted(rows, key=lambda row: float(row[14]), reverse=True):
         if all(_box(row).overlap(_box(other)) <= OVERLAP for other in kept):

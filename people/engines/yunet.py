@@ -1,4 +1,4 @@
-"""YuNet: faces with five landmarks, as cv2.FaceDetectorYN finds them, in less than half its time."""
+"""YuNet: faces with five landmarks, the same as cv2.FaceDetectorYN's, in less than half the time."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class YuNet:
         return rows[np.asarray(kept, np.int64).reshape(-1)]
 
     def _network(self, shape: tuple[int, ...]) -> Network:
-        """Return the network for pictures of this shape: a shape that comes often gets one of its own."""
+        """Return the network for images of this shape; a frequent shape gets its own."""
         with self._lock:
             if shape not in self._of_shape and len(self._of_shape) < OWN_SHAPES:
                 self._seen[shape] += 1

@@ -23,7 +23,7 @@ def get_index() -> TemplateIndex:
 
 
 def remote_index() -> RemoteIndex | None:
-    """Return the index when it keeps copies elsewhere, None when it reads the database itself."""
+    """Return the index if it is remote, or None if it reads the database itself."""
     index = get_index()
     return index if isinstance(index, RemoteIndex) else None
 
@@ -38,6 +38,6 @@ def _build() -> TemplateIndex:
 
 @receiver(setting_changed)
 def forget_index(*, setting: str = "TEMPLATE_INDEX", **kwargs: Any) -> None:
-    """Build the index anew on next use."""
+    """Rebuild the index on its next use."""
     if setting == "TEMPLATE_INDEX":
         _build.cache_clear()

@@ -1,4 +1,4 @@
-"""What a template index is."""
+"""The interfaces of template indexes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ may take ten seconds, and the library's own retries of one request twenty."""
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """Who may be near: for each probe person ids, nearest first."""
+    """Candidates: for each probe, person ids, nearest first."""
 
     persons: list[list[UUID]]
     degraded: bool = False
-    """Whether the index could not answer, and the database was searched in its place."""
+    """Whether the index was unavailable and the database was searched instead."""
 
 
 class TemplateIndex(Protocol):
-    """Proposes who may be near; the database decides. Safe to call from several threads.
+    """Proposes candidates; the database decides. Safe to call from several threads.
 
-    What was committed before a call is seen by the call, whichever process committed it.
+    A call sees everything committed before it, by any process.
     """
 
     def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
@@ -38,7 +38,7 @@ class TemplateIndex(Protocol):
         ...
 
     def load(self, engine: str) -> None:
-        """Read what searches with this engine need, so that none has to wait for it. Raises IndexUnavailable.
+        """Preload what searches with this engine need, so that none has to wait. Raises IndexUnavailable.
 
         Called before processes are forked, which then share what was read.
         """
@@ -59,37 +59,37 @@ class Space:
 
 @runtime_checkable
 class RemoteIndex(TemplateIndex, Protocol):
-    """An index that keeps copies elsewhere and must be told; `people.index_sync` does.
+    """An index that keeps copies elsewhere; `people.index_sync` updates it.
 
-    It knows vectors by ids that stand for one vector each: another vector, another id. So what is
-    sent twice is there once, and a late write can never replace a newer one. Every method raises
-    IndexUnavailable when the other side doesn't answer in time.
+    Each id stands for exactly one vector: a changed vector gets a new id. So a vector sent twice is
+    stored once, and a late write can never replace a newer vector. Every method raises
+    IndexUnavailable if the remote index doesn't respond in time.
     """
 
     def send(self, space: Space, vectors: Mapping[UUID, Vectors]) -> int | None:
-        """Store vectors by id; return the position of this write in the index's log, if it tells."""
+        """Store vectors by id; return the position of this write in the index's log, if it reports one."""
         ...
 
     def remove(self, space: Space, ids: Sequence[UUID]) -> None:
-        """Delete by id; ids that are not there are no error."""
+        """Delete vectors by id; unknown ids are ignored."""
         ...
 
     def held(self, space: Space, ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of the ids a lookup finds now."""
+        """Return which of the ids a lookup returns now."""
         ...
 
     def searchable(self, space: Space, vector_id: UUID, vector: Vectors, position: int | None) -> bool:
-        """Return whether a search finds what was sent, by its log position where the index tells it."""
+        """Return whether searches include the vector, by its log position if the index reports one."""
         ...
 
     def listed(self, space: Space) -> Iterator[UUID]:
-        """Yield every id that is kept."""
+        """Yield every stored id."""
         ...
 
     def spaces(self) -> Iterator[Space]:
-        """Yield every collection and engine that something is kept for."""
+        """Yield every collection and engine with stored vectors."""
         ...
 
     def drop(self, space: Space) -> None:
-        """Delete all that is kept for a collection and engine."""
+        """Delete all vectors of a collection and engine."""
         ...

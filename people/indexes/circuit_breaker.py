@@ -1,4 +1,4 @@
-"""Calls that end in time whatever the library inside does, and that pause after repeated failure."""
+"""A circuit breaker: calls time out whatever the library does, and pause after repeated failures."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Guard:
-    """Runs calls in threads of its own, side by side: a call that doesn't answer is left behind.
+class CircuitBreaker:
+    """Runs calls concurrently in its own threads, and abandons a call that doesn't return in time.
 
-    After `failures` in a row nothing is tried for `pause` seconds: callers know at once that they
-    must do without, and the other side is left in peace. Then one call finds out whether it is back.
+    After `failures` failures in a row, calls are refused for `pause` seconds: callers fail at once, and the
+    other side gets time to recover. Then a single call checks whether it is available again.
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class Guard:
         self._limit, self._pause, self._clock = failures, pause, clock
         self._lock = Lock()
         self._failures = 0
-        self._rests_until = 0.0
+        self._refused_until = 0.0
 
     def call(self, work: Callable[[], _T], *, seconds: float) -> _T:
-        """Return what `work` does. Raises IndexUnavailable when it fails or isn't done in time."""
+        """Return the result of `work`. Raises IndexUnavailable if it fails or times out."""
         return self.call_all([work], seconds=seconds)[0]
 
     def call_all(self, works: Sequence[Callable[[], _T]], *, seconds: float) -> list[_T]:
-        """Return what each of `works` does, side by side, all within `seconds`."""
+        """Run all of `works` concurrently, within `seconds`, and return their results."""
         self._admit()
         try:
             done = self._all(works, seconds)
@@ -49,29 +49,29 @@ class Guard:
             self._failed()
             if isinstance(error, IndexUnavailable):
                 raise
-            # whatever the library raises; its text may hold what was sent, so only the kind is told
-            logger.warning("The index failed: %s", type(error).__name__)
+            # the text of the library's error may contain what was sent, so only its type is logged
+            logger.warning("A call to the index failed: %s", type(error).__name__)
             raise IndexUnavailable from error
         with self._lock:
             self._failures = 0
         return done
 
     def close(self) -> None:
-        """Let the threads end; what is under way is not waited for."""
+        """Shut down the threads without waiting for calls in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _admit(self) -> None:
         with self._lock:
             if self._failures < self._limit:
                 return
-            if self._clock() < self._rests_until:
+            if self._clock() < self._refused_until:
                 raise IndexUnavailable
-            self._rests_until = self._clock() + self._pause  # for all others: this call finds out
+            self._refused_until = self._clock() + self._pause  # for all others: this call checks
 
     def _failed(self) -> None:
         with self._lock:
             self._failures += 1
-            self._rests_until = self._clock() + self._pause
+            self._refused_until = self._clock() + self._pause
 
     def _all(self, works: Sequence[Callable[[], _T]], seconds: float) -> list[_T]:
         futures = [self._threads.submit(work) for work in works]

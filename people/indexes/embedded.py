@@ -1,4 +1,4 @@
-"""Exact search in this process's memory, fed by the change log, so that it is never behind."""
+"""Exact search in this process's memory, kept current by the change log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from people.models.template import unpack
 STEPS = 127
 """What the number 1 becomes: a signed byte goes from -128 to 127."""
 COMFORTABLE = 1_000_000
-"""People of one collection; beyond, a log line says that it is time for Pinecone."""
+"""People in one collection. Above this, a warning in the log recommends Pinecone."""
 _CHUNK = 500
 _LOADED_AT_ONCE = 5000
 _LAST_CHANGE = f"SELECT MAX(id) FROM {OutboxEntry._meta.db_table} WHERE topic = %s"  # noqa: S608 no input
@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 class EmbeddedIndex:
     """One matrix of mean templates for each collection and engine.
 
-    Each search first reads the last id of the change log and applies what is new: the check costs
-    microseconds, and no process can answer from an older state than the database had when asked.
+    Each search first reads the last id of the change log and applies any new changes. The check takes
+    microseconds, and no search uses an older state than the database had when the search began.
     """
 
     def __init__(self) -> None:
@@ -127,15 +127,15 @@ class _Engine:
         grown = len(matrix) + len(vectors)
         if len(matrix) <= COMFORTABLE < grown:
             logger.warning(
-                "Collection %s has more than %s people: a search in this process's memory takes over 10 ms a "
-                "face and grows with them. With Pinecone it doesn't: see TEMPLATE_INDEX in docs/settings.md.",
+                "Collection %s has more than %s people: an in-memory search takes over 10 ms per "
+                "face, and more as it grows. Consider Pinecone: see TEMPLATE_INDEX in docs/settings.md.",
                 collection_id, f"{COMFORTABLE:,}",
             )  # fmt: skip
         matrix.extend(person_ids, vectors)
 
 
 def _last_change() -> int:
-    """Return how far the change log has come. Each search asks: by hand, at a fifth of the ORM's time."""
+    """Return the change log's last id. Raw SQL, as every search asks it: a fifth of the ORM's time."""
     with connection.cursor() as cursor:
         cursor.execute(_LAST_CHANGE, [OutboxEntry.Topic.PERSON_CHANGED])
         (last,) = cursor.fetchone()
@@ -143,12 +143,12 @@ def _last_change() -> int:
 
 
 class Matrix:
-    """Unit vectors in steps of 1/127, one a person; removal moves the last one into the gap.
+    """Unit vectors in steps of 1/127, one per person; removal moves the last one into the gap.
 
-    A quarter of the memory to read is a quarter of the time of a search. Cosines are wrong by 0.003 (one
-    standard deviation), so neighbours may change places among the proposals; callers ask for a few more
-    than they want, and score them by the database's own vectors.
-    Ids lie side by side, too, as bytes: processes that were forked share what nobody counts references to.
+    Reading a quarter of the memory takes a quarter of the time. Cosines have an error of 0.003
+    (one standard deviation), so close candidates may swap places; callers ask for a few more than they
+    need, and score them with the database's own vectors.
+    Ids are also stored contiguously, as bytes: forked processes share memory without reference counts.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -166,7 +166,7 @@ class Matrix:
         self._ids += b"".join(person_id.bytes for person_id in person_ids)
 
     def remove(self, person_ids: Sequence[UUID]) -> None:
-        """Remove those who are there."""
+        """Remove the people; ids that aren't in the matrix are ignored."""
         wanted = np.frombuffer(b"".join(person_id.bytes for person_id in person_ids), _ID)
         there = np.frombuffer(self._ids, _ID)
         gaps = np.flatnonzero(np.isin(there["high"], wanted["high"]))
@@ -197,7 +197,7 @@ class Matrix:
         return UUID(bytes=bytes(self._ids[start : start + _ID.itemsize]))
 
     def _rows(self) -> NDArray[np.uint8]:
-        """Return the index's own memory, a row a person."""
+        """Return the index's own memory, one row per person."""
         size = self._index.code_size
         codes = faiss.rev_swig_ptr(self._index.codes.data(), self._index.ntotal * size)
         return np.asarray(codes).reshape(-1, size)

@@ -21,7 +21,7 @@ from pinecone.index import Index
 from people.errors import IndexUnavailable
 from people.faces import Vectors
 from people.indexes.base import Proposals, Space
-from people.indexes.circuit_breaker import Guard
+from people.indexes.circuit_breaker import CircuitBreaker
 from people.indexes.embedded import EmbeddedIndex
 from people.models import MeanTemplate, Person
 from people.models.template import unpack
@@ -34,11 +34,12 @@ nobody waits for any more may still be made 20 seconds later: see people.indexes
 OVERFETCH = 20
 MAX_TOP_K = 10_000
 MAX_WAITING = 5000
-"""So many vectors that the index may not show yet are compared by hand; more are for the exact index."""
+"""Up to this many vectors that the index may not show yet are compared here; beyond it, the exact index
+is searched instead."""
 MAX_REQUEST_BYTES = 1_600_000
 """Of 2 MB that Pinecone takes; a number takes up to 22 bytes as JSON."""
 MAX_FETCH = 100
-"""Ids of 36 signs in the address of a request."""
+"""Ids of 36 characters each in a request's URL."""
 MAX_DELETE = 1000
 LIST_PAGE = 100
 
@@ -53,13 +54,13 @@ class PineconeIndex:
         self._indexes: dict[int, Index] = {}
         self._lock = Lock()
         self._exact = EmbeddedIndex()
-        self._reads = Guard(threads=16)
+        self._reads = CircuitBreaker(threads=16)
         # apart, so that a stuck bulk load doesn't keep searches waiting
-        self._writes = Guard(threads=4)
+        self._writes = CircuitBreaker(threads=4)
         # apart, since searches need no control plane: it may be away while they go on
-        self._control = Guard(threads=4)
-        guards = (self._reads, self._writes, self._control)
-        weakref.finalize(self, _close, self._client, self._indexes, guards)
+        self._control = CircuitBreaker(threads=4)
+        breakers = (self._reads, self._writes, self._control)
+        weakref.finalize(self, _close, self._client, self._indexes, breakers)
 
     def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
         if not len(probes):
@@ -91,7 +92,7 @@ class PineconeIndex:
         for start in range(0, len(items), size):
             index = self._index(len(items[0][1]), seconds=WRITE_SECONDS, create=True)
             if index is None:
-                raise IndexUnavailable("Pinecone is still making the index.")
+                raise IndexUnavailable("Pinecone is still creating the index. Try again in a few seconds.")
             batch = items[start : start + size]
             position = self._writes.call(partial(_upsert, index, space, batch), seconds=WRITE_SECONDS)
         return position
@@ -180,7 +181,7 @@ class PineconeIndex:
             }
             short = any(
                 len(row) == top_k and sum(pk in live for pk in row) < limit for row in hits
-            )  # the erased and the suspended stood in the way
+            )  # erased and suspended people took up places
             if not short:
                 return Proposals(_ranked(probes, list(live.values()), limit))
             if top_k == MAX_TOP_K:
@@ -248,16 +249,16 @@ def space_of(namespace: str) -> Space | None:
         return None
 
 
-def _close(client: Pinecone, indexes: dict[int, Index], guards: Sequence[Guard]) -> None:
-    for guard in guards:
-        guard.close()
+def _close(client: Pinecone, indexes: dict[int, Index], breakers: Sequence[CircuitBreaker]) -> None:
+    for breaker in breakers:
+        breaker.close()
     for index in indexes.values():
         index.close()
     client.close()
 
 
 def _query(index: Index, space: Space, vector: Vectors, top_k: int) -> tuple[list[UUID], int | None]:
-    """Return the nearest ids, and the log position that the search had reached, if it tells."""
+    """Return the nearest ids, and the log position that the search had reached, if Pinecone reports it."""
     answer = index.query(top_k=top_k, vector=vector.tolist(), namespace=namespace_of(space))
     reached = answer.response_info.lsn_reconciled if answer.response_info else None
     return [UUID(match.id) for match in answer.matches], reached
@@ -271,7 +272,7 @@ def _upsert(index: Index, space: Space, batch: Sequence[tuple[UUID, Vectors]]) -
 
 
 def _drop(index: Index, namespace: str) -> None:
-    with suppress(NotFoundError):  # it is gone, which was wanted
+    with suppress(NotFoundError):  # already deleted
         index.delete_namespace(name=namespace)
 
 

@@ -66,7 +66,7 @@ def decode(data: bytes) -> RGBImage:
     except PhotoRejected:
         raise
     except Exception as error:
-        # Decoders raise whatever they like on damaged files: OSError, SyntaxError, struct.error …
+        # Decoders raise all kinds of exceptions on damaged files: OSError, SyntaxError, struct.error …
         raise UnreadablePhoto from error
 
 

@@ -1,4 +1,4 @@
-"""An RGB array as a JPEG: to be stored, or to be shown."""
+"""Encode an RGB array as a JPEG, for storage or display."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ THUMBNAIL_MARGIN = 0.25
 
 
 def encode(image: RGBImage) -> bytes:
-    """Return the photo as it is kept: an upright JPEG with full colour resolution and no metadata."""
+    """Return the photo as it is stored: an upright JPEG with full colour resolution and no metadata."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     return buffer.getvalue()
 
 
 def preview(image: RGBImage, long_side: int) -> bytes:
-    """Return the photo as a JPEG of at most `long_side` pixels, to be shown."""
+    """Return the photo as a JPEG of at most `long_side` pixels, for display."""
     picture = Image.fromarray(image)
     picture.thumbnail((long_side, long_side))
     buffer = io.BytesIO()
@@ -29,7 +29,7 @@ def preview(image: RGBImage, long_side: int) -> bytes:
 
 
 def thumbnail(image: RGBImage, box: Box, side_px: int) -> bytes:
-    """Return a JPEG, `side_px` square, of the face at `box` with a margin round it.
+    """Return a JPEG, `side_px` square, of the face at `box` with a margin around it.
 
     At a border the square moves inward, and shrinks to the image's shorter side if it must.
     """

@@ -1,4 +1,4 @@
-"""Which way up a photo is."""
+"""The EXIF orientation of a photo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a photo may be at most. Checked before anything is decoded."""
+"""Size limits of photos, checked before anything is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PNG, reduced to the chunks of its default picture."""
+"""PNG, reduced to the chunks of its default image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 
 
 def read(data: bytes) -> tuple[Image.Image, bytes]:
-    """Return the PNG's default picture and its EXIF."""
+    """Return the PNG's default image and its EXIF."""
     check_size(*struct.unpack_from(">II", data, 16))
     kept, exif, at, parts = [data[:8]], b"", 8, 0
     while at + 8 <= len(data):
@@ -25,7 +25,7 @@ def read(data: bytes) -> tuple[Image.Image, bytes]:
         chunk = data[at : at + 12 + length]
         if name == b"eXIf":
             exif = chunk[8:-4]
-        elif name in _PICTURE and (name != b"IHDR" or at == 8):  # a second one could lie on the size
+        elif name in _PICTURE and (name != b"IHDR" or at == 8):  # a second one could state a different size
             kept.append(chunk)
         at += len(chunk)
     return Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",)), exif

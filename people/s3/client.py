@@ -1,4 +1,4 @@
-"""S3: how its clients are set up, and what the SDK's errors mean.
+"""Configure S3 clients and translate the SDK's errors.
 
 boto3 is installed only where S3 is used, so it is imported when it is first needed.
 """
@@ -26,8 +26,8 @@ NO_SUCH_OBJECT = frozenset({"404", "NoSuchKey"})
 
 @cache
 def configuration() -> Config:
-    """Return the settings of every client. Seconds are those of one step, and a request that somebody
-    waits for ends in time."""
+    """Return the settings of every client. Seconds are those of one step, and a request that a client
+    waits for times out."""
     from botocore.config import Config
 
     return Config(
@@ -49,8 +49,8 @@ def new_client() -> S3Client:
 def translated(refusal: Exception | None = None, codes: Container[str] = NO_SUCH_OBJECT) -> Iterator[None]:
     """Raise StorageUnavailable for any error of the SDK, or `refusal` if S3's error code is in `codes`.
 
-    A denied right is StorageUnavailable, too: nothing is wrong with the photo, so it waits until an
-    operator restores the right. Bytes of an object must be read inside the block.
+    A denied permission is also StorageUnavailable: nothing is wrong with the photo, so it waits until an
+    operator restores the permission. Bytes of an object must be read inside the block.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError

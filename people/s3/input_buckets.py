@@ -73,7 +73,7 @@ def check_input_buckets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
         return [
             checks.Error(
                 f"FACEREC_S3_INPUT_BUCKETS names {own}, which keeps the enrolled photos.",
-                hint="Take it out: whoever may enrol could read everybody's photos. Use another bucket.",
+                hint="Use a different bucket: any client that may enrol could read every enrolled photo.",
                 id="people.E010",
             )
         ]

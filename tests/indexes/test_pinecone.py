@@ -134,7 +134,7 @@ def test_without_pinecone_the_database_is_searched_exactly_and_the_answer_says_s
     assert (_people(result), result.degraded) == (["Person 1"], True)
 
 
-def test_after_repeated_failure_pinecone_is_left_in_peace_for_a_while(
+def test_after_repeated_failures_pinecone_is_not_called_for_a_while(
     collection: Collection, enrolled: Enrol, pinecone: Double, settled: Callable[[], None]
 ) -> None:
     enrolled(1)
@@ -188,7 +188,7 @@ def test_without_pinecone_the_service_is_ready_and_says_that_it_is_degraded(
     )
 
 
-def test_an_enrolment_succeeds_while_pinecone_is_away_and_is_sent_later(
+def test_an_enrolment_succeeds_during_a_pinecone_outage_and_is_sent_later(
     collection: Collection, enrolled: Enrol, pinecone: Double, settled: Callable[[], None]
 ) -> None:
     pinecone.faults.down = True
@@ -213,7 +213,7 @@ def test_an_erased_person_is_never_returned_although_pinecone_still_has_them(
 
 
 @pytest.mark.slow
-def test_more_is_fetched_when_the_erased_and_the_suspended_stand_in_the_way(
+def test_more_candidates_are_fetched_when_many_are_erased_or_suspended(
     collection: Collection, enrolled: Enrol, settled: Callable[[], None]
 ) -> None:
     near = [enrolled(1, variation) for variation in range(1, 61)]
@@ -250,7 +250,7 @@ def test_a_receipt_is_complete_only_when_the_vector_is_verified_gone(
     assert len(pinecone.stored()[namespace_of(_space(collection))]) == 1
 
 
-def test_a_vector_that_was_replaced_is_purged_and_stands_on_the_receipt_of_a_later_erasure(
+def test_a_replaced_vector_is_purged_and_counted_on_the_receipt_of_a_later_erasure(
     collection: Collection, enrolled: Enrol, pinecone: Double, settled: Callable[[], None]
 ) -> None:
     person = enrolled(1, 1)
@@ -282,7 +282,7 @@ def test_a_write_that_arrives_after_the_purge_is_purged_again(
     assert Erasure.objects.get().status == "complete"
 
 
-def test_a_purge_that_pinecone_refuses_for_good_is_a_dead_letter_that_can_be_tried_again(
+def test_a_purge_that_keeps_failing_becomes_a_failed_task_that_can_be_retried(
     collection: Collection,
     enrolled: Enrol,
     pinecone: Double,
@@ -350,7 +350,7 @@ def test_what_was_lost_on_the_way_is_sent_again(
 
 @pytest.mark.parametrize("dimension", [64, 128, 512, 4096])
 @pytest.mark.slow
-def test_batches_keep_within_what_pinecone_takes(
+def test_batches_stay_within_pinecone_s_limits(
     dimension: int, collection: Collection, pinecone: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("CONNECTION_SECONDS", "WRITE_SECONDS"):  # reading much takes the double long
@@ -389,7 +389,7 @@ def test_the_audit_finds_nothing_when_nothing_is_wrong(
 
 
 @pytest.mark.slow
-def test_the_audit_tells_drift_and_repairs_it(
+def test_the_audit_reports_drift_and_repairs_it(
     collection: Collection,
     enrolled: Enrol,
     pinecone: Double,
@@ -418,7 +418,7 @@ def test_the_audit_tells_drift_and_repairs_it(
     assert pinecone.stored() == {namespace: {str(pk) for pk in ids}}
 
 
-def test_a_repair_retries_purges_that_were_given_up_and_says_so_in_the_log_of_acts(
+def test_a_repair_retries_failed_purges_and_records_it_in_the_audit_log(
     collection: Collection, pinecone: Double
 ) -> None:
     entry = OutboxEntry.objects.create(
@@ -438,14 +438,16 @@ def test_a_repair_retries_purges_that_were_given_up_and_says_so_in_the_log_of_ac
     assert (event.actor, event.details) == ("system:command", {"entries": 1})
 
 
-def test_the_audit_of_an_index_that_is_away_says_so(collection: Collection, pinecone: Double) -> None:
+def test_auditing_an_unavailable_index_fails_with_its_own_exit_code(
+    collection: Collection, pinecone: Double
+) -> None:
     pinecone.faults.down = True
     with pytest.raises(CommandError, match="unavailable") as failure:
         call_command("audit_index")
     assert failure.value.returncode == 2
 
 
-def test_the_scheduled_audit_tells_drift_as_an_error(
+def test_the_scheduled_audit_logs_drift_as_an_error(
     collection: Collection,
     enrolled: Enrol,
     pinecone: Double,

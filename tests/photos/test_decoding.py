@@ -63,7 +63,7 @@ def test_an_unusual_photo_is_read_as_it_looks(name: str) -> None:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_comes_upright(orientation: int, format: str) -> None:
+def test_every_orientation_is_turned_upright(orientation: int, format: str) -> None:
     image = photos.decode(photo_samples.with_orientation(orientation, format))
     assert image.shape == (48, 64, 3)
     assert _corners(image) == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
@@ -105,7 +105,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     assert photos.decode(photo_samples.saved(grey, "PNG"))[0, :, 0].tolist() == [0, 64, 128, 255]
 
 
-def test_what_is_transparent_becomes_white() -> None:
+def test_transparency_becomes_white() -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     for format in ("PNG", "WEBP", "HEIF"):
         assert photos.decode(photo_samples.saved(clear, format)).min() >= 250
@@ -175,7 +175,7 @@ DAMAGE = st.tuples(
 
 @settings(max_examples=600, derandomize=True, deadline=None, database=None)
 @given(st.sampled_from(ORIGINALS), st.lists(DAMAGE, min_size=1, max_size=8), st.booleans())
-def test_no_damage_whatever_escapes_as_another_error(
+def test_any_damage_raises_only_photo_rejected(
     original: bytes, damages: list[tuple[float, int, bytes]], at_head: bool
 ) -> None:
     data = bytearray(original)

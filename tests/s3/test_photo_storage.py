@@ -1,4 +1,4 @@
-"""Photos in S3: private, encrypted, read through short-lived signed URLs, gone with all versions."""
+"""Photos in S3: private, encrypted, read through short-lived signed URLs, deleted with all their versions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _keys(client: S3Client) -> list[str]:
     return [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
-def test_a_photo_is_enrolled_from_s3_and_its_key_tells_nothing(
+def test_a_photo_is_enrolled_from_s3_and_its_key_reveals_nothing(
     s3: S3Client, collection: Collection, enrolled: Enrol
 ) -> None:
     person = enrolled(1, name="Ada Lovelace", external_id="emp-17")
@@ -145,7 +145,7 @@ def _signed_by(url: str) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize("keys", [{}, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}])
-def test_the_tasks_role_opens_the_buckets_when_no_keys_are_set(
+def test_the_tasks_role_gives_access_to_the_buckets_when_no_keys_are_set(
     role: Role, keys: dict[str, str], s3: S3Client, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in keys.items():
@@ -178,10 +178,10 @@ def test_an_input_bucket_is_unavailable_while_the_role_gives_no_credentials(
 
 
 def _fails(*args: Any, **options: Any) -> None:
-    raise RuntimeError("the process ends here")
+    raise RuntimeError("the process was killed")
 
 
-def test_a_file_that_is_not_there_is_no_mystery(s3: S3Client, enrolled: Enrol) -> None:
+def test_a_missing_file_is_reported_as_missing(s3: S3Client, enrolled: Enrol) -> None:
     enrolled(1)
     name = Photo.objects.get().file.name
     assert name is not None
