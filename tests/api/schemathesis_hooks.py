@@ -57,8 +57,8 @@ RULES = {
 MESSAGES = {
     "This is no cursor of this list and ordering. Use the link in `next` or `previous`.",
     "Give one threshold only.",
-    "Set one of fpir, fmr and min_similarity only.",
-    "Say when the consent was given, too.",
+    "Set only one of fpir, fmr and min_similarity.",
+    "Also enter when the consent was given.",
 }
 
 
