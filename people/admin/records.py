@@ -65,14 +65,14 @@ class ErasureAdmin(ReadOnlyAdmin):
     def shown_status(self, row: Erasure) -> str:
         if row.completed_at:
             return "complete, verified"
-        open_ = OutboxEntry.objects.filter(erasure_id=row.pk, done_at=None)
-        given_up = (failed_tasks() & open_).count()
-        left = f"{open_.count()} to purge"
-        return f"{left}, {given_up} given up: see Work given up" if given_up else left
+        pending_entries = OutboxEntry.objects.filter(erasure_id=row.pk, done_at=None)
+        failed = (failed_tasks() & pending_entries).count()
+        to_purge = f"{pending_entries.count()} to purge"
+        return f"{to_purge}, {failed} of them failed: see Failed tasks" if failed else to_purge
 
 
 @admin.register(OutboxEntry)
-class DeadLetterAdmin(ReadOnlyAdmin):
+class FailedTaskAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "topic", "concerns", "attempts", "last_error", "due_at")
     list_display_links = None
     list_filter = ("topic",)
@@ -87,11 +87,11 @@ class DeadLetterAdmin(ReadOnlyAdmin):
             return f"erasure {row.erasure_id}"
         return str(row.photo_id or row.vector_id or row.import_id or row.file_name)
 
-    @admin.action(description="Try the selected work again", permissions=["retry"])
+    @admin.action(description="Retry the selected tasks", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> None:
-        chosen = OutboxEntry.objects.filter(pk__in=queryset.values("pk"))
-        tried = retry(chosen, actor=staff(request))
-        messages.success(request, f"{tried} will be tried again now. What fails again comes back here.")
+        selected = OutboxEntry.objects.filter(pk__in=queryset.values("pk"))
+        count = retry(selected, actor=staff(request))
+        messages.success(request, f"Retrying now: {count}. Tasks that fail again return to this list.")
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("people.change_person"))
@@ -99,6 +99,6 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {**(extra_context or {}), "title": "Work that was given up after ten tries"}
+        context = {**(extra_context or {}), "title": "Tasks that failed after ten attempts"}
         answer: HttpResponse = super().changelist_view(request, context)
         return answer

@@ -1,4 +1,4 @@
-"""The domain's tables, one noun a module."""
+"""The domain's tables, one noun per module."""
 
 from people.models.api_key import ApiKey
 from people.models.audit import AuditEvent

@@ -23,24 +23,34 @@ def default_scopes() -> list[str]:
 
 
 class ApiKey(models.Model):
-    """What a program authenticates with. Only a hash is stored; the key itself is shown once.
+    """What a client of the API authenticates with. Only a hash is stored; the key itself is shown once.
 
-    The secret has 256 random bits, so it can't be guessed from a plain SHA-256.
+    The secret has 256 random bits, so a plain SHA-256 hash doesn't reveal it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    label = models.CharField(max_length=100, help_text="Which program uses it.")
+    label = models.CharField(max_length=100, help_text="The program that uses this key.")
     prefix = models.CharField(max_length=8, unique=True, editable=False)
     secret_hash = models.CharField(max_length=64, editable=False)
     scopes = models.JSONField(default=default_scopes, validators=[validate_scopes])
     collection = models.ForeignKey(
-        Collection, null=True, blank=True, on_delete=models.CASCADE, help_text="Empty: all collections."
+        Collection,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        help_text="Leave empty to give access to all collections.",
     )
     rate = models.CharField(
+        "rate limit",
         max_length=20,
         default="600/min",
-        validators=[RegexValidator(r"\A[1-9][0-9]{0,6}/(sec|min|hour|day)\Z", "Write it as 600/min.")],
-        help_text="Requests allowed, as 600/min; sec, min, hour or day.",
+        validators=[
+            RegexValidator(
+                r"\A[1-9][0-9]{0,6}/(sec|min|hour|day)\Z",
+                "Use the format 600/min; the unit is sec, min, hour or day.",
+            )
+        ],
+        help_text="Maximum number of requests, for example 600/min. The unit is sec, min, hour or day.",
     )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -6,15 +6,18 @@ from django.db import models
 
 
 class AuditEvent(models.Model):
-    """Who did what, when. Append-only; each row's hash covers the row before it. No names, no biometrics."""
+    """Who did what, and when. Holds no names and no biometric data.
 
-    at = models.DateTimeField()
+    Append-only: each row's hash covers the hash of the row before it.
+    """
+
+    at = models.DateTimeField("time")
     actor = models.CharField(max_length=60)
     action = models.CharField(max_length=40)
-    collection_id = models.UUIDField(null=True)
-    object_id = models.CharField(max_length=40, blank=True)
+    collection_id = models.UUIDField("collection ID", null=True)
+    object_id = models.CharField("object ID", max_length=40, blank=True)
     details = models.JSONField(default=dict)
-    request_id = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField("request ID", max_length=64, blank=True)
     previous_hash = models.CharField(max_length=64)
     hash = models.CharField(max_length=64, unique=True)
 

@@ -5,10 +5,10 @@ from django.db.models import Q
 
 
 class EngineVersion(models.Model):
-    """An engine whose templates this installation keeps. Without any row it is the settings' engine.
+    """An engine whose templates this installation stores. Without rows, that is the engine in the settings.
 
-    One answers searches. Another may stand beside it: every enrolment makes templates of both,
-    so that `manage.py reembed` can switch, and switch back, in one transaction.
+    One engine answers searches. A second can be kept alongside it: every enrolment then makes templates
+    with both, so that `manage.py reembed` can switch, and switch back, in one transaction.
     """
 
     class State(models.TextChoices):

@@ -4,15 +4,19 @@ from django.db import models
 
 
 class IdempotentAnswer(models.Model):
-    """The answer to a writing request that bore an Idempotency-Key, kept for 24 hours."""
+    """The response to a write request that had an Idempotency-Key, kept for 24 hours."""
 
     actor = models.CharField(max_length=60)
     key = models.CharField(max_length=255)
-    request_hash = models.CharField(max_length=64, help_text="sha256 of method, path and content.")
-    status = models.PositiveIntegerField(null=True, help_text="Empty while the first request is worked on.")
+    request_hash = models.CharField(max_length=64, help_text="SHA-256 of method, path and content.")
+    status = models.PositiveIntegerField(
+        null=True, help_text="Empty while the first request is being processed."
+    )
     headers = models.JSONField(default=dict)
     body = models.JSONField(null=True)
-    person_id = models.UUIDField(null=True, db_index=True, help_text="Whom it tells of: erased with them.")
+    person_id = models.UUIDField(
+        null=True, db_index=True, help_text="The person the response is about: erased with them."
+    )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

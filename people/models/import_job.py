@@ -19,7 +19,7 @@ class Counts:
     rejected: int = 0
     skipped: int = 0
     persons_to_create: int | None = None
-    """In a dry run: people of the source who aren't in the collection."""
+    """In a dry run: people in the source who aren't in the collection yet."""
 
     @property
     def done(self) -> int:
@@ -27,10 +27,10 @@ class Counts:
 
 
 class ImportJob(models.Model):
-    """Many photos of many people, enrolled from one archive, folder or bucket prefix."""
+    """Photos of many people, enrolled from one archive, folder or bucket prefix."""
 
     class Source(models.TextChoices):
-        ZIP = "zip", "uploaded ZIP"
+        ZIP = "zip", "Uploaded ZIP"
         FOLDER = "folder"
         S3 = "s3", "S3 prefix"
 
@@ -45,16 +45,16 @@ class ImportJob(models.Model):
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="imports")
     source = models.CharField(max_length=10, choices=Source.choices)
     location = models.CharField(
-        max_length=1200, help_text="The ZIP's name in the storage, the folder, or s3://bucket/prefix."
+        max_length=1200, help_text="The ZIP's name in the storage, the folder's path, or s3://bucket/prefix."
     )
     fingerprint = models.CharField(
-        max_length=64, blank=True, help_text="sha256 of what the source lists, so that a change is noticed."
+        max_length=64, blank=True, help_text="SHA-256 of the source's list of files, to detect changes."
     )
     dry_run = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     problem = models.JSONField(null=True, help_text="Why the whole import failed: code and detail.")
     counts = models.JSONField(
-        null=True, help_text="Files by state, once it is finished: the members of Counts."
+        null=True, help_text="Files by state, once the import is finished: the members of Counts."
     )
     current_counts: Counts
     """Set by imports.jobs.with_counts."""
@@ -72,23 +72,29 @@ class ImportJob(models.Model):
 
 
 class ImportItem(models.Model):
-    """One file of an import, and what became of it."""
+    """One file of an import, and its result."""
 
     class State(models.TextChoices):
         PENDING = "pending"
         ENROLLED = "enrolled"
-        KNOWN = "known", "enrolled before"
+        KNOWN = "known", "Already enrolled"
         REJECTED = "rejected"
         SKIPPED = "skipped"
 
     job = models.ForeignKey(ImportJob, on_delete=models.CASCADE, related_name="items")
-    number = models.PositiveIntegerField(help_text="Its place in the source, from 0.")
-    path = models.CharField(max_length=1024, help_text="In the source; empty once the person is erased.")
-    person_key = models.CharField(max_length=255, help_text="The folder's name, or people.csv's external_id.")
-    person_id = models.UUIDField(null=True, db_index=True, help_text="No foreign key: they may be gone.")
+    number = models.PositiveIntegerField(help_text="Its position in the source, from 0.")
+    path = models.CharField(
+        max_length=1024, help_text="Its path in the source; empty once the person is erased."
+    )
+    person_key = models.CharField(
+        max_length=255, help_text="The folder's name, or the external_id in people.csv."
+    )
+    person_id = models.UUIDField(
+        null=True, db_index=True, help_text="Not a foreign key: the person may have been erased."
+    )
     photo_id = models.UUIDField(null=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
-    problem = models.JSONField(null=True, help_text="Why it was not enrolled: code, detail, reasons.")
+    problem = models.JSONField(null=True, help_text="Why it was not enrolled: code, detail and reasons.")
 
     class Meta:
         ordering = ["number"]

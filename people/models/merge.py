@@ -6,14 +6,14 @@ from django.db import models
 
 
 class Merge(models.Model):
-    """Two records of one human were made one. It knows them by id only, so that it can be undone."""
+    """A merge of two records of one human, and what is needed to undo it. Names the records by id only."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     collection_id = models.UUIDField(db_index=True)
     kept_id = models.UUIDField(db_index=True)
     merged_id = models.UUIDField(db_index=True)
-    merged_status = models.CharField(max_length=10, help_text="What the merged person's status was.")
-    photo_ids = models.JSONField(help_text="The photos that went over, as strings.")
+    merged_status = models.CharField(max_length=10, help_text="The merged person's status before the merge.")
+    photo_ids = models.JSONField(help_text="Ids of the photos that were moved, as strings.")
     merged_by = models.CharField(max_length=60)
     merged_at = models.DateTimeField(auto_now_add=True)
     undone_at = models.DateTimeField(null=True)

@@ -31,17 +31,17 @@ def validate_metadata(value: Any) -> None:
     except ValueError as error:
         raise ValidationError(f"{error}.") from error
     if len(json.dumps(value, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
-        raise ValidationError("Metadata must be 4 KB at most.")
+        raise ValidationError("Metadata can have at most 4 KB.")
 
 
 class PersonQuerySet(GuardedQuerySet["Person"]):
     def not_merged(self) -> PersonQuerySet:
-        """Return one record for each human: without those that were merged into another."""
+        """Return one record for each human: leave out records that were merged into another."""
         return self.exclude(status=Person.Status.MERGED)
 
 
 class _RecordsChanged(Exception):
-    """A merge, or its undo, came in between."""
+    """A merge or an undo changed the records in the meantime."""
 
 
 class Person(GuardedModel):
@@ -55,11 +55,12 @@ class Person(GuardedModel):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     collection = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="persons")
     external_id = models.CharField(
+        "external ID",
         max_length=255,
         null=True,
         blank=True,
         validators=[validate_key],
-        help_text="Your own id of this person, unique in the collection.",
+        help_text="Your own ID for this person, unique in the collection.",
     )
     name = models.CharField(max_length=255, blank=True)
     metadata = models.JSONField(default=dict, blank=True, validators=[validate_metadata])
@@ -67,13 +68,15 @@ class Person(GuardedModel):
         max_length=10,
         choices=Status.choices,
         default=Status.ACTIVE,
-        help_text="A suspended person stays enrolled and is never found.",
+        help_text="Suspended people stay enrolled but don't appear in search results.",
     )
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="merged"
     )
     last_interaction_at = models.DateTimeField(
-        default=timezone.now, editable=False, help_text="Enrolled, matched or changed; to the hour."
+        default=timezone.now,
+        editable=False,
+        help_text="When the person was last enrolled, matched or changed; updated at most once an hour.",
     )
     consent_given_at = models.DateTimeField(null=True, blank=True)
     consent_expires_at = models.DateTimeField(null=True, blank=True)
@@ -88,14 +91,14 @@ class Person(GuardedModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["collection", "external_id"],
-                # NULLs never collide; with them SQLite would list people by this index, and sort
+                # NULLs never collide. If they were included, SQLite would use this index for lists, and sort
                 condition=Q(external_id__isnull=False),
                 name="person_external_id_is_unique_in_collection",
                 violation_error_code="unique",
-                violation_error_message="Somebody in this collection has this external_id already.",
+                violation_error_message="Another person in this collection already has this external ID.",
             )
         ]
-        indexes = [  # one for each ordering of the API's list
+        indexes = [  # one for each order of the API's list
             models.Index(fields=["collection", "-created_at", "-id"]),
             models.Index(fields=["collection", "name", "id"]),
             models.Index(fields=["collection", "external_id", "id"]),
@@ -106,51 +109,52 @@ class Person(GuardedModel):
 
     def clean(self) -> None:
         self.external_id = self.external_id or None
-        if not isinstance(self.metadata, dict):  # Django validates no value that it takes for empty, as []
+        if not isinstance(self.metadata, dict):  # Django doesn't validate empty values such as []
             raise ValidationError({"metadata": NOT_AN_OBJECT})
         try:
             strict_json.check_text(self.name)
         except ValueError as error:
             raise ValidationError({"name": f"{error}."}) from error
         if self.consent_expires_at and not self.consent_given_at:
-            raise ValidationError({"consent_given_at": "Say when the consent was given, too."})
+            raise ValidationError({"consent_given_at": "Also enter when the consent was given."})
 
     def kept(self) -> Person:
-        """Return the record that stands for this human now: this one, unless it was merged."""
+        """Return the record that represents this human now: this one, unless it was merged."""
         person = self
         while person.merged_into is not None:
             person = person.merged_into
         return person
 
     def check_not_merged(self) -> None:
-        """Raise PersonMerged when another record stands for this human."""
+        """Raise PersonMerged if this record was merged into another."""
         if self.status == Person.Status.MERGED:
             raise PersonMerged(extra={"kept": str(self.kept().pk)})
 
     @classmethod
     def everyone(cls, person_id: uuid.UUID) -> set[uuid.UUID]:
-        """Return the ids of all records of this human: the kept one, and what was merged into it.
+        """Return the ids of all records of this human: the kept record, and those merged into it.
 
-        Empty when there is no such person.
+        Empty if there is no such person.
         """
-        top, above = person_id, cls.objects.filter(pk=person_id).values_list("merged_into", flat=True)
-        while (parent := above.first()) is not None:
-            top, above = parent, cls.objects.filter(pk=parent).values_list("merged_into", flat=True)
-        found: set[uuid.UUID] = set()
-        level = set(cls.objects.filter(pk=top).values_list("pk", flat=True))
+        kept_id, parents = person_id, cls.objects.filter(pk=person_id).values_list("merged_into", flat=True)
+        while (parent_id := parents.first()) is not None:
+            kept_id = parent_id
+            parents = cls.objects.filter(pk=parent_id).values_list("merged_into", flat=True)
+        record_ids: set[uuid.UUID] = set()
+        level = set(cls.objects.filter(pk=kept_id).values_list("pk", flat=True))
         while level:
-            found |= level
+            record_ids |= level
             level = set(cls.objects.filter(merged_into__in=level).values_list("pk", flat=True))
-        return found
+        return record_ids
 
     @classmethod
     def lock_everyone(cls, person_id: uuid.UUID) -> list[Person]:
         """Lock all records of this human until the caller's transaction ends, and return them.
 
-        Empty when there is no such person. As everywhere, in the order of ids.
+        Empty if there is no such person. Rows are locked in the order of their ids, as everywhere.
         """
         while True:
-            # leaving the inner transaction by the error gives the locks back: no deadlock
+            # the error leaves the inner transaction and releases the locks, so there is no deadlock
             with suppress(_RecordsChanged), transaction.atomic():
                 ids = cls.everyone(person_id)
                 rows = list(cls.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
@@ -159,24 +163,24 @@ class Person(GuardedModel):
                 return rows
 
     def touch(self) -> None:
-        """Note that this active person was enrolled, matched or changed; at most once an hour.
+        """Record that this active person was enrolled, matched or changed; at most once an hour.
 
-        It never raises: what it is a part of matters more.
+        Database errors are logged, not raised: the operation that it is part of matters more.
         """
         now = timezone.now()
         if self.status != Person.Status.ACTIVE or self.last_interaction_at > now - TOUCHED_EVERY:
             return
-        still = Person.objects.filter(
+        unchanged = Person.objects.filter(
             pk=self.pk, status=Person.Status.ACTIVE, last_interaction_at=self.last_interaction_at
         )
         try:
             with transaction.atomic():
-                still.update(last_interaction_at=now)
+                unchanged.update(last_interaction_at=now)
         except DatabaseError:
-            logger.exception("The last interaction of person %s could not be noted", self.pk)
+            logger.exception("Could not record the last interaction of person %s", self.pk)
 
     def has_consent(self) -> bool:
-        """Return whether consent is recorded and has not expired."""
+        """Return whether consent is recorded, has begun and has not expired."""
         now = timezone.now()
         return bool(
             self.consent_given_at

@@ -18,21 +18,21 @@ def pack(vector: NDArray[np.float32]) -> bytes:
 
 
 def unpack(packed: bytes | memoryview) -> NDArray[np.float32]:
-    """Return the (d,) float32 vector of `pack`, read-only."""
+    """Return the (d,) float32 vector that `pack` packed, read-only."""
     return np.frombuffer(packed, dtype="<f4")
 
 
 class Template(GuardedModel):
-    """The face of one photo, as one engine sees it."""
+    """What one engine extracted from the face in one photo."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     photo = models.ForeignKey(Photo, on_delete=models.PROTECT, related_name="templates")
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="templates")
     engine = models.CharField(
-        max_length=100, help_text="Name and version; vectors of two are never compared."
+        max_length=100, help_text="Name and version; vectors of different engines are never compared."
     )
     vector = models.BinaryField(help_text="(d,) float32 of unit length.")
-    box = models.JSONField(help_text="left, top, width, height in pixels of the photo as kept.")
+    box = models.JSONField(help_text="left, top, width and height in pixels of the stored photo.")
     landmarks = models.JSONField()
     confidence = models.FloatField()
     quality = models.JSONField()
@@ -51,19 +51,23 @@ class Template(GuardedModel):
 
 
 class MeanTemplate(GuardedModel):
-    """The mean of a person's templates, brought to unit length: what a search compares with."""
+    """The mean of a person's templates, normalised to unit length: what searches compare with."""
 
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="mean_templates")
     collection = models.ForeignKey(Collection, on_delete=models.PROTECT, related_name="+")
     engine = models.CharField(max_length=100)
     vector = models.BinaryField(help_text="(d,) float32 of unit length.")
     vector_id = models.UUIDField(
-        default=uuid.uuid4, unique=True, help_text="Its id in a remote index; another vector, another id."
+        default=uuid.uuid4, unique=True, help_text="Its id in a remote index; every new vector gets a new id."
     )
-    sent_at = models.DateTimeField(null=True, help_text="When the last try to send it to the index began.")
-    sent_position = models.BigIntegerField(null=True, help_text="Of that write in the index's log, if told.")
-    indexed_at = models.DateTimeField(null=True, help_text="When the remote index was seen to hold it.")
-    templates = models.PositiveIntegerField(help_text="How many templates it is the mean of.")
+    sent_at = models.DateTimeField(
+        null=True, help_text="When the last attempt to send it to the index began."
+    )
+    sent_position = models.BigIntegerField(
+        null=True, help_text="Position of that write in the index's log, if reported."
+    )
+    indexed_at = models.DateTimeField(null=True, help_text="When the remote index was seen to contain it.")
+    templates = models.PositiveIntegerField(help_text="Number of templates that it averages.")
 
     objects = GuardedQuerySet.as_manager()
 

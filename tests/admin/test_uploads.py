@@ -126,7 +126,8 @@ def test_an_external_id_that_is_taken_is_an_error_of_the_form(
         reverse("admin:people_person_change", args=[person.pk]),
         {"name": "Bob", "external_id": "emp-1", "status": "active", "metadata": "{}"},
     )
-    assert b"Somebody in this collection has this external_id already." in answer.content
+    errors = answer.context["adminform"].form.errors.as_data()
+    assert [error.code for error in errors["__all__"]] == ["unique"]
     person.refresh_from_db()
     assert person.external_id == "emp-2"
 

@@ -57,8 +57,8 @@ RULES = {
 MESSAGES = {
     "This cursor belongs to another list or ordering. Use the URL in `next` or `previous`.",
     "Send only one of fpir, fmr and min_similarity.",
-    "Set one of fpir, fmr and min_similarity only.",
-    "Say when the consent was given, too.",
+    "Set only one of fpir, fmr and min_similarity.",
+    "Also enter when the consent was given.",
 }
 
 
