@@ -51,8 +51,8 @@ def check_tasks(**kwargs: object) -> list[checks.CheckMessage]:
     return [
         checks.Error(
             f"The task {name} must be listed in people.broker.Task and registered in people.tasks.",
-            hint="Correct the place where the name is missing or differs. Don't rename a task: queued messages"
-            " refer to it by name.",
+            hint="Correct the place where the name is missing or differs. Don't rename a task: queued"
+            " messages refer to it by name.",
             id="facerec.E001",
         )
         for name in sorted(registered ^ set(Task) | (scheduled - registered))
