@@ -1,4 +1,4 @@
-"""The Django project: every wire, no domain logic."""
+"""The Django project: settings, URLs, middleware and process start-up. No domain logic."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ ENVIRONMENTS = ("development", "test", "production")
 
 
 def choose_settings() -> None:
-    """Point Django at the settings of ENVIRONMENT, unless DJANGO_SETTINGS_MODULE says otherwise.
+    """Select the settings module for ENVIRONMENT, unless DJANGO_SETTINGS_MODULE is already set.
 
-    Raises SystemExit for an unknown ENVIRONMENT: a typo must never start with the wrong settings.
+    Raises SystemExit for an unknown ENVIRONMENT, so that a typo never selects the wrong settings.
     """
     environment = os.environ.get("ENVIRONMENT", "development")
     if environment not in ENVIRONMENTS:
-        raise SystemExit(f"ENVIRONMENT is {environment!r}; it must be one of {', '.join(ENVIRONMENTS)}.")
+        raise SystemExit(f"ENVIRONMENT is {environment!r}. Set it to one of {', '.join(ENVIRONMENTS)}.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"facerec_site.settings.{environment}")

@@ -1,4 +1,4 @@
-"""The admin site, as an app."""
+"""The Django app of the admin site."""
 
 from django.contrib.admin.apps import AdminConfig
 from django.core import checks
@@ -9,7 +9,7 @@ class FacerecAdminConfig(AdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        # Tasks sent from any process go through this application.
+        # The import makes this Celery application the default in every process that sends tasks.
         from facerec_site.celery import check_tasks
 
         checks.register(check_tasks, "tasks")

@@ -1,4 +1,4 @@
-"""The Celery application. Tasks live in people.tasks."""
+"""The Celery application. The tasks are defined in people.tasks."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from facerec_site.system_checks import exit_on_errors
 from people.broker import Task
 
 choose_settings()
-# Celery runs Django's checks when a worker starts, and ignores what they find: see `check` below.
+# Celery runs Django's system checks when a worker starts but ignores their results: `check` below doesn't.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 app = Celery("facerec")
-app.set_default()  # for every thread, so that web requests send through it too
+app.set_default()  # for every thread, so that web requests also send their tasks through it
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["people"])
 app.conf.beat_schedule = {
     "sweep-the-outbox": {"task": Task.SWEEP, "schedule": 5.0},
-    # at fixed times: a worker that restarts often must not start its intervals again each time
+    # At fixed times: with intervals, a worker that restarts often would start each interval again.
     "forget-old-answers": {"task": Task.FORGET_OLD_ANSWERS, "schedule": crontab(minute="17")},
     "compare-the-index": {"task": Task.AUDIT_INDEX, "schedule": crontab(hour="3", minute="40")},
     "apply-retention": {"task": Task.APPLY_RETENTION, "schedule": crontab(minute="20")},
@@ -44,14 +44,15 @@ app.conf.beat_schedule = {
 
 
 def check_tasks(**kwargs: object) -> list[checks.CheckMessage]:
-    """System check: every task that can be sent or scheduled exists, and every task has a name to send."""
+    """Report tasks that are sent or scheduled but not registered, or registered but can't be sent."""
     import_module("people.tasks")
     registered = {name for name in app.tasks if name.startswith("people.")}
     scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
     return [
         checks.Error(
-            f"The task {name} is not both listed in people.broker.Task and registered in people.tasks.",
-            hint="Queued messages carry a task's name, so it never changes: correct the one that differs.",
+            f"The task {name} must be listed in people.broker.Task and registered in people.tasks.",
+            hint="Correct the place where the name is missing or differs. Don't rename a task: queued"
+            " messages refer to it by name.",
             id="facerec.E001",
         )
         for name in sorted(registered ^ set(Task) | (scheduled - registered))
@@ -59,10 +60,10 @@ def check_tasks(**kwargs: object) -> list[checks.CheckMessage]:
 
 
 class Clock(bootsteps.StartStopStep):
-    """Runs beat in a thread of every worker, for as long as the worker lives.
+    """The scheduler (Celery beat), as a thread of every worker.
 
-    `celery worker --beat` runs it in a process, and doesn't notice when that process is killed.
-    Scheduled tasks may run twice at the same time.
+    `celery worker --beat` runs the scheduler in a separate process and doesn't notice when that process is
+    killed. With several workers, a scheduled task may run more than once at the same time.
     """
 
     def create(self, worker: Any) -> Any:
@@ -78,7 +79,7 @@ for folder in ("data_folder_in", "control_folder"):
 
 @worker_init.connect
 def check(**kwargs: object) -> None:
-    """End a worker that is about to start if Django's system checks find an error."""
+    """Run Django's system checks before the worker starts, and exit if one finds an error."""
     exit_on_errors()
 
 
@@ -92,13 +93,13 @@ def load_models(**kwargs: object) -> None:
 
 @setup_logging.connect
 def keep_the_handlers(loglevel: int, **kwargs: object) -> None:
-    """Let Celery set the level only: the handlers are those of facerec_site.logs."""
+    """Let Celery set only the log level. The handlers are configured in facerec_site.logs."""
     logging.getLogger().setLevel(loglevel)
 
 
 @task_prerun.connect
 def name_the_task(task_id: str, task: Any, **kwargs: object) -> None:
-    """Put the task's name and id on each line that is logged while it runs."""
+    """Add the task's name and id to every line logged while it runs."""
     bind_contextvars(task=task.name, task_id=task_id)
 
 

@@ -1,6 +1,6 @@
-"""Have Django read bodies that come in chunks (RFC 9112, 7.1), without a Content-Length.
+"""Support for request bodies in chunked transfer coding (RFC 9112, 7.1), which have no Content-Length.
 
-Django takes a body without a length for an empty one. What bounds its memory doesn't need the length:
+Django treats a body without a length as empty. Its memory limits don't need the length:
 people.uploads and DATA_UPLOAD_MAX_MEMORY_SIZE count the bytes as they are read.
 """
 
@@ -27,55 +27,55 @@ class ChunkedBodiesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.META.get("HTTP_TRANSFER_ENCODING"):  # with a length, too, gunicorn refuses it
-            if not request.META.get("wsgi.input_terminated"):  # by a server other than gunicorn
+        if request.META.get("HTTP_TRANSFER_ENCODING"):  # gunicorn refuses it together with a Content-Length
+            if not request.META.get("wsgi.input_terminated"):  # served by something other than gunicorn
                 return refuse(request, LengthRequired())
             body = ChunkedBody(request.META["wsgi.input"], largest_body())
             try:
                 has_bytes = bool(body.peek(1))
             except OSError:
-                return refuse(request, Malformed("The chunks of the body are not well-formed."))
+                return refuse(request, Malformed("The chunked encoding of the request body is malformed."))
             holder: Any = request
             holder._stream = body
-            # Django and REST framework only ask whether it is 0
+            # Django and REST framework only check whether it is 0.
             request.META["CONTENT_LENGTH"] = str(int(has_bytes))
         return self.get_response(request)
 
 
 def largest_body() -> int:
-    """Return how many bytes a body has at most, whatever it is for: an archive, or many photos."""
+    """Return the size in bytes of the largest body that any view accepts: an archive, or many photos."""
     archive = int(settings.FACEREC_IMPORT_MAX_MB) * 1_000_000
     return max(archive, settings.DATA_UPLOAD_MAX_NUMBER_FILES * MAX_BYTES) + FORM_BYTES
 
 
 class ChunkedBody(io.BufferedReader):
-    """The bytes of a chunked body; it ends where its last chunk does.
+    """The decoded bytes of a chunked body, as a file that ends after the last chunk.
 
-    Failures are OSErrors, as those of sockets are: EFBIG when there are more than `limit` bytes, EBADMSG
-    when the chunks are not well-formed.
+    Failures are OSErrors, like those of sockets: EFBIG if the body has more than `limit` bytes, EBADMSG if
+    the chunked encoding is malformed.
     """
 
     def __init__(self, source: Any, limit: int) -> None:
         super().__init__(_Chunks(source, limit))
 
     def close(self) -> None:
-        """Leave it open: it is gunicorn's, and what is left of a refused body is still read away."""
+        """Do nothing: the stream is gunicorn's, and the remainder of a refused body is still drained."""
 
 
 class _Chunks(io.RawIOBase):
     def __init__(self, source: Any, limit: int) -> None:
-        self._source, self._left = source, limit
+        self._source, self._remaining_bytes = source, limit
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self._source.read(min(len(buffer), self._left + 1))
+            data = self._source.read(min(len(buffer), self._remaining_bytes + 1))
         except ParseException as error:
-            raise OSError(errno.EBADMSG, "The chunks of the body are not well-formed") from error
-        if len(data) > self._left:
-            raise OSError(errno.EFBIG, "The body is larger than any that is accepted")
-        self._left -= len(data)
+            raise OSError(errno.EBADMSG, "The chunked encoding of the request body is malformed") from error
+        if len(data) > self._remaining_bytes:
+            raise OSError(errno.EFBIG, "The request body is too large")
+        self._remaining_bytes -= len(data)
         buffer[: len(data)] = data
         return len(data)

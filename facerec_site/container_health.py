@@ -1,4 +1,7 @@
-"""`python -m facerec_site.container_health` exits with 0 if /health returns 200, and with 1 otherwise."""
+"""The container's health check: `python -m facerec_site.container_health`.
+
+It exits with 0 if /health returns 200, and with 1 otherwise.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ TIMEOUT_SECONDS = 4
 def main() -> int:
     host, port = local_address(os.environ)
     try:
-        # unlike urllib, it never goes through a proxy that the environment names
+        # Unlike urllib, HTTPConnection ignores proxies set in the environment.
         with closing(HTTPConnection(host, int(port), timeout=TIMEOUT_SECONDS)) as connection:
             connection.request("GET", "/health")
             status = connection.getresponse().status
@@ -25,7 +28,7 @@ def main() -> int:
         if status == 200:
             return 0
         problem = f"status {status}"
-    sys.stderr.write(f"http://{as_netloc(host, port)}/health: {problem}\n")  # ECS keeps it
+    sys.stderr.write(f"http://{as_netloc(host, port)}/health: {problem}\n")  # ECS records it
     return 1
 
 

@@ -1,12 +1,13 @@
 """A gunicorn worker that stops without resetting a connection.
 
-A stopping worker keeps serving, in three steps. It listens until no client has connected for a moment.
-Then it has the kernel begin no more handshakes and accepts every client that had begun one. Only then does
-it close the listening sockets, so that the kernel has nobody left to reset: see handshakes.py.
+A stopping worker keeps serving while it drains, in three steps. It listens until no client has connected for
+a moment. Then it stops the kernel from beginning new handshakes and accepts every client whose handshake has
+begun. Only then does it close the listening sockets, when no connection is left for the kernel to reset: see
+handshakes.py.
 
-Two limits remain: a client whose handshake takes longer than HANDSHAKE_SECONDS is reset, and HTTP/1.1 can't
+Two limits remain. A client whose handshake takes longer than HANDSHAKE_SECONDS is reset, and HTTP/1.1 can't
 close an idle keep-alive connection without the risk that a request is on its way. The service has processed
-nothing of either request, so both are safe to send again.
+nothing of either request, so it is safe to send both again.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from facerec_site.refusing import RefusingWorker
 QUIET_SECONDS = 0.5
 """The service counts as idle when no client has connected for this long."""
 LISTENING_SECONDS = 3.0
-"""Limit for becoming idle, since a service under constant load never does."""
+"""Longest wait for the service to become idle. Under constant load it never does."""
 SETTLED_SECONDS = 0.1
-"""For packets that the kernel was already processing when handshakes were stopped."""
+"""Wait for packets that the kernel was already processing when handshakes were stopped."""
 HANDSHAKE_SECONDS = 2.0
-"""Limit for handshakes to complete: enough to repeat one lost packet, which takes a second."""
+"""Longest wait for handshakes to complete: enough to resend one lost packet, which takes a second."""
 SILENCE_SECONDS = 2.0
-"""For connections that have never sent anything; gunicorn gives idle keep-alive connections the same."""
+"""Time allowed for connections that have never sent anything, as gunicorn allows idle keep-alive ones."""
 POLL_SECONDS = 0.05
 
 
 class _Stop(ctypes.Structure):
-    """Times of time.monotonic(); zero for never."""
+    """Two times of time.monotonic() in seconds; zero means never."""
 
     began: float
     last_connection: float
@@ -47,14 +48,14 @@ _stop = _Stop.from_buffer(mmap.mmap(-1, ctypes.sizeof(_Stop)))
 
 
 def announce_stop(arbiter: Any) -> None:
-    """Let the workers know when this gunicorn.arbiter.Arbiter stops all of them.
+    """Have this gunicorn.arbiter.Arbiter notify its workers when it stops all of them.
 
-    A worker that is only replaced must leave the listening sockets as they are: others use them.
+    A worker that is merely replaced must leave the listening sockets alone: other workers use them.
     """
     handle_term = arbiter.handle_term
 
     def announce_and_handle_term() -> None:
-        # During an upgrade by SIGUSR2 two arbiters share the sockets, and the other one keeps running.
+        # During an upgrade with SIGUSR2, two arbiters share the sockets, and the other one keeps running.
         arbiter.maybe_promote_master()
         if arbiter.reexec_pid == arbiter.master_pid == 0:
             _stop.began = time.monotonic()
@@ -64,6 +65,8 @@ def announce_stop(arbiter: Any) -> None:
 
 
 class DrainingWorker(RefusingWorker):
+    """A gunicorn worker that drains its listening sockets before it stops."""
+
     def accept(self, listener: socket) -> None:
         connections = self.nr_conns
         super().accept(listener)
@@ -71,30 +74,33 @@ class DrainingWorker(RefusingWorker):
             _stop.last_connection = time.monotonic()
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
-        """gunicorn disables accepting when it starts to stop, before it waits for the open requests."""
+        """Drain when gunicorn disables accepting in order to stop, before it waits for open requests."""
         if not enabled and not self.alive and _stop.began and self.sockets:
             self._stop_listening()
         super().set_accept_enabled(enabled)
 
     def _stop_listening(self) -> None:
-        super().set_accept_enabled(True)  # even with so many connections that gunicorn had disabled it
+        super().set_accept_enabled(True)  # gunicorn disables it when a worker has too many connections
         self._serve_until_idle(QUIET_SECONDS, LISTENING_SECONDS)
         for listener in self.sockets:
-            with suppress(OSError):  # the kernel can't: a client that connects just now may be reset
+            with suppress(OSError):  # without kernel support, a client that connects now may be reset
                 stop_handshakes(listener)
         self._serve_until_idle(SETTLED_SECONDS, HANDSHAKE_SECONDS)
         for listener in self.sockets:
-            while self._accepts_one(listener):
+            while self._accepts_client(listener):
                 pass
         super().set_accept_enabled(False)
         for listener in self.sockets:
-            listener.close()  # from now on the kernel refuses new clients
+            listener.close()  # the kernel refuses new clients from here on
         self.sockets = []
         for connection in self.pending_conns:
             connection.timeout = time.monotonic() + SILENCE_SECONDS
 
     def _serve_until_idle(self, quiet_seconds: float, limit_seconds: float) -> None:
-        """Serve until no client has connected to any worker for a while, or is waiting to."""
+        """Serve until no client is waiting and none has connected to any worker for `quiet_seconds`.
+
+        Stops after `limit_seconds` in any case.
+        """
         began = busy_at = now = time.monotonic()
         while now < busy_at + quiet_seconds and now < began + limit_seconds:
             self.notify()
@@ -104,20 +110,21 @@ class DrainingWorker(RefusingWorker):
 
     def _serve(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self.wait_for_and_dispatch_events(left)
+        while (remaining := end - time.monotonic()) > 0:
+            self.wait_for_and_dispatch_events(remaining)
 
-    def _accepts_one(self, listener: socket) -> bool:
+    def _accepts_client(self, listener: socket) -> bool:
+        """Accept one client. Return whether there was one."""
         connections = self.nr_conns
         self.accept(listener)
         return self.nr_conns > connections
 
 
 def _has_clients(listener: Any) -> bool:
-    """Return whether a client of this gunicorn.sock.BaseSocket waits to be accepted or is connecting."""
+    """Return whether clients of this gunicorn.sock.BaseSocket are connecting or waiting to be accepted."""
     if listener.get_backlog() > 0:
         return True
     try:
         return pending_handshakes(listener) > 0
-    except OSError:  # the kernel can't tell
+    except OSError:  # the kernel has no socket diagnostics
         return False

@@ -1,4 +1,4 @@
-"""What is answered when no view does: problem documents under /api/, pages elsewhere."""
+"""Responses to errors outside the views: problem documents under /api/, HTML pages elsewhere."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PAGE = "<!doctype html><title>{title}</title><h1>{title}</h1><p>{detail}</p>"
 
 
 def is_api(request: HttpRequest) -> bool:
-    """Return whether programs rather than people read the response."""
+    """Return whether the request is for the API, whose responses are read by programs."""
     return f"{request.path_info}/".startswith("/api/")
 
 
 def refuse(request: HttpRequest, error: FacerecError) -> HttpResponse:
-    """Return the response for an error that no view answers."""
+    """Return the response to a request that fails with `error` before it reaches a view."""
     if is_api(request):
         return problems.response(request, error)
     problem = error.as_problem("")
@@ -41,29 +41,29 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer for a path that no route has; say so if only the slash at its end is missing."""
+    """Return 404 for an unknown path. If only the trailing slash is missing, say so."""
     if not is_api(request):
         return defaults.page_not_found(request, exception)
     if is_valid_path(f"{request.path_info}/"):
-        return problems.response(request, NotFound(f"The path needs a slash at its end: {request.path}/"))
-    return problems.response(request, NotFound("There is no such path. See /api/docs/ for all of them."))
+        return problems.response(request, NotFound(f"The path needs a trailing slash: {request.path}/"))
+    return problems.response(request, NotFound("This path doesn't exist. See /api/docs/ for all paths."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what is known to be an outage, or the request's mistake, by its own status; else 500."""
+    """Return the specific response to a known outage or an invalid request, and 500 for any other error."""
     error = sys.exc_info()[1]  # Django calls this while it handles the error
-    known = problems.translated(error) if isinstance(error, Exception) else None
-    if known is not None:
-        return refuse(request, known)
+    translated_error = problems.translated(error) if isinstance(error, Exception) else None
+    if translated_error is not None:
+        return refuse(request, translated_error)
     if is_api(request):
         return problems.response(request, FacerecError())
     return defaults.server_error(request)
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    """Django's own, which redirects to paths with a slash; except under /api/.
+    """Django's middleware, without its redirects to paths with a trailing slash under /api/.
 
-    Clients repeat a redirected POST as GET, and then take the list that they get for success.
+    Clients repeat a redirected POST as a GET and would mistake the list they receive for success.
     """
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:

@@ -1,7 +1,7 @@
-"""Celery's filesystem broker, with messages that appear whole.
+"""kombu's filesystem broker, with messages that are written atomically.
 
-kombu's own creates a message's file and fills it afterwards: a worker that looks in between takes
-an empty message, and stops for good (seen with kombu 5.7).
+kombu creates a message's file and fills it afterwards. A worker that reads it in between gets an empty
+message and stops permanently (seen with kombu 5.7).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from kombu.utils.json import dumps
 
 class Channel(filesystem.Channel):
     def _put(self, queue: str, *contents: Any, **options: Any) -> None:
-        [message] = contents  # its two base classes name it differently
+        [message] = contents  # the two base classes use different parameter names
         folder = Path(self.data_folder_out)
-        # the names sort in the order of sending, as kombu's do
+        # Like kombu's file names, these sort in the order of sending.
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         unfinished = folder / f".{name}.part"
         unfinished.write_text(dumps(message))

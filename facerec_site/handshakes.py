@@ -1,8 +1,8 @@
-"""TCP handshakes with a listening socket: begin no more, and count those under way.
+"""TCP handshakes with a listening socket: stop new ones, and count those in progress.
 
 When the last process closes a listening socket, Linux resets every connection in its accept queue and every
-handshake that isn't complete. shutdown() does the same. The only way to empty both first is to keep new
-clients out while the socket still listens.
+incomplete handshake. So does shutdown(). The only way to empty both first is to keep new clients out while
+the socket still listens.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import struct
 import sys
 
 SO_ATTACH_FILTER = 26
-"""From Linux's asm-generic/socket.h; Python has no name for it."""
+"""From Linux's asm-generic/socket.h; Python doesn't define it."""
 _DROP_NEW_CLIENTS = (
     # Classic BPF (Linux, Documentation/networking/filter.rst): operation, jump if true, if false, operand.
-    # The packet starts at its TCP header, which has the flags in byte 13.
+    # The program sees the packet from its TCP header on, which has the flags in byte 13.
     (0x30, 0, 0, 13),  # load the flags
     (0x54, 0, 0, 0x12),  # keep SYN and ACK
     (0x15, 0, 1, 0x02),  # if only SYN is set, which begins a handshake,
@@ -25,15 +25,15 @@ _DROP_NEW_CLIENTS = (
 )
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, _ERROR, _DONE = 4, 20, 0x301, 2, 3
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port id
-_SYN_RECEIVED = 3  # a bit of the states that are asked for
+_SYN_RECEIVED = 3  # bit number in the mask of requested states
 
 
 def stop_handshakes(listener: socket.socket) -> None:
     """Have the kernel drop packets that begin a handshake, in every process that has the socket.
 
-    Handshakes under way and connections continue. A client whose packet was dropped repeats it after a
-    second, and is refused if the socket is closed by then. Only Linux can do this; elsewhere, and for
-    sockets that aren't TCP, nothing happens.
+    Handshakes in progress and open connections continue. A client whose packet was dropped resends it after a
+    second and is refused if the socket is closed by then. Does nothing on other systems than Linux, or for
+    sockets that aren't TCP.
 
     Raises OSError if the kernel has no socket filters.
     """
@@ -48,7 +48,7 @@ def stop_handshakes(listener: socket.socket) -> None:
 def pending_handshakes(listener: socket.socket) -> int:
     """Return how many clients have begun a handshake with the socket's port and not completed it.
 
-    Zero where the kernel isn't Linux and for sockets that aren't TCP. Takes half a millisecond.
+    Returns 0 on other systems than Linux, and for sockets that aren't TCP. Takes half a millisecond.
     Protocol: sock_diag(7), netlink(7).
 
     Raises OSError if the kernel has no socket diagnostics.

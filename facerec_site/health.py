@@ -1,4 +1,4 @@
-"""/health says that the process lives; /ready says that it can do its work."""
+"""Health checks: /health reports that the process is alive, /ready whether it can serve requests."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from people.indexes import get_index, remote_index
 from people.models.photo import photo_storage
 
 SECONDS = 3.0
-"""In all: whoever asks gives up soon after, and would not learn which part it is."""
+"""Deadline for all checks. Callers time out soon after and would not learn which part is unavailable."""
 
 
 class HealthMiddleware:
-    """Answer /health before host checks and redirects: load balancers ask by IP and over HTTP."""
+    """Responds to /health before host checks and redirects: load balancers use an IP address and HTTP."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -33,22 +33,24 @@ class HealthMiddleware:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Report the state of each part; 503 when no request can be answered.
+    """Return the state of each part, with status 503 if the service can't process any request.
 
-    Without a broker enrolments are delayed, without photo storage there are none, and without a remote
-    index the database is searched: the status is `degraded` then, and the response still 200. A part that
-    doesn't answer within SECONDS is unavailable.
+    Without the broker, enrolments are delayed. Without photo storage, there are none. Without the remote
+    index, searches use the database. In these cases the HTTP status is still 200 and the body's `status`
+    is `degraded`. A part that doesn't respond within SECONDS is `unavailable`.
     """
-    asked = {name: _THREADS[name].submit(_state, check) for name, check in _CHECKS.items()}
-    wait(asked.values(), timeout=SECONDS)
-    parts = {name: state.result() if state.done() else "unavailable" for name, state in asked.items()}
-    for state in asked.values():
-        state.cancel()  # it only waited for a part that still hangs
-    needed = ("database", "engine") if remote_index() is not None else ("database", "engine", "index")
-    if any(parts[name] != "ok" for name in needed):
+    pending_states = {name: _THREADS[name].submit(_state, check) for name, check in _CHECKS.items()}
+    wait(pending_states.values(), timeout=SECONDS)
+    parts = {
+        name: state.result() if state.done() else "unavailable" for name, state in pending_states.items()
+    }
+    for state in pending_states.values():
+        state.cancel()  # if it is still queued behind an earlier check that hangs
+    required_parts = ("database", "engine") if remote_index() is not None else ("database", "engine", "index")
+    if any(parts[name] != "ok" for name in required_parts):
         return JsonResponse({"status": "unavailable", **parts}, status=503)
-    whole = all(state == "ok" for state in parts.values())
-    return JsonResponse({"status": "ok" if whole else "degraded", **parts})
+    all_ok = all(state == "ok" for state in parts.values())
+    return JsonResponse({"status": "ok" if all_ok else "degraded", **parts})
 
 
 def _database() -> None:
@@ -68,7 +70,7 @@ def _broker() -> None:
     url = settings.CELERY_BROKER_URL
     with current_app.connection_for_write(connect_timeout=2) as broker:
         broker.ensure_connection(max_retries=1, timeout=2)
-        if url.startswith("sqs://"):  # connecting to it asks nothing yet
+        if url.startswith("sqs://"):  # connecting doesn't send a request yet
             channel: Any = broker.default_channel
             channel._size("celery")
 
@@ -83,10 +85,10 @@ def _state(check: Callable[[], None]) -> str:
         try:
             check()
         finally:
-            connections.close_all()  # those of this thread: no request ends in it
+            connections.close_all()  # of this thread; Django closes them only in threads that handle requests
     except FacerecError as error:
         return error.code
-    except Exception:  # whatever fails here, the answer is "not ready", with no inner detail
+    except Exception:  # whatever the error, the part isn't ready; its details stay private
         return "unavailable"
     return "ok"
 
@@ -98,5 +100,5 @@ _CHECKS = {
     "broker": _broker,
     "storage": _storage,
 }
-# One each: a part that hangs keeps its own thread, and no other part's.
+# One thread for each part, so that a part that hangs doesn't delay the check of another.
 _THREADS = {name: ThreadPoolExecutor(1, thread_name_prefix=f"ready-{name}") for name in _CHECKS}
