@@ -54,9 +54,9 @@ def on_exit(server: object) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Load models and templates before the workers are forked, so that they share them: see docs/decisions.md.
+    """Load models and templates before the workers are forked, so that they share them.
 
-    Leave nothing behind that runs threads or holds a connection.
+    Nothing may be left that runs threads or holds a connection. docs/decisions.md says why.
     """
     from facerec_site.preloading import prepare
 

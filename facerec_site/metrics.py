@@ -51,7 +51,7 @@ class _Stored:
             oldest.add_metric([row["topic"]], (now - row["first"]).total_seconds())
         yield backlog
         yield oldest
-        yield _gauge("facerec_dead_letters", "Work that was given up.", failed_tasks().count())
+        yield _gauge("facerec_dead_letters", "Tasks that failed after ten attempts.", failed_tasks().count())
         photos = GaugeMetricFamily("facerec_photos", "Photos by verdict.", labels=["status"])
         for status, count in Photo.objects.values_list("status").annotate(count=Count("pk")):
             photos.add_metric([status], count)
