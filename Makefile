@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PORT
-# The tests start dozens of processes, each of which would compile all modules anew.
+# The tests start dozens of processes, each of which would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run stack check test test-quick test-sqlite test-postgresql coverage samples bench image prove format lint types \
@@ -53,7 +53,7 @@ samples: $(VENV)/.dev
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
 
-bench: samples ## how fast it is on one core, beside face_recognition and OpenCV's own classes, and over HTTP (20 minutes)
+bench: samples ## how fast it is on one core, next to face_recognition and OpenCV's own classes, and over HTTP (20 minutes)
 	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
 	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
 	  --json var/benchmark.json --chart benchmark/chart.svg
@@ -72,10 +72,12 @@ format: $(VENV)/.dev ## have ruff mend style and format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(VENV)/.dev ## style, import directions, missing migrations, the API's schema, image, compose, workflows
+lint: $(VENV)/.dev ## style, import directions, spelling, links and phrases, missing migrations, the API's schema, image, compose, workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python -m tests.check_documents
 	$(BIN)/hadolint docker/api/Dockerfile
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker/compose.yaml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml

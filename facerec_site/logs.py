@@ -38,7 +38,7 @@ def chosen_format(variables: Mapping[str, str]) -> str:
 
 
 def without_text(info: _Info) -> str:
-    """Return a traceback of an exception and its causes, in which only their kinds are told."""
+    """Return a traceback of an exception and its causes, with only their types, never their messages."""
     lines: list[str] = []
     error = info[1]
     while error is not None:

@@ -20,7 +20,7 @@ from people.models import Erasure, MeanTemplate, OutboxEntry, Person, Photo
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer the metrics to whoever bears METRICS_TOKEN; without that setting there are none."""
+    """Return the metrics to clients that send METRICS_TOKEN; without that setting there is no such page."""
     if not settings.METRICS_TOKEN:
         raise Http404
     sent = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -1,6 +1,6 @@
-"""What is told of each request: an access line, Prometheus metrics, CloudWatch's embedded metrics.
+"""What is reported about each request: an access line, Prometheus metrics, CloudWatch's embedded metrics.
 
-A route is told by its pattern, so that neither ids nor queries show, and the number of series is bounded.
+A route is reported as its pattern, so that neither ids nor queries show, and the number of series is bounded.
 """
 
 from __future__ import annotations

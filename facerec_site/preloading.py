@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 def prepare() -> None:
     """Check the installation, then load the models and, if the database can be read, the templates.
 
-    The checks load every view, too. What can't be read now, each process reads at its first request.
+    The checks also load every view. Each process reads at its first request whatever can't be read now.
     No connection is left open. Raises SystemExit when a check finds an error, such as a missing model.
     """
     exit_on_errors()

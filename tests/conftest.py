@@ -1,4 +1,4 @@
-"""What every test stands on: a fake engine unless it asks for the real one, and no network."""
+"""What every test uses: a fake engine unless it asks for the real one, and no network."""
 
 from __future__ import annotations
 

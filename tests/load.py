@@ -25,7 +25,7 @@ class Load:
             client.start()
 
     def stop(self) -> None:
-        """Have the clients stop although the service goes on."""
+        """Have the clients stop although the service continues."""
         self._done.set()
         self.join()
 

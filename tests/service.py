@@ -58,7 +58,7 @@ class Service:
             )
 
     def supervise(self) -> None:
-        """Start again what ended by itself, as whoever runs the containers does."""
+        """Restart processes that ended by themselves, as a container platform does."""
         for name, process in list(self.processes.items()):
             if process.poll() is not None:
                 self.start(name)
@@ -162,7 +162,7 @@ def running(
 
 
 def _own_database(url: str) -> str:
-    """Make a database beside that of `url`, so that services don't meet; nothing for SQLite."""
+    """Create a database next to that of `url`, so that services don't meet; nothing for SQLite."""
     if not url:
         return ""
     name = f"service_{uuid.uuid4().hex[:12]}"

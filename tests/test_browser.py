@@ -93,7 +93,7 @@ class Staff:
         self.fills("name", name)
         self.fills("photos", "\n".join(str(photo.resolve()) for photo in photos))
         self.presses("[name=_save]")
-        # the page shows itself anew until the worker is done with all
+        # the page reloads until the worker has finished everything
         WebDriverWait(self.driver, 60).until(
             lambda driver: (
                 len(driver.find_elements(By.CSS_SELECTOR, "#photos .verdict.accepted")) == len(photos)

@@ -32,12 +32,12 @@ def _pauses(now: datetime, draw: float, monkeypatch: pytest.MonkeyPatch) -> list
         OutboxEntry.objects.filter(pk=entry.pk).update(due_at=now)
         claimed = outbox.claim(entry.pk)
         assert claimed is not None
-        was_the_last = outbox.failed(claimed, OSError("10.0.0.7 is away"))
+        was_the_last = outbox.failed(claimed, OSError("10.0.0.7 is down"))
         assert was_the_last == (attempt == outbox.MAX_ATTEMPTS)
         entry.refresh_from_db()
         assert (entry.attempts, entry.last_error) == (attempt, "OSError")
         pauses.append((entry.due_at - now).total_seconds())
-    # given up: staff see it at once, and no worker takes it
+    # failed: staff see it at once, and no worker takes it
     assert pauses.pop() == 0
     assert outbox.claim(entry.pk) is None
     assert list(failed_tasks()) == [entry]
@@ -69,7 +69,7 @@ def test_a_pause_for_an_outage_is_spread_too_and_is_not_counted_as_an_attempt(
     claimed = outbox.claim(entry.pk)
     assert claimed is not None
     assert claimed.due_at == now + outbox.LEASE
-    outbox.await_recovery(claimed, OperationalError("10.0.0.7 is away"))
+    outbox.await_recovery(claimed, OperationalError("10.0.0.7 is down"))
     entry.refresh_from_db()
     assert entry.attempts == 0
     assert entry.due_at - now == pytest.approx(timedelta(seconds=seconds), abs=timedelta(milliseconds=1))

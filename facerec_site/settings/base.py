@@ -95,7 +95,7 @@ if env("DATABASE_URL", default=""):
                 # one pool a process; its threads share it
                 "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=12), "timeout": 5},
                 "connect_timeout": 5,
-                # the kernel tells of a server that vanished without a word
+                # the kernel notices a server that vanished without closing the connection
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
@@ -163,7 +163,7 @@ if env("AWS_STORAGE_BUCKET_NAME", default=""):
             "region_name": AWS_REGION,
         },
     }
-# Buckets that photos and imports may be read from by name. Whoever may enrol may read them.
+# Buckets that photos and imports may be read from by name. Any API key that accepts photos can read them.
 FACEREC_S3_INPUT_BUCKETS: list[str] = env.list("FACEREC_S3_INPUT_BUCKETS", default=[])
 # The largest ZIP archive that an import takes as an upload.
 FACEREC_IMPORT_MAX_MB = env.int("FACEREC_IMPORT_MAX_MB", default=2000)
@@ -276,7 +276,7 @@ match CELERY_BROKER_URL.partition("://")[0]:
     case "filesystem":
         CELERY_BROKER_TRANSPORT = "facerec_site.folder_broker:Transport"
         # With brokers that have no event loop, Celery's child processes share a lock: a child that is
-        # killed while it holds the lock stops all work for good (seen with billiard 4.3). So the
+        # killed while it holds the lock stops all work permanently (seen with billiard 4.3). So the
         # worker does the work itself here; who restarts it restarts everything.
         CELERY_WORKER_POOL = "solo"
         CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -288,7 +288,7 @@ match CELERY_BROKER_URL.partition("://")[0]:
     case "redis" | "rediss":
         CELERY_BROKER_TRANSPORT_OPTIONS = {
             "visibility_timeout": _VISIBILITY_TIMEOUT,
-            # a request that wakes the worker must not wait for a broker that is away
+            # a request that wakes the worker must not wait for an unavailable broker
             "socket_connect_timeout": 2,
             "socket_timeout": 2,
             "socket_keepalive": True,
@@ -323,7 +323,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 # Who may read /metrics; empty: nobody, there are none.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
-# Whether each request is told on stdout in CloudWatch's embedded metric format, too.
+# Whether each request is also reported on stdout in CloudWatch's embedded metric format.
 METRICS_EMF = env.bool("METRICS_EMF", default=False)
 
 LOGGING = configuration(chosen_format(os.environ))

@@ -1,4 +1,4 @@
-"""One machine, no set-up: the secret key is made on first use and kept beside the database."""
+"""One machine, no set-up: the secret key is made on first use and kept next to the database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _local_secret_key() -> str:
 
 SECRET_KEY = env("SECRET_KEY", default="") or _local_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-# Beside the product: production settings and the image leave it out.
+# Not part of the product: production settings and the image leave it out.
 INSTALLED_APPS += ["benchmark"]
 # No collectstatic to run first.
 WHITENOISE_USE_FINDERS = True

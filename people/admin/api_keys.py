@@ -31,7 +31,7 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
     expires_at = forms.DateTimeField(
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text="Empty: never. Time in UTC.",
+        help_text="In UTC. Leave empty for a key that never expires.",
     )
 
     class Meta:

@@ -47,7 +47,8 @@ class AuditedAdmin(admin.ModelAdmin[Any]):
                 raise
             # the form was valid, so another request came between its checks and the act
             messages.error(
-                request, "Someone else changed, merged or deleted this meanwhile; nothing was saved."
+                request,
+                "Someone else changed, merged or deleted this record in the meantime. Nothing was saved.",
             )
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
@@ -58,7 +59,7 @@ class AuditedAdmin(admin.ModelAdmin[Any]):
 
 
 class ReadOnlyAdmin(AuditedAdmin):
-    """Rows that are looked at and never changed by hand."""
+    """Rows that staff can view but not change."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

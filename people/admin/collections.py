@@ -23,15 +23,16 @@ class CollectionAdmin(AuditedAdmin):
     fieldsets = (
         (None, {"fields": ("name", "description", "requires_consent")}),
         (
-            "When a search finds somebody",
+            "When a search returns a match",
             {
                 "fields": ("fpir", "fmr", "min_similarity"),
                 "description": (
-                    "Leave all empty for the default: one stranger’s search in a hundred may find somebody, "
-                    "however many people the collection holds. Set one of them to be stricter or looser. "
-                    "The false-positive identification rate (FPIR) counts searches: the threshold rises "
-                    "with the number of people, so that it stays true. The false match rate (FMR) counts "
-                    "pairs of different people: at the same FMR a larger collection is mistaken more often."
+                    "Leave all three empty for the default: about one in a hundred searches for a stranger "
+                    "returns a match, whatever the size of the collection. Set one of them to be stricter or more "
+                    "lenient. The false positive identification rate (FPIR) is the share of searches for "
+                    "strangers that return a match; the threshold rises with the number of people to keep it "
+                    "constant. The false match rate (FMR) is the share of pairs of different people that "
+                    "match; at the same FMR, a larger collection returns more false matches."
                 ),
             },
         ),
@@ -44,12 +45,15 @@ class CollectionAdmin(AuditedAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Collection | None = None) -> Any:
         fields = ("erase_without_consent", "erase_unseen_after_days")
-        description = "Every hour people are erased by these rules, for good, with photos and templates."
+        description = (
+            "Every hour, people to whom these rules apply are erased permanently, with their photos and "
+            "templates."
+        )
         shown = {"fields": (*fields, "due_now") if obj else fields, "description": description}
         return [*super().get_fieldsets(request, obj), ("Retention", shown)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Collection | None = None) -> tuple[str, ...]:
-        return ("name", "due_now") if obj else ()  # the name stands in the API's URLs
+        return ("name", "due_now") if obj else ()  # the name is part of the API's URLs
 
     @admin.display(description="Due now")
     def due_now(self, row: Collection) -> str:
@@ -91,7 +95,9 @@ class CollectionAdmin(AuditedAdmin):
         registration.save_collection(obj, actor=staff(request))
         if due := retention.count(obj, *retention.rules(obj)):
             people = f"{due} {pluralize(due, 'person is,people are')}"
-            messages.warning(request, f"By its rules {people} due now, to be erased within the hour.")
+            messages.warning(
+                request, f"Under the retention rules, {people} due now and will be erased within the hour."
+            )
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""The page "Identify a photo". The probe is never kept: it goes back to the browser inside the page."""
+"""The page "Identify a photo". The probe is never kept: it is returned to the browser inside the page."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class IdentifyForm(forms.Form):
     photo = forms.FileField(
         allow_empty_file=True,  # the act says what is wrong with it
         widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
-        help_text="JPEG, PNG, WebP or HEIC, 10 MB. It is not kept.",
+        help_text="JPEG, PNG, WebP or HEIC, 10 MB. The photo is not stored.",
     )
     collection = forms.ModelChoiceField(Collection.objects.all(), empty_label=None)
     quality_level = forms.ChoiceField(
         choices=[(level, level) for level in LEVELS],
         initial="auto",
         label="Quality",
-        help_text="Faces that are not as good as this are skipped.",
+        help_text="Faces below this quality are skipped.",
     )
     include_below = forms.BooleanField(
-        required=False, label="List the nearest people below the threshold, too"
+        required=False, label="Also list the closest people below the threshold"
     )
 
 
@@ -79,7 +79,7 @@ def _mark(one: IdentifiedFace, number: int) -> Mark:
     elif one.decision == "ambiguous":
         kind, label = "unsure", " or ".join(str(candidate.person) for candidate in one.candidates[:2])
     else:
-        kind, label = "poor", f"{number}: nobody"
+        kind, label = "poor", f"{number}: no match"
     return Mark.at(box_json(one.detected.box), kind, label)
 
 

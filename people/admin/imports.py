@@ -39,17 +39,17 @@ class StartForm(forms.Form):
     )
     bucket = forms.ChoiceField(required=False, label="Or a bucket")
     folder = forms.CharField(
-        required=False, max_length=1000, help_text="The bucket’s folder that holds person/photo.jpg."
+        required=False, max_length=1000, help_text="The folder in the bucket that contains person/photo.jpg."
     )
     collection = forms.ModelChoiceField(Collection.objects.all(), empty_label=None)
-    dry_run = forms.BooleanField(required=False, label="Dry run: judge every file, and enrol nobody")
+    dry_run = forms.BooleanField(required=False, label="Dry run: check every file without enrolling anyone")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["archive"].help_text = (
-            f"At most {settings.FACEREC_IMPORT_MAX_MB} MB. One folder a person, in it the photos: "
-            "person/photo.jpg. The folder’s name becomes the external id. A people.csv beside the folders "
-            "may have the columns folder, external_id, name, metadata, consent_given_at, consent_expires_at."
+            f"At most {settings.FACEREC_IMPORT_MAX_MB} MB, with one folder of photos per person: "
+            "person/photo.jpg. The folder’s name becomes the external ID. An optional people.csv next to "
+            "the folders has the columns folder, external_id, name, metadata, consent_given_at, consent_expires_at."
         )
         if names := input_buckets.allowed():
             self.fields["bucket"] = forms.ChoiceField(
@@ -134,7 +134,7 @@ class ImportJobAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         job = self.get_object(request, unquote(object_id))
         if job is None:
-            raise Http404("There is no such import.")
+            raise Http404("Import not found.")
         wanted = request.GET.get("state", "")
         items = job.items.filter(state=wanted) if wanted in ImportItem.State.values else job.items.all()
         page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
@@ -161,11 +161,11 @@ class ImportJobAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         found = self.get_object(request, str(job))
         if found is None:
-            raise Http404("There is no such import.")
+            raise Http404("Import not found.")
         if jobs.cancel(found, actor=staff(request)):
-            messages.success(request, "The import is cancelled. What it enrolled stays.")
+            messages.success(request, "The import was cancelled. Photos that it has enrolled are kept.")
         else:
-            messages.warning(request, "The import had ended already.")
+            messages.warning(request, "The import had already ended.")
         return redirect("admin:people_importjob_change", job)
 
 

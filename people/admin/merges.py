@@ -25,7 +25,7 @@ from people.models import Merge, Person, Photo
 SHOWN_FACES = 6
 # What the acts' sentences say to programs, said to people who see the page.
 _SAID = {
-    "person_merged": "One of them was merged into another person already.",
+    "person_merged": "One of these people has already been merged into another person.",
     "not_mergeable": "Only two different people of the same collection can be merged.",
     "undo_out_of_order": "This person was merged again later. Undo the later merge first.",
 }
@@ -40,7 +40,7 @@ def merge(request: HttpRequest, first: UUID, second: UUID) -> HttpResponse:
         chosen = [person for person in two if str(person.pk) == request.POST.get("kept")]
         if chosen:
             return _merge(request, chosen[0], two[1] if chosen[0] == two[0] else two[0])
-        messages.error(request, "Choose which of the two is kept.")
+        messages.error(request, "Choose which person to keep.")
     cards = [_card(person) for person in two]
     refusal = _refusal(*two)
     context = {
@@ -60,7 +60,7 @@ def _merge(request: HttpRequest, kept: Person, other: Person) -> HttpResponse:
         messages.error(request, _SAID.get(error.code, error.message))
         return redirect("admin:people_person_change", kept.pk)
     except Person.DoesNotExist:
-        messages.error(request, "One of them was erased meanwhile; nothing was merged.")
+        messages.error(request, "One of these people has been erased in the meantime. Nothing was merged.")
         return redirect("admin:people_person_changelist")
     photos = len(done.photo_ids)
     messages.success(
@@ -103,7 +103,7 @@ def undo(request: HttpRequest, row: UUID) -> HttpResponse:
     except FacerecError as error:
         messages.error(request, _SAID.get(error.code, error.message))
     else:
-        messages.success(request, "The merge is undone: these are two people again.")
+        messages.success(request, "The merge was undone. These are two separate people again.")
     return redirect("admin:people_merge_changelist")
 
 

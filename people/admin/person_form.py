@@ -30,7 +30,7 @@ class PersonForm(forms.ModelForm[Person]):
         required=False,
         label="Add photos",
         widget=ManyFilesInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
-        help_text="One or several; JPEG, PNG, WebP or HEIC, 10 MB each.",
+        help_text="One or more JPEG, PNG, WebP or HEIC files, up to 10 MB each.",
     )
 
     class Meta:

@@ -139,10 +139,10 @@ class PersonAdmin(AuditedAdmin):
         except FacerecError as error:
             messages.error(request, f"“{file.name}”: {error.message}")
         except Person.DoesNotExist:
-            messages.error(request, f"“{file.name}”: this person was erased meanwhile.")
+            messages.error(request, f"“{file.name}”: this person was erased in the meantime.")
         else:
             if not submission.created:
-                messages.warning(request, f"“{file.name}”: this person has this photo already.")
+                messages.warning(request, f"“{file.name}”: this person already has this photo.")
 
     def delete_model(self, request: HttpRequest, obj: Person) -> None:
         self._erase(request, obj)
@@ -156,7 +156,7 @@ class PersonAdmin(AuditedAdmin):
             try:
                 receipt = erasure.erase(person, actor=staff(request))
             except Person.DoesNotExist:
-                continue  # somebody else erased them first
+                continue  # another request erased them first
             photos, templates = photos + receipt.photos, templates + receipt.templates
         messages.info(
             request,

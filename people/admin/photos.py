@@ -25,7 +25,7 @@ def _photo(request: HttpRequest, photo: UUID, permission: str) -> Photo:
         raise PermissionDenied
     found = Photo.objects.select_related("person").filter(pk=photo).first()
     if found is None:
-        raise Http404("This photo is gone.")
+        raise Http404("This photo no longer exists.")
     return found
 
 
@@ -34,7 +34,7 @@ def _bytes(photo: Photo) -> bytes:
         with photo_storage().open(str(photo.file.name)) as file:
             return bytes(file.read())
     except FileNotFoundError as error:
-        raise Http404("This photo is gone.") from error
+        raise Http404("This photo no longer exists.") from error
 
 
 def _jpeg(content: bytes) -> HttpResponse:
@@ -66,7 +66,7 @@ def withdraw(request: HttpRequest, photo: UUID) -> HttpResponse:
     """Delete one photo with its template."""
     found = _photo(request, photo, "people.change_person")
     enrolment.withdraw(found, actor=staff(request))
-    messages.success(request, "The photo is withdrawn, with its template and file.")
+    messages.success(request, "The photo was withdrawn. Its file and template are deleted.")
     return redirect("admin:people_person_change", found.person_id)
 
 

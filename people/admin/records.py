@@ -14,8 +14,8 @@ from people.failed_tasks import failed_tasks, retry
 from people.models import AuditEvent, Erasure, OutboxEntry
 
 HASH_CHAIN = (
-    "Each event’s hash covers the event before it. Whether the chain is whole takes a reading of every "
-    "event, so it is not computed here: run “manage.py verify_audit”."
+    "Each event’s hash covers the event before it. To check the whole chain, which takes time, ask your "
+    "operator to run “manage.py verify_audit”."
 )
 
 

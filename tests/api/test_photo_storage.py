@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NOT_WRITABLE = Path("/sys")
-"""A folder of Linux's own, where nobody may create anything."""
+"""A folder of Linux's own, in which no file can be created."""
 
 
 def _store_in(settings: Any, location: Path) -> None:

@@ -17,7 +17,7 @@ Queries = Callable[[int], Any]
 IDENTIFY = "/api/v1/collections/default/identify/"
 STRANGER = 9 if connection.vendor == "postgresql" else 8
 """Key, collection, engine, number of people, change log, their templates; the audit's last event and the
-new one. On PostgreSQL a lock, too, which keeps events in order."""
+new one. On PostgreSQL also a lock, which keeps events in order."""
 
 
 @pytest.mark.parametrize("people", [1, 12])

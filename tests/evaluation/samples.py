@@ -13,7 +13,7 @@ MANY = [person for person in range(60) for _ in range(1 if person % 2 else 2 + p
 
 
 def outcomes_of(persons: list[int], dimension: int = 16) -> Outcomes:
-    """Return outcomes whose people are told apart most of the time, but not always."""
+    """Return outcomes whose people are distinguished most of the time, but not always."""
     random = np.random.default_rng(1)
     centres = random.standard_normal((max(persons) + 1, dimension))
     vectors = centres[persons] + 0.9 * random.standard_normal((len(persons), dimension))

@@ -1,4 +1,4 @@
-"""What happens to connections and requests when gunicorn is told to stop."""
+"""What happens to connections and requests when gunicorn gets the signal to stop."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_an_idle_connection_is_closed_by_a_stop_and_not_reset(tmp_path: Path) ->
     ):
         unused.connect()
         used.request("GET", "/")
-        used.getresponse().read()  # by the thread that the unused connection has given up
+        used.getresponse().read()  # by the thread that the unused connection has released
         gunicorn.stop()
         assert unused.sock.recv(1) == b""
         assert used.sock.recv(1) == b""

@@ -1,4 +1,4 @@
-"""Nobody is told anything: neither by the tests nor by the service."""
+"""Neither the tests nor the service report anything to third parties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database goes and comes back under load: clear refusals meanwhile, nothing lost, no hand needed."""
+"""The database stops and starts under load: clear refusals meanwhile, and nothing is lost."""
 
 from __future__ import annotations
 

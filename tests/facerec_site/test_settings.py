@@ -30,7 +30,7 @@ def _read_by_the_code() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in READERS and node.args:
                 name = node.args[0]
-                assert isinstance(name, ast.Constant), f"{path}: the name of a variable must stand there"
+                assert isinstance(name, ast.Constant), f"{path}: the variable's name must be a literal"
                 names.add(str(name.value))
     return names - INTERNAL
 

@@ -44,7 +44,7 @@ class Side:
     def __call__(self) -> str:
         self.calls += 1
         if self.away:
-            raise OSError("10.0.0.7 of person 17 is away")
+            raise OSError("10.0.0.7 of person 17 is down")
         return "here"
 
 

@@ -128,7 +128,7 @@ def role(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
     """A task with a role and no keys."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    # no keys of whoever runs the tests
+    # no keys of the developer who runs the tests
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     with role_server() as role:

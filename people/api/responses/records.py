@@ -145,7 +145,7 @@ class RejectionSerializer(ResponseSerializer):
 
 
 class PhotoWarningSerializer(ResponseSerializer):
-    """A sign that a photo may belong to somebody else. The photo is enrolled nevertheless."""
+    """A sign that a photo may show another person. The photo is enrolled nevertheless."""
 
     code = serializers.CharField(
         help_text="`possible_duplicate_person`: the face looks like another person of the collection. "
@@ -179,8 +179,7 @@ class PhotoSerializer(serializers.ModelSerializer[Photo]):
     warnings = PhotoWarningSerializer(
         many=True,
         source="current_warnings",
-        help_text="Signs that the photo may belong to somebody else. Merges of people are taken "
-        "into account.",
+        help_text="Signs that the photo may show another person. Merges of people are taken into account.",
     )
 
     class Meta:
