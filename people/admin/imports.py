@@ -48,8 +48,9 @@ class StartForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["archive"].help_text = (
             f"At most {settings.FACEREC_IMPORT_MAX_MB} MB, with one folder of photos per person: "
-            "person/photo.jpg. The folder’s name becomes the external ID. An optional people.csv next to "
-            "the folders has the columns folder, external_id, name, metadata, consent_given_at, consent_expires_at."
+            "person/photo.jpg. The folder’s name becomes the external ID. An optional people.csv next "
+            "to the folders has the columns folder, external_id, name, metadata, consent_given_at, "
+            "consent_expires_at."
         )
         if names := input_buckets.allowed():
             self.fields["bucket"] = forms.ChoiceField(
