@@ -148,7 +148,7 @@ def test_staff_enrol_identify_and_erase_people(
     assert 300 < left + width / 2 < 1100
     assert 100 < top + height / 2 < 900
 
-    assert staff.identifies(samples / "astronaut.png", collection) == ["Face 1: Nobody in this collection"]
+    assert staff.identifies(samples / "astronaut.png", collection) == ["Face 1: No match in this collection"]
 
     staff.opens("/admin/people/person/?q=Obama")
     browser.find_element(By.LINK_TEXT, "Barack Obama").click()
@@ -158,7 +158,7 @@ def test_staff_enrol_identify_and_erase_people(
     staff.presses("#content form [type=submit]")
     staff.find(".messagelist .info")
     staff.keeps_a_picture()
-    assert staff.identifies(samples / "obama3.jpg", collection) == ["Face 1: Nobody in this collection"]
+    assert staff.identifies(samples / "obama3.jpg", collection) == ["Face 1: No match in this collection"]
 
 
 def test_staff_import_an_archive_and_watch_it(

@@ -116,8 +116,8 @@ def test_staff_cancel_an_import(page: Client, collection: Collection) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     url = reverse("admin:import_cancel", args=[job.pk])
     assert page.get(url).status_code == 403
-    assert "is cancelled" in page.post(url, follow=True).content.decode()
-    assert "had ended already" in page.post(url, follow=True).content.decode()
+    assert "was cancelled" in page.post(url, follow=True).content.decode()
+    assert "already ended" in page.post(url, follow=True).content.decode()
 
 
 def test_an_erased_person_is_named_on_no_page_of_an_import(page: Client, collection: Collection) -> None:

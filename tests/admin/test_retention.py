@@ -55,7 +55,7 @@ def test_whoever_sets_a_rule_is_told_how_many_are_due(
 ) -> None:
     answer = save(page, collection, erase_unseen_after_days="60")
     told = [str(message) for message in answer.context["messages"]]
-    assert "By its rules 1 person is due now, to be erased within the hour." in told
+    assert "Under the retention rules, 1 person is due now and will be erased within the hour." in told
     assert "for 60 days 1" in answer.content.decode()
     answer = save(page, collection, erase_without_consent="on")
     assert any("3 people are due" in str(message) for message in answer.context["messages"])
@@ -82,7 +82,7 @@ def test_the_dry_run_lists_ids_and_no_names_and_erases_nobody(
     page: Client, collection: Collection, people: list[Person], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = reverse("admin:collection_retention", args=[collection.pk])
-    assert "This collection has no rule" in page.get(url).content.decode()
+    assert "This collection has no retention rules" in page.get(url).content.decode()
     Collection.objects.update(erase_without_consent=True, erase_unseen_after_days=60)
     answer = page.get(url)
     text = answer.content.decode()
