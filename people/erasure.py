@@ -1,7 +1,7 @@
 """Erase a person or a whole collection: when the call returns, no response includes them any more.
 
-The outbox then purges the files (people.delivery) and a remote index's vectors (index_sync.purge). The erasure receipt is complete once
-lookups have verified that all of them are deleted.
+The outbox then purges the files (people.delivery) and a remote index's vectors (people.index_sync.purge).
+The erasure receipt is complete once lookups have verified that all of them are deleted.
 """
 
 from __future__ import annotations
