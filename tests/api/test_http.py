@@ -223,7 +223,7 @@ def test_a_chunked_body_is_limited_as_one_with_a_length_is(service: Service) -> 
 
 def test_no_chunked_body_is_larger_than_the_limit_of_all() -> None:
     assert ChunkedBody(io.BytesIO(b"abc"), 3).read() == b"abc"
-    with pytest.raises(OSError, match="larger"):
+    with pytest.raises(OSError, match="too large"):
         ChunkedBody(io.BytesIO(b"abcd"), 3).read()
 
 
