@@ -31,7 +31,7 @@ def once(
 ) -> Response:
     """Do `work`, or return the stored response to an earlier request with the same key.
 
-    `person_id` extracts the id of the person from a response. Erasing that person deletes the stored response.
+    `person_id` extracts a person's id from a response. Erasing that person deletes the stored response.
     Raises IdempotencyConflict or IdempotencyInProgress.
     """
     key = request.headers.get("Idempotency-Key")
