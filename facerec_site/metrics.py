@@ -1,4 +1,4 @@
-"""/metrics for Prometheus: what every web process counted, and what the database says now."""
+"""/metrics for Prometheus: the counters of all web processes, and counts from the database."""
 
 from __future__ import annotations
 
@@ -20,48 +20,50 @@ from people.models import Erasure, MeanTemplate, OutboxEntry, Person, Photo
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics to clients that send METRICS_TOKEN; without that setting there is no such page."""
+    """Return the metrics to clients that send METRICS_TOKEN. Responds with 404 if METRICS_TOKEN isn't set."""
     if not settings.METRICS_TOKEN:
         raise Http404
-    sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not secrets.compare_digest(sent.encode(), settings.METRICS_TOKEN.encode()):
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not secrets.compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
         return HttpResponse("Send METRICS_TOKEN as a bearer token.\n", "text/plain", status=401)
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     else:
         registry = REGISTRY
-    stored = CollectorRegistry()
-    stored.register(_Stored())
-    return HttpResponse(generate_latest(registry) + generate_latest(stored), CONTENT_TYPE_LATEST)
+    database_registry = CollectorRegistry()
+    database_registry.register(_DatabaseCollector())
+    return HttpResponse(generate_latest(registry) + generate_latest(database_registry), CONTENT_TYPE_LATEST)
 
 
-class _Stored:
-    """Counts of rows, asked when they are wanted."""
+class _DatabaseCollector:
+    """Counts rows each time the metrics are requested."""
 
     def collect(self) -> Iterator[Metric]:
-        work = OutboxEntry.objects.filter(done_at=None)
-        backlog = GaugeMetricFamily("facerec_outbox_backlog", "Work not done yet.", labels=["topic"])
+        open_entries = OutboxEntry.objects.filter(done_at=None)
+        backlog = GaugeMetricFamily("facerec_outbox_backlog", "Tasks not done yet.", labels=["topic"])
         oldest = GaugeMetricFamily(
-            "facerec_outbox_oldest_seconds", "Age of the oldest work not done yet.", labels=["topic"]
+            "facerec_outbox_oldest_seconds", "Age of the oldest task not done yet.", labels=["topic"]
         )
         now = timezone.now()
-        for row in work.values("topic").annotate(count=Count("pk"), first=Min("created_at")):
+        for row in open_entries.values("topic").annotate(count=Count("pk"), first=Min("created_at")):
             backlog.add_metric([row["topic"]], row["count"])
             oldest.add_metric([row["topic"]], (now - row["first"]).total_seconds())
         yield backlog
         yield oldest
         yield _gauge("facerec_dead_letters", "Tasks that failed after ten attempts.", failed_tasks().count())
-        photos = GaugeMetricFamily("facerec_photos", "Photos by verdict.", labels=["status"])
+        photos = GaugeMetricFamily("facerec_photos", "Photos by status.", labels=["status"])
         for status, count in Photo.objects.values_list("status").annotate(count=Count("pk")):
             photos.add_metric([status], count)
         yield photos
-        yield _gauge("facerec_persons", "People enrolled.", Person.objects.count())
-        waiting = MeanTemplate.objects.filter(indexed_at=None).count() if remote_index() else 0
-        yield _gauge("facerec_index_waiting", "Vectors not seen in the remote index yet.", waiting)
-        pending = Erasure.objects.filter(completed_at=None).count()
-        yield _gauge("facerec_erasures_pending", "Erasures whose purge is not verified yet.", pending)
+        yield _gauge("facerec_persons", "Enrolled people.", Person.objects.count())
+        unindexed = MeanTemplate.objects.filter(indexed_at=None).count() if remote_index() else 0
+        yield _gauge(
+            "facerec_index_waiting", "Vectors that the remote index hasn't confirmed yet.", unindexed
+        )
+        pending_erasures = Erasure.objects.filter(completed_at=None).count()
+        yield _gauge("facerec_erasures_pending", "Erasures whose purge isn't verified yet.", pending_erasures)
 
 
-def _gauge(name: str, meaning: str, value: int) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, meaning, value=value)
+def _gauge(name: str, documentation: str, value: int) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, value=value)

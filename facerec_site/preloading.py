@@ -1,4 +1,4 @@
-"""What web processes need to answer their first request at once, loaded before they are forked."""
+"""Loads what web processes need before they are forked, so that the first request isn't delayed."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 def prepare() -> None:
-    """Check the installation, then load the models and, if the database can be read, the templates.
+    """Run the system checks, then load the models and, if the database is available, the templates.
 
-    The checks also load every view. Each process reads at its first request whatever can't be read now.
-    No connection is left open. Raises SystemExit when a check finds an error, such as a missing model.
+    The checks also import every view. If the templates can't be read now, each process reads them at its
+    first request. All database connections are closed again. Raises SystemExit if a check finds an error,
+    such as a missing model.
     """
     exit_on_errors()
     get_engine()
@@ -30,5 +31,5 @@ def prepare() -> None:
     finally:
         for connection in connections.all(initialized_only=True):
             connection.close()
-            if hasattr(connection, "close_pool"):  # PostgreSQL's, whose threads would not outlive a fork
+            if hasattr(connection, "close_pool"):  # of PostgreSQL; the pool's threads wouldn't survive a fork
                 connection.close_pool()

@@ -1,7 +1,7 @@
-"""A gunicorn worker that answers what it can't read with a problem document, as the API does.
+"""A gunicorn worker that responds to unreadable requests with a problem document, as the API does.
 
-Such a request never reaches Django, and often its path isn't known, so every client gets one. gunicorn's own
-page would be HTML, and its log line would quote what the client sent.
+Such a request never reaches Django, and its path is often unknown, so browsers get a problem document as
+well. gunicorn's own error page would be HTML, and its log line would quote what the client sent.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from people.errors import (
     UriTooLong,
 )
 
-_KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
-    # the first that fits
+_ERRORS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
+    # gunicorn's error and ours; the first match is used
     (gunicorn_errors.LimitRequestLine, UriTooLong),
     (gunicorn_errors.LimitRequestHeaders, HeadersTooLarge),
     (gunicorn_errors.ExpectationFailed, ExpectationFailed),
     (gunicorn_errors.UnsupportedTransferCoding, NotImplementedByServer),
-    # in a response of ours; the stubs are those of gunicorn 26
+    # a fault in a response of ours; the type stubs don't include these two yet
     (gunicorn_errors.InvalidResponseHeader, FacerecError),  # type: ignore[attr-defined]
     (gunicorn_errors.InvalidResponseHeaderName, FacerecError),  # type: ignore[attr-defined]
     (gunicorn_errors.ConfigurationProblem, FacerecError),
@@ -42,8 +42,8 @@ _KINDS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
 
 class RefusingWorker(ThreadWorker):
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer a request that can't be read, or that failed outside Django. Its connection closes then."""
-        error = next((ours() for kind, ours in _KINDS if isinstance(exc, kind)), FacerecError())
+        """Respond to a request that can't be read or that failed outside Django, and close its connection."""
+        error = next((our_error() for type_, our_error in _ERRORS if isinstance(exc, type_)), FacerecError())
         request_id = str(uuid.uuid4())
         with bound_contextvars(request_id=request_id):
             if type(error) is FacerecError:
@@ -57,7 +57,7 @@ class RefusingWorker(ThreadWorker):
 
 
 def response(error: FacerecError, request_id: str) -> bytes:
-    """Return an HTTP response with the error, after which the connection is closed."""
+    """Return the error as an HTTP response that announces the end of the connection."""
     problem = error.as_problem(request_id)
     body = json.dumps(problem).encode()
     head = (

@@ -1,4 +1,4 @@
-"""Refuse what no view, form or database of ours can take, before any of them sees the request."""
+"""Refuses requests that our views, forms and databases can't process, before they reach any of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from facerec_site.errors import refuse
 from people.errors import FacerecError, Malformed, NotFound, UnsupportedMediaType
 
 _CHARSETS = {"utf-8", "ascii", "iso8859-1"}
-"""Of bodies, by the codecs' own names. Others, as UTF-7, can encode lone surrogates, or decompress."""
+"""Accepted charsets of request bodies, as Python's codecs name them.
+
+Python has codecs that decode lone surrogates, such as UTF-7, and codecs that decompress.
+"""
 
 
 class RequestChecksMiddleware:
@@ -26,9 +29,9 @@ class RequestChecksMiddleware:
 
 
 def _problem(request: HttpRequest) -> FacerecError | None:
-    """Return why the request is refused.
+    """Return the error to refuse the request with, or None if it is acceptable.
 
-    PostgreSQL can't store or compare NUL, so one that gets through is a fault there, and none with SQLite.
+    PostgreSQL, unlike SQLite, can't store or compare NUL. A NUL that got through would be an internal error.
     """
     query = request.META.get("QUERY_STRING", "")
     if "\0" in request.path:
@@ -36,9 +39,9 @@ def _problem(request: HttpRequest) -> FacerecError | None:
     if "%00" in query or "\0" in query:
         return Malformed("A query parameter contains a NUL character. Remove it.")
     if any("\0" in value for value in request.COOKIES.values()):
-        return Malformed("A cookie contains a NUL character. Delete the cookies of this site.")
+        return Malformed("A cookie contains a NUL character. Delete this site's cookies.")
     if not all(map(_is_readable, request.headers.get("Accept", "").split(","))):
-        return Malformed("The Accept header can't be read. Correct it, or leave it out.")
+        return Malformed("The Accept header is invalid. Correct it or leave it out.")
     charset = (request.content_params or {}).get("charset")
     if charset is not None and _canonical(charset) not in _CHARSETS:
         return UnsupportedMediaType()

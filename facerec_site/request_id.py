@@ -1,4 +1,7 @@
-"""One id a request: taken from X-Request-ID when it is sane, made otherwise; in answers, logs and audit."""
+"""Gives each request an id: a valid X-Request-ID from the client, otherwise a new one.
+
+The id is in the response, in log lines and in audit events.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from structlog.contextvars import bound_contextvars
 
-from people.actors import request_id as current
+from people.actors import request_id as current_request_id
 
-_SANE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_VALID_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
 class RequestIdMiddleware:
@@ -20,14 +23,14 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        sent = request.headers.get("X-Request-ID", "")
-        request_id = sent if _SANE.fullmatch(sent) else str(uuid.uuid4())
-        token = current.set(request_id)
+        client_id = request.headers.get("X-Request-ID", "")
+        request_id = client_id if _VALID_ID.fullmatch(client_id) else str(uuid.uuid4())
+        token = current_request_id.set(request_id)
         request.META["facerec.request_id"] = request_id
         try:
             with bound_contextvars(request_id=request_id):
                 response = self.get_response(request)
         finally:
-            current.reset(token)
+            current_request_id.reset(token)
         response["X-Request-ID"] = request_id
         return response

@@ -1,4 +1,4 @@
-"""Django's system checks, for processes that manage.py doesn't start."""
+"""Runs Django's system checks in processes that aren't started by manage.py."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from django.core.management.base import BaseCommand, SystemCheckError
 
 
 def exit_on_errors() -> None:
-    """Run the checks that every command of manage.py runs first. Warnings are printed to stderr.
+    """Run the checks that manage.py runs before a command. Warnings are printed to stderr.
 
-    Raises SystemExit, with a text that lists every error and what to do about it.
+    Raises SystemExit with a message that lists every error and how to fix it.
     """
     try:
         BaseCommand().check()

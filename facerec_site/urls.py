@@ -1,4 +1,4 @@
-"""Every URL on one screen."""
+"""All URLs of the service, except those of the API, which are in people/api/urls.py."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -11,7 +11,7 @@ from facerec_site.metrics import metrics
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("metrics", metrics, name="metrics"),
-    path("ready", ready, name="ready"),  # /health is answered by HealthMiddleware
+    path("ready", ready, name="ready"),  # HealthMiddleware responds to /health
     path("admin/", admin.site.urls),
     path("api/v1/", include("people.api.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -1,4 +1,4 @@
-"""What gunicorn serves."""
+"""The WSGI application that gunicorn serves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _django = get_wsgi_application()
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Serve a request with Django, which reads the Content-Type before any code that could refuse it."""
+    """Let Django process a request.
+
+    Django parses the Content-Type before any code of ours could refuse it, so an unreadable one is replaced.
+    """
     if not _is_readable(environ.get("CONTENT_TYPE", "")):
         environ["CONTENT_TYPE"] = "application/x-unreadable"  # no operation accepts it
     return _django(environ, start_response)

@@ -1,4 +1,7 @@
-"""Everything the service needs, safe, with no default secret. The other modules hold only differences."""
+"""The settings that all environments share, with safe defaults and no default secret key.
+
+The other modules contain only what differs in their environment.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ from facerec_site.logs import chosen_format, configuration
 django_stubs_ext.monkeypatch()
 
 env = environ.Env()
-# A value that begins with $ would be taken for another variable's name: escaped, each $ is read as itself.
+# django-environ takes a value that begins with $ for the name of another variable, unless each $ is escaped.
 env.escape_proxy = True
 env.ENVIRON = {name: value.replace("$", r"\$") for name, value in os.environ.items()}
 
-# OpenCV reads it when it is loaded, and would tell each detector of a feature that nobody asked for.
+# OpenCV reads this when it is loaded. By default it logs a notice about an unused feature for each detector.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-# Where this installation keeps what it makes: database, photos, models, broker.
+# The folder for this installation's data: database, photos, models and broker.
 FACEREC_VAR_DIR = Path(env("FACEREC_VAR_DIR", default=str(BASE_DIR / "var")))
 FACEREC_MODELS_DIR = Path(env("FACEREC_MODELS_DIR", default=str(FACEREC_VAR_DIR / "models")))
 FACEREC_SAMPLES_DIR = Path(env("FACEREC_SAMPLES_DIR", default=str(FACEREC_VAR_DIR / "samples")))
@@ -48,7 +51,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    # First: a load balancer's check comes with an IP as Host and over HTTP.
+    # First, because a load balancer sends its health checks over HTTP, with an IP address as Host.
     "facerec_site.health.HealthMiddleware",
     "facerec_site.request_id.RequestIdMiddleware",
     "facerec_site.observation.ObservationMiddleware",
@@ -81,10 +84,10 @@ TEMPLATES = [
     },
 ]
 
-# PostgreSQL by DATABASE_URL=postgres://user:password@host:5432/name, or one SQLite file.
+# PostgreSQL if DATABASE_URL=postgres://user:password@host:5432/name is set, otherwise an SQLite file.
 if env("DATABASE_URL", default=""):
     _url: dict[str, Any] = env.db_url("DATABASE_URL")
-    if env("DATABASE_PASSWORD", default=""):  # kept apart from the address, as a secret of its own
+    if env("DATABASE_PASSWORD", default=""):  # a separate variable, so that only it is a secret
         _url["PASSWORD"] = env("DATABASE_PASSWORD")
     DATABASES = {
         "default": {
@@ -92,10 +95,10 @@ if env("DATABASE_URL", default=""):
             "CONN_HEALTH_CHECKS": True,
             "OPTIONS": {
                 **_url.get("OPTIONS", {}),  # such as ?sslmode=verify-full
-                # one pool a process; its threads share it
+                # one pool per process, shared by its threads
                 "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=12), "timeout": 5},
                 "connect_timeout": 5,
-                # the kernel notices a server that vanished without closing the connection
+                # lets the kernel detect a server that disappeared without closing the connection
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
@@ -112,9 +115,9 @@ else:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": FACEREC_VAR_DIR / "facerec.sqlite3",
-            "CONN_MAX_AGE": 60,  # closing writes the log back, which takes longer than a search
+            "CONN_MAX_AGE": 60,  # closing a connection checkpoints the WAL, which takes longer than a search
             "OPTIONS": {
-                # Several processes write: take the write lock when a transaction begins, and wait for it.
+                # Several processes write, so each transaction waits for the write lock when it begins.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 "init_command": (
@@ -127,7 +130,7 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Rate limits hold over all processes of one machine, or with Redis over all machines.
+# Rate limits apply across all processes of one machine, or with Redis across all machines.
 RATE_COUNTER: dict[str, Any] = {
     "BACKEND": "people.api.counters.SqliteCounter",
     "OPTIONS": {"path": FACEREC_VAR_DIR / "rate_limits.sqlite3"},
@@ -150,10 +153,9 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# Of all buckets and of the queue; without it boto3 looks for one itself.
+# The region of all buckets and of the queue. If it isn't set, boto3 looks for one in its own configuration.
 AWS_REGION: str | None = env("AWS_REGION", default="") or None
-# A private bucket instead of a folder. Credentials come from the task's role, unless the environment
-# holds keys: boto3 looks for them there first.
+# A private bucket instead of a folder. boto3 uses the keys in the environment, or else the task's role.
 if env("AWS_STORAGE_BUCKET_NAME", default=""):
     STORAGES["default"] = {
         "BACKEND": "people.s3.photo_storage.S3PhotoStorage",
@@ -163,9 +165,9 @@ if env("AWS_STORAGE_BUCKET_NAME", default=""):
             "region_name": AWS_REGION,
         },
     }
-# Buckets that photos and imports may be read from by name. Any API key that accepts photos can read them.
+# Buckets from which requests may name photos and imports. Any API key that can send photos can read them.
 FACEREC_S3_INPUT_BUCKETS: list[str] = env.list("FACEREC_S3_INPUT_BUCKETS", default=[])
-# The largest ZIP archive that an import takes as an upload.
+# The largest ZIP archive that can be uploaded for an import, in megabytes.
 FACEREC_IMPORT_MAX_MB = env.int("FACEREC_IMPORT_MAX_MB", default=2000)
 STATIC_URL = "/static/"
 STATIC_ROOT = FACEREC_VAR_DIR / "static"
@@ -191,7 +193,7 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 14_500_000
 DATA_UPLOAD_MAX_NUMBER_FILES = 50
 FILE_UPLOAD_MAX_MEMORY_SIZE = 11_000_000
-# Probes never touch the disk.
+# Keeps uploads in memory, so that probes are never written to the disk.
 FILE_UPLOAD_HANDLERS = ["people.uploads.BoundedMemoryUploadHandler"]
 
 REST_FRAMEWORK = {
@@ -225,7 +227,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
-    # A request and a response of the same name differ. A PATCH's body has no required field anyway.
+    # Request and response components of one name may differ. A PATCH body has no required fields anyway.
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": False,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
@@ -246,7 +248,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# The engine and the index are replaceable parts: BACKEND + OPTIONS, as in Django's own settings.
+# The engine and the index are replaceable, by BACKEND and OPTIONS as in Django's own settings.
 FACE_ENGINE: dict[str, Any] = {"BACKEND": "people.engines.onnx.OnnxEngine", "OPTIONS": {}}
 TEMPLATE_INDEX: dict[str, Any] = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
 _index = env("TEMPLATE_INDEX", default="pinecone" if env("PINECONE_API_KEY", default="") else "embedded")
@@ -261,23 +263,23 @@ if _index == "pinecone":
             "control_host": env("PINECONE_CONTROL_HOST", default=""),
         },
     }
-# How many days backups of database and storage are kept; told in the receipt of an erasure.
+# How many days backups of database and storage are kept. Erasure receipts state it.
 FACEREC_BACKUP_DAYS = env.int("FACEREC_BACKUP_DAYS", default=35)
-# Compute threads that one process owns; gunicorn's and Celery's processes multiply it.
+# Compute threads per process. Each gunicorn and Celery process has this many.
 FACEREC_THREADS = env.int("FACEREC_THREADS", default=1)
 
-# Celery executes, the outbox remembers: no result, no reliance on the broker's memory.
+# Celery executes tasks; the outbox stores them. So results aren't kept, and the broker may lose messages.
 # filesystem://localhost (one machine), redis://… or rediss://…, amqp://…, or sqs://
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="filesystem://localhost")
-# longer than any task may run, so that no broker hands out a task that is still being done
+# Seconds. Longer than any task may run, so that a broker doesn't deliver a task again while it is running.
 _VISIBILITY_TIMEOUT = 6 * 60
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {}
 match CELERY_BROKER_URL.partition("://")[0]:
     case "filesystem":
         CELERY_BROKER_TRANSPORT = "facerec_site.folder_broker:Transport"
         # With brokers that have no event loop, Celery's child processes share a lock: a child that is
-        # killed while it holds the lock stops all work permanently (seen with billiard 4.3). So the
-        # worker does the work itself here; who restarts it restarts everything.
+        # killed while it holds the lock stops all tasks permanently (seen with billiard 4.3). So the
+        # worker runs tasks in its own process here, and restarting it restarts everything.
         CELERY_WORKER_POOL = "solo"
         CELERY_BROKER_TRANSPORT_OPTIONS = {
             "data_folder_in": str(FACEREC_VAR_DIR / "broker" / "queue"),
@@ -304,26 +306,26 @@ match CELERY_BROKER_URL.partition("://")[0]:
             "wait_time_seconds": 10,
             "polling_interval": 0.1,
             "client-config": {"connect_timeout": 2, "read_timeout": 15, "retries": {"max_attempts": 2}},
-            # named, the role needs no right to list or create queues
+            # with the queue's URL, the role needs no permission to list or create queues
             "predefined_queues": {"celery": {"url": env("SQS_QUEUE_URL")}},
         }
-        CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # it would need queues of its own
+        CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # it would need additional queues
         CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 60
-# A child that grew beyond this is replaced after its task; kilobytes.
+# Kilobytes. A child process that uses more is replaced after its current task.
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = env.int("WORKER_MAX_MEMORY_MB", default=1200) * 1024
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
-# Who may read /metrics; empty: nobody, there are none.
+# The bearer token for /metrics. If it is empty, /metrics doesn't exist.
 METRICS_TOKEN = env("METRICS_TOKEN", default="")
-# Whether each request is also reported on stdout in CloudWatch's embedded metric format.
+# Whether each request is also reported to stdout in CloudWatch's embedded metric format.
 METRICS_EMF = env.bool("METRICS_EMF", default=False)
 
 LOGGING = configuration(chosen_format(os.environ))

@@ -1,4 +1,4 @@
-"""One machine, no set-up: the secret key is made on first use and kept next to the database."""
+"""Settings for one machine without set-up: the secret key is created on first use, next to the database."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _local_secret_key() -> str:
 
 SECRET_KEY = env("SECRET_KEY", default="") or _local_secret_key()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-# Not part of the product: production settings and the image leave it out.
+# Not part of the product: neither the production settings nor the image include it.
 INSTALLED_APPS += ["benchmark"]
-# No collectstatic to run first.
+# Serves static files without running collectstatic first.
 WHITENOISE_USE_FINDERS = True
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
