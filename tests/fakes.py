@@ -1,7 +1,7 @@
-"""A face engine on synthetic photos: quick, deterministic, and with as many people as a test wants.
+"""A face engine for synthetic photos: fast, deterministic, and with as many people as a test needs.
 
 A photo is a row of square tiles. A tile with a red frame is a face; the 8 × 8 grey squares in it
-are the person's vector. So the fake goes through real decoding, storing, extraction and search.
+are the person's vector. So tests with this engine still use real decoding, storage, extraction and search.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FakeEngine:
     version = 1
     dimension = DIMENSION
     sure_confidence = 0.0
-    # the quantiles of a cosine of two random directions in 64 dimensions
+    # quantiles of the cosine between two random directions in 64 dimensions
     calibration = Calibration(
         "fake/1", ((1e-1, 0.160), (1e-2, 0.289), (1e-3, 0.381), (1e-4, 0.453), (1e-5, 0.512), (1e-6, 0.562))
     )
@@ -69,7 +69,7 @@ class FakeEngine:
 
 
 class OtherFakeEngine(FakeEngine):
-    """Another engine: the same people, with different vectors."""
+    """Another engine, which gives the same people different vectors."""
 
     name = "other-fake"
     version = 3
@@ -79,9 +79,10 @@ class OtherFakeEngine(FakeEngine):
 
 
 def photo(*seeds: int | None, variation: int = 0, dark: bool = False, side: int | None = None) -> bytes:
-    """Return a PNG with one tile for each seed: the face of person `seed`, or none for None.
+    """Return a PNG with one tile for each seed: the face of person `seed`, or no face for None.
 
-    Photos of one person differ by `variation`; `dark` makes every face too dark to enrol.
+    Photos of a person with different `variation` differ slightly. `dark` makes every face too dark to enrol.
+    `side` scales the photo to this many pixels in width and height.
     """
     tiles = [_tile(seed, variation, dark) for seed in seeds]
     image = Image.fromarray(np.concatenate(tiles, axis=1))
@@ -95,7 +96,7 @@ def photo(*seeds: int | None, variation: int = 0, dark: bool = False, side: int 
 def _tile(seed: int | None, variation: int, dark: bool) -> RGBImage:
     tile = np.full((TILE, TILE, 3), 128, dtype=np.uint8)
     if seed is None:
-        tile[0, 0, 2] = variation % 256  # another file, still no face
+        tile[0, 0, 2] = variation % 256  # makes a different file, still without a face
         return tile
     person = np.random.default_rng(seed).standard_normal(DIMENSION)
     noise = np.random.default_rng([seed, variation]).standard_normal(DIMENSION) if variation else 0.0

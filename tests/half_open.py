@@ -1,4 +1,4 @@
-"""A client in the middle of its handshake: it has asked for a connection and doesn't hear the answer yet."""
+"""A TCP client in the middle of its handshake: it has sent SYN and drops the server's SYN-ACK."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ SO_DETACH_FILTER = 27
 
 
 def half_open(address: tuple[str, int], family: int = socket.AF_INET) -> socket.socket:
+    """Begin to connect to `address`, with a socket filter that drops everything the server sends."""
     client = socket.socket(family)
     drop_everything = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
     program = struct.pack("HP", 1, ctypes.addressof(drop_everything))
@@ -24,6 +25,6 @@ def half_open(address: tuple[str, int], family: int = socket.AF_INET) -> socket.
     return client
 
 
-def hear_answer(client: socket.socket) -> None:
-    """Let the handshake complete: the server repeats its answer after a second."""
+def complete_handshake(client: socket.socket) -> None:
+    """Remove the filter, so that the client receives the SYN-ACK that the server repeats after a second."""
     client.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)

@@ -1,4 +1,4 @@
-"""Small imports for tests: archives and folders with the fake engine's photos, and their results."""
+"""Small imports for tests: archives and folders of photos for the fake engine, and the files' results."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def results(job: ImportJob) -> dict[str, str]:
 
 
 def kill(*args: Any) -> None:
-    """Stop as if the process had been killed. Replaces a function of the product."""
+    """Raise KeyboardInterrupt, as if the process had been killed. Tests replace a real function with it."""
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Clients without end, until the service refuses connections."""
+"""Clients that send requests continuously until the service refuses connections."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ import requests
 
 
 class Load:
-    """Clients that send one photo each again and again, and stop at the first connection refused.
+    """Clients that each send one photo repeatedly. All of them stop at the first refused connection.
 
-    As behind a load balancer: who is refused is sent to another task, who is broken off is not.
+    A refused connection is no fault: a load balancer would try another task. A broken one is, because the
+    load balancer would pass the error on to the client.
+
+    `answered` holds the status of each response, `broken` the error of each broken connection.
     """
 
     def __init__(self, url: str, headers: dict[str, str], photos: list[bytes]) -> None:
         self.answered: list[int] = []
         self.broken: list[requests.RequestException] = []
         self._done = threading.Event()
-        self._clients = [threading.Thread(target=self._run, args=(url, headers, one)) for one in photos]
+        self._clients = [threading.Thread(target=self._run, args=(url, headers, photo)) for photo in photos]
 
     def start(self) -> None:
         for client in self._clients:
             client.start()
 
     def stop(self) -> None:
-        """Have the clients stop although the service continues."""
+        """Stop the clients while the service is still running."""
         self._done.set()
         self.join()
 
@@ -36,18 +39,18 @@ class Load:
     def _run(self, url: str, headers: dict[str, str], photo: bytes) -> None:
         while not self._done.is_set():
             try:
-                answer = requests.post(url, files={"photo": photo}, headers=headers, timeout=60)
+                response = requests.post(url, files={"photo": photo}, headers=headers, timeout=60)
             except requests.ConnectionError as error:
                 if "refused" in str(error):
                     self._done.set()
                 else:
                     self.broken.append(error)
             else:
-                self.answered.append(answer.status_code)
+                self.answered.append(response.status_code)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until it holds. Raises AssertionError when it doesn't in time."""
+    """Wait until the condition is true. Raises AssertionError if it isn't within `seconds`."""
     pause, waited = threading.Event(), 0.0
     while not condition():
         assert waited < seconds, f"not within {seconds} seconds"

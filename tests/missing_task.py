@@ -1,4 +1,4 @@
-"""A Django app that schedules a task which nobody wrote, for tests/facerec_site/test_start_up.py."""
+"""A Django app that schedules a task which doesn't exist, for tests/facerec_site/test_start_up.py."""
 
 from __future__ import annotations
 

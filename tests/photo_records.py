@@ -1,4 +1,4 @@
-"""Rows of photos for tests that need neither a file nor a face."""
+"""Photo rows for tests that need neither the file nor a face."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.actors import STAFF
 
 
 def photograph(person: Person, *, days_ago: float) -> None:
-    """Create a photo of the person that was submitted `days_ago`."""
+    """Create a photo of the person that was submitted `days_ago` days ago."""
     photo = Photo.objects.create(
         person=person, file="none.jpg", sha256=str(person.pk), width=1, height=1, submitted_by=STAFF.label
     )

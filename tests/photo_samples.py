@@ -1,4 +1,4 @@
-"""Photos as people and attackers send them, made here: nothing is fetched, nothing is somebody's."""
+"""Photos as users and attackers send them. All are generated: none is downloaded or shows a real person."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def picture(width: int = 64, height: int = 48) -> Image.Image:
 
 
 def saved(image: Image.Image, format: str, **options: Any) -> bytes:
+    """Return the image as a file of this format, with these options of Pillow."""
     buffer = io.BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
 def with_orientation(orientation: int, format: str = "JPEG") -> bytes:
-    """Return `picture()` stored so that a viewer who applies the EXIF orientation sees it upright."""
+    """Return `picture()` stored so that a viewer that applies the EXIF orientation shows it upright."""
     undo = {
         1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90,
@@ -69,7 +70,7 @@ def png_header(width: int, height: int, body: bytes = b"") -> bytes:
 
 
 def png_of_25_megapixels() -> bytes:
-    """Return a whole PNG of 5000 × 5000 grey pixels in a few kilobytes."""
+    """Return a complete PNG of 5000 × 5000 grey pixels in a few kilobytes."""
     return png_header(5000, 5000, zlib.compress(bytes(5001 * 5000), 9))
 
 
@@ -79,7 +80,7 @@ def with_chunks(png: bytes, *chunks: bytes) -> bytes:
 
 
 def rgb_png_of_16_bits() -> bytes:
-    """Return `picture()` with 16 bits a channel, which Pillow reads but can't write."""
+    """Return `picture()` with 16 bits per channel, which Pillow reads but can't write."""
     pixels = np.asarray(picture()).astype(">u2") * 257
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     png = png_header(64, 48, zlib.compress(rows))
@@ -103,19 +104,19 @@ def webp_canvas(width: int, height: int) -> bytes:
 
 
 def jpeg_of_many_scans(scans: int) -> bytes:
-    """Return a progressive JPEG with its last scan `scans` times again: each is a pass over all pixels."""
+    """Return a progressive JPEG whose last scan is repeated `scans` times. Each scan covers all pixels."""
     jpeg = saved(Image.new("L", (1000, 1000), 128), "JPEG", progressive=True)
     return jpeg[:-2] + jpeg[jpeg.rfind(b"\xff\xda") : -2] * scans + jpeg[-2:]
 
 
 def jpeg_in_single_scans(width: int, height: int) -> bytes:
-    """Return a baseline JPEG of one scan a component, which is held in memory whole to be decoded."""
+    """Return a baseline JPEG with one scan per component, which a decoder must hold in memory completely."""
     jpeg = saved(Image.new("RGB", (8, 8)), "JPEG", subsampling=0)
     frame, scan = jpeg.find(b"\xff\xc0"), jpeg.find(b"\xff\xda")
     head = bytearray(jpeg[:scan])
     head[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
     blocks = -(-width // 8) * -(-height // 8)
-    # a block is 001010: no change of DC, end of block, in the standard tables
+    # in the standard tables, the bits 001010 are a block: no change of DC, end of block
     pixels = b"\x28\xa2\x8a" * (blocks // 4 + 1)
     scans = [b"\xff\xda\0\x08\1" + bytes([number, 0, 0, 63, 0]) + pixels for number in (1, 2, 3)]
     return bytes(head) + b"".join(scans) + b"\xff\xd9"
@@ -126,17 +127,17 @@ def _large_heic() -> bytes:
     return saved(Image.new("RGB", (640, 480)), "HEIF", quality=10)
 
 
-def heic_that_lies(width: int, height: int) -> bytes:
+def heic_claiming(width: int, height: int) -> bytes:
     """Return a HEIC of 640 × 480 pixels whose header claims another size."""
     heic = bytearray(_large_heic())
-    where = heic.find(b"ispe")
-    heic[where + 8 : where + 16] = struct.pack(">II", width, height)
+    size_box = heic.find(b"ispe")
+    heic[size_box + 8 : size_box + 16] = struct.pack(">II", width, height)
     return bytes(heic)
 
 
 @cache
 def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
-    """Return hostile and broken photos by name, each with the error it deserves."""
+    """Return hostile and broken photos by name, each with the error that refuses it."""
     jpeg = saved(picture(640, 480), "JPEG")
     svg = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
     return {
@@ -145,7 +146,7 @@ def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
         "truncated PNG": (saved(picture(640, 480), "PNG")[:400], UnreadablePhoto),
         "truncated WebP": (saved(picture(640, 480), "WEBP")[:60], UnreadablePhoto),
         "JPEG's first bytes": (jpeg[:20], UnreadablePhoto),
-        "text": (b"this is no photo, whatever its name says", NotAnImage),
+        "text": (b"this is text, whatever the file's name says", NotAnImage),
         "SVG": (svg, NotAnImage),
         "TIFF": (saved(picture(), "TIFF"), NotAnImage),
         "GIF": (saved(picture(), "GIF"), NotAnImage),
@@ -165,9 +166,9 @@ def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
             with_chunks(saved(picture(), "PNG"), png_chunk(b"tEXt", b"") * 200_000),
             UnreadablePhoto,
         ),
-        "36 MP canvas of a WebP": (webp_canvas(6_000, 6_000), TooManyPixels),
-        "HEIC larger than it says": (heic_that_lies(64, 48), UnreadablePhoto),
-        "25 MP HEIC": (heic_that_lies(5_000, 5_000), TooManyPixels),
+        "WebP with a canvas of 36 MP": (webp_canvas(6_000, 6_000), TooManyPixels),
+        "HEIC larger than its header claims": (heic_claiming(64, 48), UnreadablePhoto),
+        "25 MP HEIC": (heic_claiming(5_000, 5_000), TooManyPixels),
         "20,000 pixels wide": (png_header(20_000, 1), TooManyPixels),
         "GIF of one pixel": (b"GIF89a\1\0\1\0\0\0\0;", NotAnImage),
         "AVIF": (b"\0\0\0\x1cftypavif" + bytes(40), NotAnImage),
@@ -177,7 +178,7 @@ def bad() -> dict[str, tuple[bytes, type[PhotoRejected]]]:
 
 @cache
 def good() -> dict[str, bytes]:
-    """Return unusual but fine photos of `picture()` by name."""
+    """Return unusual but valid photos of `picture()` by name."""
     image = picture()
     transparent = image.convert("RGBA")
     sixteen = Image.fromarray((np.asarray(image.convert("L")).astype(np.uint16)) * 257)
@@ -187,7 +188,7 @@ def good() -> dict[str, bytes]:
         "CMYK JPEG": saved(image.convert("CMYK"), "JPEG", quality=95),
         "grey JPEG": saved(image.convert("L"), "JPEG"),
         "MPO": saved(image, "MPO", quality=95, save_all=True, append_images=[Image.new("RGB", image.size)]),
-        "JPEG with a film behind it": saved(image, "JPEG", quality=95) + b"\xff\xc2\xff\xda" * 5000,
+        "JPEG with a film after it": saved(image, "JPEG", quality=95) + b"\xff\xc2\xff\xda" * 5000,
         "JPEG in 4:4:4 restarts": saved(image, "JPEG", quality=95, subsampling=0, restart_marker_blocks=1),
         "16-bit RGB PNG": rgb_png_of_16_bits(),
         "PNG with 70 MB of text": with_chunks(
@@ -195,7 +196,7 @@ def good() -> dict[str, bytes]:
         ),
         "PNG with a broken profile": with_chunks(saved(image, "PNG"), png_chunk(b"iCCP", b"x\0\7")),
         "animated PNG": saved(image, "PNG", save_all=True, append_images=[Image.new("RGB", image.size)]),
-        "PNG with an animation that is none": with_chunks(saved(image, "PNG"), png_chunk(b"acTL", bytes(8))),
+        "PNG with an empty animation chunk": with_chunks(saved(image, "PNG"), png_chunk(b"acTL", bytes(8))),
         "PNG with a transparent colour": saved(image, "PNG", transparency=(9, 9, 9)),
         "palette PNG with alpha": saved(image.convert("RGBA").quantize(8), "PNG"),
         "PNG": saved(image, "PNG"),
@@ -212,7 +213,7 @@ def good() -> dict[str, bytes]:
         "HEIC": saved(image, "HEIF", quality=95),
         "grey HEIC": saved(image.convert("L"), "HEIF", quality=95),
         "HEIC with alpha": saved(transparent, "HEIF", quality=95),
-        "HEIC of several": saved(
+        "HEIC with two pictures": saved(
             image, "HEIF", quality=95, save_all=True, append_images=[Image.new("RGB", (640, 480))]
         ),
     }

@@ -1,4 +1,4 @@
-"""Start the project with production settings, in a process of its own."""
+"""Runs commands in a separate process with the environment variables of production."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ COMPLETE = {
 
 
 def start(variables: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    """Run Python with these arguments (`manage.py check` by default) and only these variables, to its end."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, *(command or ("manage.py", "check"))],
         cwd=ROOT,
-        env={**kept, **variables},
+        env={**inherited, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -35,13 +36,13 @@ def start(variables: dict[str, str], *command: str) -> subprocess.CompletedProce
 
 
 def production_setting(variables: dict[str, str], name: str) -> Any:
-    """Return a setting as production has it with these variables, which come on top of COMPLETE."""
+    """Return the value of a setting in production, with the variables of COMPLETE and these."""
     return ast.literal_eval(_production_settings(tuple(variables.items()))[name])
 
 
 @cache
 def _production_settings(variables: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Return all settings as a production start has them, as Python source."""
+    """Return the value of every production setting, as Python source."""
     code = (
         "import django; django.setup()\n"
         "from django.conf import settings\n"

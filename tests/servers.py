@@ -1,4 +1,4 @@
-"""Servers of our own for one test: a free port of loopback, nothing kept, gone at the end."""
+"""Servers for a single test. Each listens on a free loopback port, and its data is deleted at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REDIS = shutil.which("redis-server")
-AWS_REGION: Final = "eu-central-1"  # not the one that boto3 takes for none
+AWS_REGION: Final = "eu-central-1"  # not boto3's default
 
 
 def free_port() -> int:
@@ -88,7 +88,7 @@ def redis_server() -> Iterator[Redis]:
 
 @contextmanager
 def hung_server() -> Iterator[int]:
-    """Take connections on a port, and never answer."""
+    """Yield a port that accepts connections and never responds."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -97,8 +97,8 @@ def hung_server() -> Iterator[int]:
 
 @contextmanager
 def aws() -> Iterator[str]:
-    """Run moto's server: S3, SQS and KMS by HTTP. Yields its address."""
-    # loaded for those tests only that ask for it: it takes a second
+    """Run moto's server, which simulates S3, SQS and KMS over HTTP. Yields its address."""
+    # imported only by the tests that need it, because the import takes a second
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -112,11 +112,11 @@ def aws() -> Iterator[str]:
 
 @dataclass
 class Role:
-    """What ECS gives a task that has a role: credentials by HTTP."""
+    """A task role of ECS: its credentials are available over HTTP at `address`."""
 
     address: str
     asked: list[str | None] = field(default_factory=list)
-    """The authorisation of each request."""
+    """The Authorization header of each request received."""
 
     ACCESS_KEY = "ASIAOFTHEROLE"
     TOKEN = "token-of-the-role"
@@ -124,6 +124,8 @@ class Role:
 
 @contextmanager
 def role_server() -> Iterator[Role]:
+    """Serve the credentials of a task role, as ECS does."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             role.asked.append(self.headers.get("Authorization"))
@@ -150,7 +152,7 @@ def role_server() -> Iterator[Role]:
 
 
 def forget_aws(address: str) -> None:
-    """Empty moto's server."""
+    """Delete everything in moto's server."""
     requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
 
 

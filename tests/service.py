@@ -1,4 +1,4 @@
-"""The whole service as real processes, in a folder of its own: gunicorn, Celery worker, one database."""
+"""The whole service as real processes: gunicorn, a Celery worker and a database, in one folder."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Service:
     password: str
     key: str
     database: str
-    """DATABASE_URL; empty for the SQLite file in the folder."""
+    """DATABASE_URL, or an empty string for the SQLite file in the folder."""
     variables: dict[str, str]
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
-        """Start `web` or `worker`; what is left of the one before is killed."""
+        """Start `web` or `worker`. A previous process of that name is killed, with its children."""
         self.kill(name)
         binaries = Path(sys.executable).parent
         commands = {
@@ -58,13 +58,13 @@ class Service:
             )
 
     def supervise(self) -> None:
-        """Restart processes that ended by themselves, as a container platform does."""
+        """Restart processes that have exited, as a container platform does."""
         for name, process in list(self.processes.items()):
             if process.poll() is not None:
                 self.start(name)
 
     def kill(self, name: str) -> None:
-        """End a process and its children as a power cut would."""
+        """Kill a process and its children, as a power cut would."""
         if process := self.processes.pop(name, None):
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -82,21 +82,21 @@ class Service:
         raise AssertionError((self.folder / "web.log").read_text()[-3000:])
 
     def wait_until_done(self, seconds: float) -> int:
-        """Wait until the outbox has nothing left to do; return how much it still has."""
-        # what was written for a row that never came is removed ten minutes later: see it now
+        """Wait until the outbox is empty, at most `seconds`; return the number of pending entries."""
+        # a file is purged ten minutes after it was written if its row was never saved; make this due now
         self.sql(
             "UPDATE people_outboxentry SET due_at = created_at WHERE topic = 'purge_file' AND done_at IS NULL"
         )
         deadline = time.monotonic() + seconds
         while True:
             self.supervise()
-            left = int(self.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0])
-            if not left or time.monotonic() > deadline:
-                return left
+            pending = int(self.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0])
+            if not pending or time.monotonic() > deadline:
+                return pending
             time.sleep(0.5)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run one statement on the service's database, round the service."""
+        """Run one statement directly on the service's database."""
         if self.database:
             with psycopg.connect(_for_psycopg(self.database), autocommit=True) as connection:
                 cursor = connection.execute(statement)
@@ -120,15 +120,18 @@ class Service:
 def running(
     folder: Path, names: tuple[str, ...] = ("web", "worker"), /, **environment: str
 ) -> Iterator[Service]:
-    """Start web (two workers) and worker processes, wait until they answer, and stop them at the end."""
+    """Start web and worker processes, wait until they are ready, and stop them at the end.
+
+    The web process has two gunicorn workers. `environment` is added to the processes' variables.
+    """
     port = free_port()
-    database = environment.get("DATABASE_URL", _own_database(os.environ.get("DATABASE_URL", "")))
+    database = environment.get("DATABASE_URL", _new_database(os.environ.get("DATABASE_URL", "")))
     variables = {
         **os.environ,
         "ENVIRONMENT": "development",
         "DJANGO_SETTINGS_MODULE": "tests.settings_processes",
         "FACEREC_VAR_DIR": str(folder),
-        "TMPDIR": str(folder / "tmp"),  # what a killed process leaves goes with the folder
+        "TMPDIR": str(folder / "tmp"),  # so that files of killed processes are deleted with the folder
         "FACEREC_MODELS_DIR": os.environ.get("FACEREC_MODELS_DIR", str(ROOT / "var" / "models")),
         "FACEREC_SAMPLES_DIR": os.environ.get("FACEREC_SAMPLES_DIR", str(ROOT / "var" / "samples")),
         "PORT": str(port),
@@ -137,14 +140,14 @@ def running(
         **environment,
     }
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    run = [sys.executable, "manage.py"]
-    subprocess.run([*run, "migrate", "--verbosity", "0"], cwd=ROOT, env=variables, check=True)
-    made = subprocess.run(
-        [*run, "new_credentials"], cwd=ROOT, env=variables, check=True, capture_output=True, text=True
+    manage = [sys.executable, "manage.py"]
+    subprocess.run([*manage, "migrate", "--verbosity", "0"], cwd=ROOT, env=variables, check=True)
+    new_credentials = subprocess.run(
+        [*manage, "new_credentials"], cwd=ROOT, env=variables, check=True, capture_output=True, text=True
     )
-    lines = dict(line.split(": ", 1) for line in made.stdout.splitlines() if ": " in line)
+    credentials = dict(line.split(": ", 1) for line in new_credentials.stdout.splitlines() if ": " in line)
     url = f"http://127.0.0.1:{port}"
-    service = Service(url, folder, lines["admin password"], lines["api key"], database, variables)
+    service = Service(url, folder, credentials["admin password"], credentials["api key"], database, variables)
     try:
         for name in names:
             service.start(name)
@@ -161,8 +164,11 @@ def running(
                 process.wait()
 
 
-def _own_database(url: str) -> str:
-    """Create a database next to that of `url`, so that services don't meet; nothing for SQLite."""
+def _new_database(url: str) -> str:
+    """Create a database on the server of `url`, so that services don't share one, and return its URL.
+
+    Returns an empty string if `url` is empty, for SQLite.
+    """
     if not url:
         return ""
     name = f"service_{uuid.uuid4().hex[:12]}"

@@ -1,4 +1,4 @@
-"""The settings of tests/settings_processes.py, with a schedule that names a task which doesn't exist."""
+"""The settings of tests/settings_processes.py, with a task in the schedule that doesn't exist."""
 
 from tests.settings_processes import *  # noqa: F403
 from tests.settings_processes import INSTALLED_APPS

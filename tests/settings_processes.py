@@ -1,4 +1,4 @@
-"""Development as it is, with the synthetic engine when FACEREC_TEST_FAKE_ENGINE is set."""
+"""The development settings, with the fake engine if FACEREC_TEST_FAKE_ENGINE is set."""
 
 import os
 

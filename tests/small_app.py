@@ -1,4 +1,4 @@
-"""A WSGI application with its configuration of gunicorn: the service's worker class, without Django.
+"""A WSGI application without Django, and its gunicorn configuration with the service's worker class.
 
 `gunicorn --config python:tests.small_app tests.small_app` listens on PORT within half a second.
 """
@@ -25,17 +25,18 @@ preload_app = True
 control_socket_disable = True
 keepalive = 75
 draining.LISTENING_SECONDS = 0.5
-gthread.DEFAULT_WORKER_DATA_TIMEOUT = float(  # type: ignore[misc]  # of the stubs only
+gthread.DEFAULT_WORKER_DATA_TIMEOUT = float(  # type: ignore[misc]  # only the type stubs declare it Final
     os.environ.get("FIRST_BYTE_SECONDS", "5")
 )
-"""A connection that has sent nothing for so long gives up its thread."""
+"""A connection that has sent nothing for this many seconds releases its thread."""
 
 
 def post_worker_init(worker: ThreadWorker) -> None:
-    worker.log.info("Worker serves")  # and hears signals
+    worker.log.info("Worker serves")  # from here on it also handles signals
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Respond with the process ids of the arbiter and of this worker."""
     environ["wsgi.input"].read()
     content = f"{os.getppid()} {os.getpid()}".encode()
     start_response("200 OK", [("Content-Length", str(len(content)))])

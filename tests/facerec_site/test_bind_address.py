@@ -1,4 +1,4 @@
-"""Where gunicorn listens, the container's health check finds it."""
+"""The container's health check reaches gunicorn at every address that BIND_ADDRESS may contain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADDRESSES = ["127.0.0.1", "0.0.0.0", "localhost", "", "::", "::1", "[::]", "[::1
 
 @contextmanager
 def listening(bind: str, status: int = 200) -> Iterator[list[str]]:
-    """Have gunicorn open the sockets of its setting `bind`, and answer on them. Yields the Host headers."""
+    """Open the socket of gunicorn's setting `bind` and serve /health on it. Yields the Host headers."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -59,13 +59,13 @@ def variables(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return variables
 
 
-def test_the_health_check_finds_gunicorn_wherever_it_listens(variables: dict[str, str]) -> None:
+def test_the_health_check_reaches_gunicorn_at_every_address(variables: dict[str, str]) -> None:
     with listening(as_netloc(*bind_address(variables))) as hosts:
         assert container_health.main() == 0
     assert hosts == [as_netloc(*local_address(variables))]
 
 
-def test_the_health_check_fails_and_reports_why_when_nothing_listens(
+def test_the_health_check_fails_and_reports_the_url_if_nothing_listens(
     variables: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert container_health.main() == 1
@@ -74,7 +74,7 @@ def test_the_health_check_fails_and_reports_why_when_nothing_listens(
 
 
 @pytest.mark.parametrize("variables", ["127.0.0.1"], indirect=True)
-def test_the_health_check_fails_and_reports_any_other_status(
+def test_the_health_check_fails_and_reports_a_status_other_than_200(
     variables: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with listening(as_netloc(*bind_address(variables)), status=503):
@@ -82,5 +82,5 @@ def test_the_health_check_fails_and_reports_any_other_status(
     assert "status 503" in capsys.readouterr().err
 
 
-def test_gunicorn_listens_on_this_machine_only_unless_told_otherwise() -> None:
+def test_gunicorn_listens_only_on_loopback_by_default() -> None:
     assert bind_address({}) == bind_address({"BIND_ADDRESS": "", "PORT": ""}) == ("127.0.0.1", "8000")

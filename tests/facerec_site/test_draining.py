@@ -1,4 +1,4 @@
-"""What happens to connections and requests when gunicorn gets the signal to stop."""
+"""Stopping gunicorn lets clients finish their requests, and resets no connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from tests import fakes
-from tests.half_open import half_open, hear_answer
+from tests.half_open import complete_handshake, half_open
 from tests.load import Load, wait_for
 from tests.servers import free_port
 from tests.service import ROOT, running
@@ -34,7 +34,7 @@ class Gunicorn:
         return HTTPConnection("127.0.0.1", self.port, timeout=60)
 
     def processes(self) -> tuple[int, int]:
-        """Return the ids of the arbiter and the worker that answer a new connection."""
+        """Return the process ids of the arbiter and of the worker that serves a new connection."""
         with closing(self.connect()) as connection:
             connection.request("GET", "/")
             arbiter, worker = connection.getresponse().read().split()
@@ -45,7 +45,7 @@ class Gunicorn:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(20) == 0  # gunicorn would kill its workers after thirty
+        assert self.process.wait(20) == 0  # gunicorn would kill its workers after 30 s
         assert "was sent SIG" not in self.log.read_text()
 
 
@@ -78,7 +78,7 @@ def small_app(folder: Path, workers: int = 2, **environment: str) -> Iterator[Gu
         process.wait()
 
 
-def test_a_stop_under_load_breaks_no_request_off(tmp_path: Path) -> None:
+def test_stopping_under_load_interrupts_no_request(tmp_path: Path) -> None:
     with running(tmp_path, ("web",), FACEREC_TEST_FAKE_ENGINE="1") as service:
         service.sql("UPDATE people_apikey SET rate = '1000000/min'")
         collections = f"{service.url}/api/v1/collections/"
@@ -94,11 +94,11 @@ def test_a_stop_under_load_breaks_no_request_off(tmp_path: Path) -> None:
         load.join()
     assert load.broken == []
     assert "was sent SIG" not in (tmp_path / "web.log").read_text()
-    # a worker that is alone for a moment may have no room for all twelve, and says so
+    # if only one worker accepts connections for a moment, its queue may be too short for all twelve clients
     assert {200} <= set(load.answered) <= {200, 503}
 
 
-def test_a_stop_resets_no_client_that_is_just_connecting(gunicorn: Gunicorn) -> None:
+def test_stopping_resets_no_connection_that_is_just_being_opened(gunicorn: Gunicorn) -> None:
     load = gunicorn.load()
     load.start()
     wait_for(lambda: len(load.answered) > 100)
@@ -108,17 +108,17 @@ def test_a_stop_resets_no_client_that_is_just_connecting(gunicorn: Gunicorn) -> 
     assert set(load.answered) == {200}
 
 
-def test_a_client_in_the_middle_of_its_handshake_is_answered(gunicorn: Gunicorn) -> None:
+def test_a_client_in_the_middle_of_its_handshake_gets_a_response(gunicorn: Gunicorn) -> None:
     with closing(gunicorn.connect()) as connection:
         connection.sock = half_open(("127.0.0.1", gunicorn.port))
         gunicorn.process.send_signal(signal.SIGTERM)
-        hear_answer(connection.sock)
+        complete_handshake(connection.sock)
         connection.request("GET", "/")
         assert connection.getresponse().status == 200
     gunicorn.stop()
 
 
-def test_a_request_on_an_open_connection_is_answered_during_a_stop_and_is_the_last(
+def test_a_request_on_an_open_connection_gets_a_response_during_a_stop_and_is_the_last(
     gunicorn: Gunicorn,
 ) -> None:
     with closing(gunicorn.connect()) as connection:
@@ -137,7 +137,7 @@ def test_a_request_on_an_open_connection_is_answered_during_a_stop_and_is_the_la
     gunicorn.stop()
 
 
-def test_an_idle_connection_is_closed_by_a_stop_and_not_reset(tmp_path: Path) -> None:
+def test_stopping_closes_idle_connections_without_resetting_them(tmp_path: Path) -> None:
     with (
         small_app(tmp_path, 1, GUNICORN_CMD_ARGS="--threads 1", FIRST_BYTE_SECONDS="0.05") as gunicorn,
         closing(gunicorn.connect()) as unused,
@@ -145,14 +145,14 @@ def test_an_idle_connection_is_closed_by_a_stop_and_not_reset(tmp_path: Path) ->
     ):
         unused.connect()
         used.request("GET", "/")
-        used.getresponse().read()  # by the thread that the unused connection has released
+        used.getresponse().read()  # on the thread that the unused connection has released
         gunicorn.stop()
         assert unused.sock.recv(1) == b""
         assert used.sock.recv(1) == b""
 
 
 def test_replacing_the_workers_refuses_no_client(gunicorn: Gunicorn) -> None:
-    _, replaced = gunicorn.processes()
+    _, replaced_worker = gunicorn.processes()
     load = gunicorn.load()
     load.start()
     wait_for(lambda: bool(load.answered))
@@ -161,7 +161,7 @@ def test_replacing_the_workers_refuses_no_client(gunicorn: Gunicorn) -> None:
     answered = len(load.answered)
     wait_for(lambda: len(load.answered) > answered + 100)
     load.stop()
-    assert gunicorn.processes()[1] != replaced
+    assert gunicorn.processes()[1] != replaced_worker
     assert load.broken == []
 
 
@@ -169,13 +169,13 @@ def test_an_upgrade_refuses_no_client(gunicorn: Gunicorn) -> None:
     load = gunicorn.load()
     load.start()
     wait_for(lambda: bool(load.answered))
-    gunicorn.process.send_signal(signal.SIGUSR2)  # a second arbiter, with workers of its own
+    gunicorn.process.send_signal(signal.SIGUSR2)  # starts a second arbiter with its own workers
     wait_for(lambda: gunicorn.log.read_text().count("Worker serves") == 4)
     gunicorn.stop()
     answered = len(load.answered)
     wait_for(lambda: len(load.answered) > answered + 100)
-    upgraded, _ = gunicorn.processes()
-    assert upgraded != gunicorn.process.pid
-    os.kill(upgraded, signal.SIGTERM)
+    new_arbiter, _ = gunicorn.processes()
+    assert new_arbiter != gunicorn.process.pid
+    os.kill(new_arbiter, signal.SIGTERM)
     load.join()
     assert load.broken == []

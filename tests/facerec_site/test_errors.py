@@ -1,4 +1,4 @@
-"""What is answered when no view does."""
+"""The responses to requests that fail outside the views."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from facerec_site import errors
 from people.errors import IndexUnavailable, StorageUnavailable
 
 
-def _away(*args: Any) -> None:
+def _lose_connection(*args: Any) -> None:
     raise OperationalError("the connection to 10.0.0.7 is lost")
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/people/person/"])
-def test_every_page_says_that_the_database_is_away(path: str, admin_client: Client) -> None:
+def test_every_page_responds_with_503_if_the_database_is_unavailable(path: str, admin_client: Client) -> None:
     admin_client.raise_request_exception = False
-    with connection.execute_wrapper(_away):
-        answer = admin_client.get(path)
-    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
-    assert "10.0.0.7" not in answer.content.decode()
+    with connection.execute_wrapper(_lose_connection):
+        response = admin_client.get(path)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "10.0.0.7" not in response.content.decode()
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_every_page_says_that_the_database_is_away(path: str, admin_client: Clie
         (ValueError("a fault of ours"), 500, "internal_error"),
     ],
 )
-def test_what_failed_before_a_view_of_the_api_was_asked_is_told_by_its_code(
+def test_an_error_outside_the_apis_views_is_reported_by_its_code(
     error: Exception, status: int, code: str
 ) -> None:
     request = RequestFactory().get("/api/v1/collections/")
     try:
         raise error
     except Exception:
-        answer = errors.server_error(request)
-    assert (answer.status_code, json.loads(answer.content)["code"]) == (status, code)
-    assert answer.get("Retry-After") == ("5" if status == 503 else None)
+        response = errors.server_error(request)
+    assert (response.status_code, json.loads(response.content)["code"]) == (status, code)
+    assert response.get("Retry-After") == ("5" if status == 503 else None)

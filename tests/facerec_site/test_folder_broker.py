@@ -24,24 +24,24 @@ def _channel(connection: Connection) -> Channel:
     return channel
 
 
-def test_a_message_is_taken_whole_however_early_the_worker_looks(tmp_path: Path) -> None:
-    sent = 2000
-    taken: list[int] = []
+def test_a_worker_never_reads_a_message_that_is_still_being_written(tmp_path: Path) -> None:
+    message_count = 2000
+    received: list[int] = []
 
     def send() -> None:
         with _connection(tmp_path) as connection:
             channel = _channel(connection)
-            for number in range(sent):
+            for number in range(message_count):
                 channel._put("work", {"body": "x" * 2000, "number": number})
 
     sender = threading.Thread(target=send)
     sender.start()
     with _connection(tmp_path) as connection:
         channel = _channel(connection)
-        while sender.is_alive() or len(taken) < sent:
+        while sender.is_alive() or len(received) < message_count:
             try:
-                taken.append(channel._get("work")["number"])
+                received.append(channel._get("work")["number"])
             except Empty:
                 continue
     sender.join()
-    assert sorted(taken) == list(range(sent))
+    assert sorted(received) == list(range(message_count))

@@ -1,4 +1,4 @@
-"""A listening socket that begins no more handshakes, as the kernel shows it to clients."""
+"""A listening socket completes the handshakes it has begun, and begins no new ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facerec_site.handshakes import pending_handshakes, stop_handshakes
-from tests.half_open import half_open, hear_answer
+from tests.half_open import complete_handshake, half_open
 from tests.load import wait_for
 
 pytestmark = pytest.mark.once
@@ -25,7 +25,7 @@ def listener(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
         yield listener
 
 
-def test_who_is_connecting_already_is_accepted_and_who_comes_later_is_refused(
+def test_clients_that_are_already_connecting_are_accepted_and_later_ones_are_refused(
     listener: socket.socket,
 ) -> None:
     host, port = listener.getsockname()[:2]
@@ -37,7 +37,7 @@ def test_who_is_connecting_already_is_accepted_and_who_comes_later_is_refused(
         assert pending_handshakes(listener) == 1
         stop_handshakes(listener)
         late = threads.submit(socket.create_connection, (host, port), timeout=30)
-        hear_answer(connecting)
+        complete_handshake(connecting)
         wait_for(lambda: pending_handshakes(listener) == 0)
         for client in (connected, connecting):
             accepted, _ = listener.accept()
@@ -50,15 +50,15 @@ def test_who_is_connecting_already_is_accepted_and_who_comes_later_is_refused(
 
 
 def test_handshakes_with_other_sockets_do_not_count(listener: socket.socket) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        with half_open(other.getsockname()):
-            assert pending_handshakes(other) == 1
+    with socket.socket() as second_listener:
+        second_listener.bind(("127.0.0.1", 0))
+        second_listener.listen()
+        with half_open(second_listener.getsockname()):
+            assert pending_handshakes(second_listener) == 1
             assert pending_handshakes(listener) == 0
 
 
-def test_connections_of_a_socket_that_is_no_tcp_are_left_alone() -> None:
+def test_sockets_other_than_tcp_are_left_alone() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         stop_handshakes(listener)
         assert pending_handshakes(listener) == 0

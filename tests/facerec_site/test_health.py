@@ -1,4 +1,4 @@
-"""/ready answers in time, whatever hangs."""
+"""/ready responds in time even if a part that it checks hangs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests import servers
 
 
 @pytest.mark.timeout(60)
-def test_a_part_that_hangs_is_told_as_unavailable_and_keeps_no_other(
+def test_a_part_that_hangs_is_reported_as_unavailable_and_delays_no_other_check(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with servers.hung_server() as port, monkeypatch.context() as patch:
-        # without time-outs of its own: only the deadline ends it
+        # without timeouts of its own, so that only the deadline ends the check
         app = Celery("hung", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
         with closing(app):
             patch.setattr(health, "current_app", app)
@@ -30,23 +30,23 @@ def test_a_part_that_hangs_is_told_as_unavailable_and_keeps_no_other(
                     {"status": "degraded", "database": "ok", "engine": "ok", "index": "ok",
                      "broker": "unavailable", "storage": "ok"},
                 )  # fmt: skip
-    # the hung server ended, and with it what hung
+    # the hung server has stopped, and with it the check that hung
     assert client.get("/ready").json()["broker"] == "ok"
 
 
-def test_asking_leaves_no_database_connection_open(
+def test_the_checks_leave_no_database_connection_open(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = connections["default"]
+    test_connection = connections["default"]
     opened: list[Any] = []
-    connect = type(ours).connect
+    connect = type(test_connection).connect
 
-    def noted(connection: Any) -> None:
+    def recording_connect(connection: Any) -> None:
         connect(connection)
         opened.append(connection)
 
-    monkeypatch.setattr(type(ours), "connect", noted)
+    monkeypatch.setattr(type(test_connection), "connect", recording_connect)
     assert client.get("/ready").json()["database"] == "ok"
-    theirs = [connection for connection in opened if connection is not ours]
-    assert theirs
-    assert [connection.connection for connection in theirs] == [None] * len(theirs)
+    check_connections = [connection for connection in opened if connection is not test_connection]
+    assert check_connections
+    assert all(connection.connection is None for connection in check_connections)

@@ -1,4 +1,4 @@
-"""Neither the tests nor the service report anything to third parties."""
+"""Neither the tests nor the service send anything to third parties."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_tests_reach_no_host_but_this_one() -> None:
+def test_tests_can_only_connect_to_this_machine() -> None:
     # pytest-socket warns before it raises, and warnings are errors here
     with socket.socket() as connection, pytest.raises(UserWarning, match=r"192\.0\.2\.1"):
         connection.connect(("192.0.2.1", 80))
 
 
 @pytest.mark.slow
-def test_the_runtime_of_the_models_reports_to_nobody(tmp_path: Path) -> None:
-    # Who reports keeps an id in the home folder: onnxruntime does, and OpenVINO's tools do.
+def test_the_model_runtime_sends_no_telemetry(tmp_path: Path) -> None:
+    # Software with telemetry, such as onnxruntime and OpenVINO's tools, keeps an id in the home folder.
     script = "from people.engines import get_engine; get_engine()"
     subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "--command", script],

@@ -1,4 +1,4 @@
-"""What logs and metrics tell, and what they never do."""
+"""What logs and metrics contain, and which data never appears in them."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ app = Celery("tasks of these tests", set_as_current=False)
 
 
 @app.task
-def speaks() -> None:
-    logging.getLogger("people.x").warning("Within")
+def logging_task() -> None:
+    logging.getLogger("people.x").warning("During the task")
 
 
 @app.task
-def fails() -> None:
+def failing_task() -> None:
     raise IntegrityError(f"Key (name)=({NAME!r}) already exists.")
 
 
-def test_json_logs_bear_request_ids_and_never_what_a_person_sent(tmp_path: Path) -> None:
+def test_json_logs_contain_request_ids_but_nothing_that_a_client_sent(tmp_path: Path) -> None:
     variables = {"FACEREC_TEST_FAKE_ENGINE": "1", "LOG_FORMAT": "json", "METRICS_TOKEN": "t0ken"}
     with running(tmp_path, **variables) as service:
         base = f"{service.url}/api/v1/collections/"
@@ -53,8 +53,8 @@ def test_json_logs_bear_request_ids_and_never_what_a_person_sent(tmp_path: Path)
         requests.post(base, json={"name": "crowd"}, headers=headers, timeout=30)
         person = {"name": NAME, "external_id": EXTERNAL}
         created = requests.post(f"{base}crowd/persons/", json=person, headers=headers, timeout=30).json()
-        again = requests.post(f"{base}crowd/persons/", json=person, headers=headers, timeout=30)
-        assert again.status_code == 409
+        duplicate = requests.post(f"{base}crowd/persons/", json=person, headers=headers, timeout=30)
+        assert duplicate.status_code == 409
         photo = {"photo": (f"{NAME}.png", fakes.photo(1))}
         requests.post(
             f"{base}crowd/persons/{created['id']}/photos/", files=photo, headers=headers, timeout=60
@@ -74,18 +74,18 @@ def test_json_logs_bear_request_ids_and_never_what_a_person_sent(tmp_path: Path)
         key = service.key
     lines = [json.loads(line) for line in text.splitlines()]
     assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
-    told = [line for line in lines if line.get("request_id") == "the-tour" and "route" in line]
-    assert len(told) == 8
-    assert {line["actor"] for line in told} == {f"key:{key.split('_')[1]}", "-"}
-    search = next(line for line in told if line["method"] == "GET" and line["status"] == 200)
+    access_lines = [line for line in lines if line.get("request_id") == "the-tour" and "route" in line]
+    assert len(access_lines) == 8
+    assert {line["actor"] for line in access_lines} == {f"key:{key.split('_')[1]}", "-"}
+    search = next(line for line in access_lines if line["method"] == "GET" and line["status"] == 200)
     assert search["route"] == "api/v1/collections/<str:collection>/persons/"
     assert search["duration_ms"] > 0
     for secret in (NAME, EXTERNAL, key, "t0ken", "search="):
         assert secret not in text
         assert secret not in (tmp_path / "worker.log").read_text()
     assert "Invalid request: InvalidHTTPVersion" in {line["message"] for line in lines}
-    [address] = [line["message"] for line in lines if "127.0.0.1" in line["message"]]
-    assert address.startswith("Listening at:")
+    [message_with_address] = [line["message"] for line in lines if "127.0.0.1" in line["message"]]
+    assert message_with_address.startswith("Listening at:")
     assert 'facerec_photos{status="accepted"} 1.0' in metrics
     assert 'facerec_faces_searched_total{decision="match"} 1.0' in metrics
     assert 'route="api/v1/collections/<str:collection>/identify/"' in metrics
@@ -95,7 +95,7 @@ def test_json_logs_bear_request_ids_and_never_what_a_person_sent(tmp_path: Path)
 
 @pytest.fixture(params=["line", "json"])
 def lines(request: pytest.FixtureRequest) -> Iterator[StringIO]:
-    """What is written to the log, in each format."""
+    """The log's content, in each format."""
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     formatters = configuration(request.param)["formatters"]
@@ -105,7 +105,7 @@ def lines(request: pytest.FixtureRequest) -> Iterator[StringIO]:
     logging.getLogger().removeHandler(handler)
 
 
-def test_an_errors_text_is_not_told_but_its_kind_and_causes_are(lines: StringIO) -> None:
+def test_an_error_is_logged_with_its_type_and_causes_but_without_its_message(lines: StringIO) -> None:
     try:
         try:
             raise ValueError(f"Key (name)=({NAME}) already exists.")
@@ -120,7 +120,7 @@ def test_an_errors_text_is_not_told_but_its_kind_and_causes_are(lines: StringIO)
     assert "test_observation.py" in text
 
 
-def test_a_process_that_ends_is_told_by_its_whole_number(lines: StringIO) -> None:
+def test_an_exit_code_of_zero_is_not_replaced_in_the_digits_of_a_process_id(lines: StringIO) -> None:
     try:
         raise SystemExit(0)
     except SystemExit:
@@ -128,10 +128,10 @@ def test_a_process_that_ends_is_told_by_its_whole_number(lines: StringIO) -> Non
     assert "Worker exiting (pid: 20214)" in lines.getvalue()
 
 
-def test_an_error_that_celery_or_django_log_by_its_text_is_told_by_its_kind(
+def test_error_messages_in_log_lines_of_celery_and_django_are_replaced_by_the_error_type(
     client: Client, lines: StringIO
 ) -> None:
-    fails.apply()
+    failing_task.apply()
     client.get("/admin/", headers={"Host": f"{NAME}.example.org/"})
     text = lines.getvalue()
     assert "raised unexpected: IntegrityError" in text
@@ -139,7 +139,7 @@ def test_an_error_that_celery_or_django_log_by_its_text_is_told_by_its_kind(
     assert NAME not in text
 
 
-def test_a_path_is_told_by_its_route_and_with_the_requests_id(
+def test_a_path_is_logged_as_its_route_and_with_the_request_id(
     lines: StringIO, staff: User, settings: Any
 ) -> None:
     session = Client(enforce_csrf_checks=True, raise_request_exception=False)
@@ -147,11 +147,11 @@ def test_a_path_is_told_by_its_route_and_with_the_requests_id(
     page = f"/admin/people/person/{uuid4()}/"
     headers = {"X-Request-ID": "the-tour", "User-Agent": "Netscape", "X-Forwarded-For": "203.0.113.7"}
 
-    def away(*args: Any) -> None:
+    def unavailable(*args: Any) -> None:
         raise OperationalError(NAME)
 
     session.post(f"{page}delete/", headers=headers)
-    with connection.execute_wrapper(away):
+    with connection.execute_wrapper(unavailable):
         session.get(f"{page}change/?name={NAME}", headers=headers)
         session.get(f"/api/v1/collections/{NAME}/", headers=headers)
     text = lines.getvalue()
@@ -163,17 +163,17 @@ def test_a_path_is_told_by_its_route_and_with_the_requests_id(
         assert secret not in text
 
 
-def test_lines_of_a_task_name_it_and_no_line_after_it_does(lines: StringIO) -> None:
-    done = speaks.apply()
-    logging.getLogger("people.x").warning("After")
-    within, after = (line for line in lines.getvalue().splitlines() if "people.x" in line)
-    assert done.id in within
-    assert speaks.name in within
-    assert "task" not in after
+def test_lines_logged_during_a_task_name_it_and_later_lines_do_not(lines: StringIO) -> None:
+    result = logging_task.apply()
+    logging.getLogger("people.x").warning("Afterwards")
+    during, afterwards = (line for line in lines.getvalue().splitlines() if "people.x" in line)
+    assert result.id in during
+    assert logging_task.name in during
+    assert "task" not in afterwards
 
 
 @pytest.mark.once
-def test_all_of_a_workers_loggers_write_the_same_format(tmp_path: Path) -> None:
+def test_all_loggers_of_a_worker_use_the_same_format(tmp_path: Path) -> None:
     script = (
         "import logging, billiard.util, django\n"
         "from facerec_site.celery import app\n"
@@ -184,7 +184,7 @@ def test_all_of_a_workers_loggers_write_the_same_format(tmp_path: Path) -> None:
         "billiard.util.get_logger().error('Said')\n"
     )
     variables = {"LOG_FORMAT": "json", "ENVIRONMENT": "development", "FACEREC_VAR_DIR": str(tmp_path)}
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
         env={**os.environ, "DJANGO_SETTINGS_MODULE": "facerec_site.settings.development", **variables},
@@ -192,24 +192,24 @@ def test_all_of_a_workers_loggers_write_the_same_format(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    lines = [json.loads(line) for line in ended.stderr.splitlines()]
+    lines = [json.loads(line) for line in process.stderr.splitlines()]
     assert [(line["logger"], line["message"]) for line in lines] == [
         (name, "Said") for name in ("people.tasks", "celery.worker", "celery.task", "multiprocessing")
     ]
 
 
-def test_only_known_facts_are_added_to_a_line(lines: StringIO) -> None:
+def test_only_known_extra_attributes_are_logged(lines: StringIO) -> None:
     logging.getLogger("x").warning("Said", extra={"status": 200, "data": {"args": NAME}, "ip": "203.0.113.7"})
     assert "200" in lines.getvalue()
     assert NAME not in lines.getvalue()
     assert "203.0.113.7" not in lines.getvalue()
 
 
-def test_there_are_no_metrics_without_a_token_for_them(client: Client, db: None) -> None:
+def test_metrics_are_not_found_if_no_token_is_set(client: Client, db: None) -> None:
     assert client.get("/metrics").status_code == 404
 
 
-def test_metrics_tell_what_the_database_holds(
+def test_metrics_include_counts_from_the_database(
     client: Client, settings: Any, enrolled: Callable[..., Person]
 ) -> None:
     settings.METRICS_TOKEN = "t0ken"
@@ -235,17 +235,17 @@ def test_embedded_metrics_follow_cloudwatchs_specification(
     lines: list[str] = []
     monkeypatch.setattr("facerec_site.observation.emf.info", lines.append)
     client.get("/ready")
-    [told] = [json.loads(line) for line in lines]
-    [directive] = told["_aws"]["CloudWatchMetrics"]
-    assert isinstance(told["_aws"]["Timestamp"], int)
+    [record] = [json.loads(line) for line in lines]
+    [directive] = record["_aws"]["CloudWatchMetrics"]
+    assert isinstance(record["_aws"]["Timestamp"], int)
     assert directive["Namespace"] == "facerec"
     for name in [*directive["Dimensions"][0], *(metric["Name"] for metric in directive["Metrics"])]:
-        assert name in told
-    assert all(isinstance(told[name], str) for name in directive["Dimensions"][0])
-    assert told["Route"] == "ready"
+        assert name in record
+    assert all(isinstance(record[name], str) for name in directive["Dimensions"][0])
+    assert record["Route"] == "ready"
 
 
-def test_staff_read_that_the_disk_is_full_and_nothing_is_left_of_the_photo(
+def test_an_upload_to_a_full_disk_shows_an_error_and_leaves_no_photo(
     collection: Collection, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = Person.objects.create(collection=collection)
@@ -256,10 +256,10 @@ def test_staff_read_that_the_disk_is_full_and_nothing_is_left_of_the_photo(
     monkeypatch.setattr(FileSystemStorage, "_save", full)
     file = BytesIO(fakes.photo(1))
     file.name = "photo.png"
-    answer = admin_client.post(
+    response = admin_client.post(
         reverse("admin:people_person_change", args=[person.pk]),
         {"collection": collection.pk, "status": "active", "metadata": "{}", "photos": file},
         follow=True,
     )
-    assert "“photo.png”: " in answer.content.decode()
+    assert "“photo.png”: " in response.content.decode()
     assert not Photo.objects.exists()

@@ -1,4 +1,4 @@
-"""The database stops and starts under load: clear refusals meanwhile, and nothing is lost."""
+"""The database stops and starts under load: requests get a 503 meanwhile, and no data is lost."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ pytestmark = [pytest.mark.once, pytest.mark.postgresql]
 
 
 class Load:
-    """Clients that enrol and search without end, and note what they were answered."""
+    """Clients that enrol and search until they are stopped, and record the responses."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self.answers: list[requests.Response] = []
+        self.responses: list[requests.Response] = []
         self.acknowledged: set[str] = set()
         self.stop = threading.Event()
         self.clients = [threading.Thread(target=self._run, args=(number,)) for number in range(4)]
@@ -39,7 +39,7 @@ class Load:
                     headers=headers,
                     timeout=60,
                 )
-                self.answers.append(person)
+                self.responses.append(person)
                 if person.status_code != 201:
                     continue
                 photo = requests.post(
@@ -48,22 +48,22 @@ class Load:
                     headers=headers,
                     timeout=60,
                 )
-                self.answers.append(photo)
+                self.responses.append(photo)
                 if photo.status_code in (201, 202):
                     self.acknowledged.add(f"p{seed}")
-                found = requests.post(
+                search = requests.post(
                     f"{base}identify/",
                     files={"photo": fakes.photo(seed)},
                     headers=headers,
                     timeout=60,
                 )
-                self.answers.append(found)
+                self.responses.append(search)
             except requests.RequestException as error:
-                raise AssertionError("a web process went away with the database") from error
+                raise AssertionError("a web process stopped together with the database") from error
 
 
 @pytest.mark.timeout(400)
-def test_postgresql_stopped_and_started_under_load(tmp_path: Path) -> None:
+def test_a_restart_of_postgresql_under_load_loses_no_acknowledged_enrolment(tmp_path: Path) -> None:
     with (
         postgresql_server() as (url, server),
         running(tmp_path, FACEREC_TEST_FAKE_ENGINE="1", DATABASE_URL=url) as service,
@@ -91,13 +91,13 @@ def test_postgresql_stopped_and_started_under_load(tmp_path: Path) -> None:
         for client in load.clients:
             client.join()
 
-        refused = [answer for answer in load.answers if answer.status_code >= 500]
-        assert refused
-        for answer in refused:
-            assert answer.status_code == 503, answer.text
-            # the embedded index reads the database, too
-            assert answer.json()["code"] in ("database_unavailable", "index_unavailable")
-            assert answer.headers["Retry-After"] == "5"
+        refusals = [response for response in load.responses if response.status_code >= 500]
+        assert refusals
+        for refusal in refusals:
+            assert refusal.status_code == 503, refusal.text
+            # the embedded index reads the database as well
+            assert refusal.json()["code"] in ("database_unavailable", "index_unavailable")
+            assert refusal.headers["Retry-After"] == "5"
         assert service.wait_until_done(150) == 0
         enrolled = service.sql(
             "SELECT external_id FROM people_person p JOIN people_meantemplate m ON m.person_id = p.id"

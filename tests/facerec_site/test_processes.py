@@ -1,4 +1,4 @@
-"""Two web workers and a Celery worker on one SQLite file: what one did, all know."""
+"""Two web workers and a Celery worker on one SQLite file: each sees the others' changes immediately."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-def test_nothing_is_written_to_the_home_folder_which_may_be_read_only(service: Service) -> None:
+def test_the_service_writes_nothing_to_the_home_folder_which_may_be_read_only(service: Service) -> None:
     assert list((service.folder / "home").iterdir()) == []
 
 
 def _search(session: requests.Session, service: Service, seed: int) -> dict[str, Any]:
-    answer = session.post(
+    response = session.post(
         f"{service.url}/api/v1/collections/crowd/identify/",
         files={"photo": fakes.photo(seed, variation=99)},
         timeout=30,
     )
-    assert answer.status_code == 200, answer.text
-    face: dict[str, Any] = answer.json()["faces"][0]
+    assert response.status_code == 200, response.text
+    face: dict[str, Any] = response.json()["faces"][0]
     return face
 
 
-def _live(service: Service, seeds: list[int], erased: set[int]) -> None:
-    """Enrol, find, erase and no longer find each of `seeds`; everything must be right at once."""
+def _enrol_and_erase(service: Service, seeds: list[int], erased: set[int]) -> None:
+    """Enrol each of `seeds` and erase those in `erased`; searches must return the right result at once."""
     session = requests.Session()
     session.headers.update(service.headers)
     persons = f"{service.url}/api/v1/collections/crowd/persons/"
@@ -64,15 +64,15 @@ def _live(service: Service, seeds: list[int], erased: set[int]) -> None:
             timeout=60,
         )
         assert photo.status_code == 201, photo.text
-        for _ in range(3):  # either web worker may answer
-            found = _search(session, service, seed)
-            assert found["decision"] == "match", found
-            assert found["candidates"][0]["person"]["id"] == person_id
+        for _ in range(3):  # either web worker may process the request
+            face = _search(session, service, seed)
+            assert face["decision"] == "match", face
+            assert face["candidates"][0]["person"]["id"] == person_id
         if seed in erased:
             assert session.delete(f"{persons}{person_id}/", timeout=30).status_code == 202
             for _ in range(3):
-                found = _search(session, service, seed)
-                assert found["decision"] == "no_match", found
+                face = _search(session, service, seed)
+                assert face["decision"] == "no_match", face
             assert session.get(f"{persons}{person_id}/", timeout=30).status_code == 404
 
 
@@ -84,7 +84,7 @@ def _strangers(count: int) -> list[int]:
     for seed in itertools.count(1000):
         photos = fakes.photo(seed), fakes.photo(seed, variation=99)
         vectors = [from_photo(data, engine, purpose=Purpose.REFERENCE).vectors[0] for data in photos]
-        if all(abs(float(mine @ other)) < threshold for mine in vectors for other in references):
+        if all(abs(float(vector @ reference)) < threshold for vector in vectors for reference in references):
             seeds.append(seed)
             references += vectors
         if len(seeds) == count:
@@ -92,7 +92,7 @@ def _strangers(count: int) -> list[int]:
     return seeds
 
 
-def test_every_enrolment_and_erasure_is_seen_by_every_process_at_once(service: Service) -> None:
+def test_every_process_sees_every_enrolment_and_erasure_immediately(service: Service) -> None:
     created = requests.post(
         f"{service.url}/api/v1/collections/", json={"name": "crowd"}, headers=service.headers, timeout=30
     )
@@ -102,23 +102,25 @@ def test_every_enrolment_and_erasure_is_seen_by_every_process_at_once(service: S
     erased = set(draw.sample(seeds, ERASURES))
     draw.shuffle(seeds)
     with ThreadPoolExecutor(CLIENTS) as pool:
-        parts = [pool.submit(_live, service, seeds[start::CLIENTS], erased) for start in range(CLIENTS)]
-        for part in parts:
-            part.result()
+        futures = [
+            pool.submit(_enrol_and_erase, service, seeds[start::CLIENTS], erased) for start in range(CLIENTS)
+        ]
+        for future in futures:
+            future.result()
 
-    left = set(seeds) - erased
+    enrolled = set(seeds) - erased
     session = requests.Session()
     session.headers.update(service.headers)
     for seed in draw.sample(seeds, 40):
-        assert _search(session, service, seed)["decision"] == ("match" if seed in left else "no_match")
+        assert _search(session, service, seed)["decision"] == ("match" if seed in enrolled else "no_match")
     _assert_files_match_rows(service)
 
 
 def _assert_files_match_rows(service: Service) -> None:
     rows = {row[0] for row in service.sql("SELECT file FROM people_photo")}
     templates = service.sql("SELECT count(*) FROM people_template")[0][0]
-    undone = service.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0]
+    pending = service.sql("SELECT count(*) FROM people_outboxentry WHERE done_at IS NULL")[0][0]
     photos = service.folder / "photos"
     files = {str(path.relative_to(photos)) for path in photos.rglob("*.jpg")}
-    assert (len(rows), templates, undone) == (ENROLMENTS - ERASURES, ENROLMENTS - ERASURES, 0)
+    assert (len(rows), templates, pending) == (ENROLMENTS - ERASURES, ENROLMENTS - ERASURES, 0)
     assert files == rows

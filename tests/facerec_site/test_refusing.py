@@ -1,4 +1,4 @@
-"""Failures outside Django: what the worker answers, and what it logs."""
+"""Failures outside Django: the worker's responses and log messages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _response(error: Exception) -> tuple[bytes, dict[str, Any]]:
         (RecursionError(SECRET), 500, "internal_error"),
     ],
 )
-def test_a_failure_is_answered_by_whose_it_is_and_quotes_nothing(
+def test_a_clients_fault_is_a_4xx_response_and_ours_a_500_and_neither_quotes_the_request(
     error: Exception, status: int, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     line, problem = _response(error)
@@ -50,7 +50,7 @@ def test_a_failure_is_answered_by_whose_it_is_and_quotes_nothing(
     assert SECRET not in caplog.records[0].getMessage()
 
 
-def test_a_client_that_is_gone_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_has_disconnected_is_not_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
     ours, client = socket.socketpair()
     client.close()
     with closing(ours):
