@@ -1,18 +1,18 @@
-"""How well an engine detects, verifies and identifies the people in a folder of photos.
+"""Measures how well an engine detects, verifies and identifies the people in a folder of photos.
 
-The metrics are those of ISO/IEC 19795-1. Each module uses only the ones before it:
+The metrics are those of ISO/IEC 19795-1. Each module uses only modules listed before it:
 
-    outcomes       what an engine makes of each photo: a face or none, refused or not, two templates
-    outcome_cache  keeps outcomes, so that an interrupted evaluation resumes
-    scores         verification: the scores of all pairs of photos
-    searches       identification: what each probe finds among the enrolled people
-    intervals      95 % intervals, by drawing people again
+    outcomes       the outcome of each photo: number of faces, whether it is refused, and two templates
+    outcome_cache  stores outcomes, so that an interrupted evaluation can resume
+    scores         verification: the comparison scores of all pairs of photos
+    searches       identification: the best candidate of each probe among the enrolled people
+    intervals      95 % intervals, by a bootstrap over people
     figures        the numbers: rates, their intervals and thresholds
     folder         all of the above for a folder of photos
-    json_files     the figures and the calibration, as files
-    plots          the error curves and the scores, drawn
+    json_files     the figures and the calibration, as JSON files
+    plots          plots of the error curves and the scores
     report         the figures as text, and as a page with the plots
 
-Scores are cosines of unit vectors. Rates are fractions, 0–1. A rate that too few comparisons
-support is None, never a guess. Only `report` knows Django.
+Scores are cosines of unit vectors. Rates are fractions, 0–1. A rate that is based on too few
+comparisons is None, never an estimate. Only `report` imports Django.
 """

@@ -1,4 +1,4 @@
-"""The figures of an evaluation: every rate with its interval, and the threshold it was measured at."""
+"""The figures of an evaluation: each rate with its interval and the threshold at which it was measured."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ FPIRS = (1e-1, 1e-2)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A measured rate, 0–1; all None if too few comparisons support it."""
+    """A measured rate, 0–1. All attributes are None if there are too few comparisons for it."""
 
     value: float | None = None
     interval: Interval | None = None
     threshold: float | None = None
-    """The cosine it was measured at; None also for rates that need no threshold."""
+    """The threshold at which it was measured, a cosine. Also None for rates without a threshold."""
 
     @classmethod
     def of(cls, hits: Flags, persons: Labels, threshold: float | None = None) -> Rate:
-        """Return the share of (n,) `hits`, the trials of `persons`; n must not be 0."""
+        """Return the share of `hits` (n,) that are true, as the trials of `persons` (n,). n must not be 0."""
         return cls(float(hits.mean()), share_interval(hits, persons), threshold)
 
 
 def rate_text(rate: float) -> str:
-    """Return a rate as people write it: 10 %, 1 %, and below that 1e-3."""
+    """Return a rate as a percentage, such as 10 %, or below 1 % as a power of ten, such as 1e-3."""
     return f"{rate * 100:g} %" if rate >= 0.01 else f"1e{round(np.log10(rate))}"
 
 
@@ -44,7 +44,7 @@ class VerificationFigures:
 
 @dataclass(frozen=True, slots=True)
 class IdentificationFigures:
-    """`enrol` photos of each of `enrolled` people were enrolled; `probes` and `strangers` are photos."""
+    """`enrol` photos of each of `enrolled` people were enrolled. `probes` and `strangers` count photos."""
 
     enrol: int
     enrolled: int
@@ -65,36 +65,39 @@ class Figures:
     """The same if the client chooses one of several faces."""
     verification: VerificationFigures
     identification: IdentificationFigures | None
-    """None if nobody could be enrolled and searched for."""
+    """None if no person has enough photos to be enrolled and searched for."""
     comparison: IdentificationFigures | None
-    """The same searches with one enrolled photo a person; None if identification is just that."""
+    """The same searches with one enrolled photo per person, or None if `identification` enrolled only one."""
     notes: list[str] = field(default_factory=list)
-    """What could not be measured, and what it needs: sentences."""
+    """Sentences about what could not be measured and which photos it would need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The figures, and the scores that they come from, for the plots."""
+    """The figures, and the scores they were computed from, for the plots."""
 
     figures: Figures
     pairs: PairScores
     searches: Searches | None
-    """None if nobody could be enrolled and searched for."""
+    """None if no person has enough photos to be enrolled and searched for."""
 
 
 def evaluate(outcomes: Outcomes, enrol: int) -> Evaluation:
-    """Return all figures of `outcomes`, with `enrol` photos a person enrolled for identification.
+    """Return all figures of `outcomes`, with `enrol` photos per person enrolled for identification.
 
-    Photos without a face are in no pair. They are never enrolled, and a probe without one is a miss.
+    Photos without a face are left out of verification. They are never enrolled, and count as misses if they
+    are probes.
     """
-    found = np.flatnonzero(outcomes.face_found)
-    pairs = pair_scores(outcomes.references[found], outcomes.probes[found], outcomes.persons[found])
+    with_face = np.flatnonzero(outcomes.face_found)
+    pairs = pair_scores(
+        outcomes.references[with_face], outcomes.probes[with_face], outcomes.persons[with_face]
+    )
     verification = _verification(pairs)
     parts = split(outcomes, enrol)
     searches = search(outcomes, parts) if parts.probes else None
     comparison = None
     if searches is not None and enrol > 1:
-        one_each = replace(parts, enrolled={person: own[:1] for person, own in parts.enrolled.items()})
+        one_each = replace(parts, enrolled={person: photos[:1] for person, photos in parts.enrolled.items()})
         comparison = _identification(one_each, search(outcomes, one_each), 1)
     persons = outcomes.persons
     figures = Figures(
@@ -114,7 +117,7 @@ def evaluate(outcomes: Outcomes, enrol: int) -> Evaluation:
 def _verification(pairs: PairScores) -> VerificationFigures:
     """Return the figures of verification.
 
-    Their intervals take the threshold as given: they are of the people whose pairs are genuine.
+    The bootstrap of their intervals draws people with genuine pairs, and doesn't vary the threshold.
     """
     rates: dict[float, Rate] = {}
     for fmr in VERIFICATION_FMRS:
@@ -129,8 +132,8 @@ def _verification(pairs: PairScores) -> VerificationFigures:
 def _identification(parts: Split, searches: Searches, enrol: int) -> IdentificationFigures:
     rates: dict[float, Rate] = {}
     for fpir in FPIRS:
-        supported = int(fpir * len(searches.strangers) + 1e-9) >= LEAST_ABOVE
-        if not supported or not np.isfinite(searches.strangers).any():
+        enough_strangers = int(fpir * len(searches.strangers) + 1e-9) >= LEAST_ABOVE
+        if not enough_strangers or not np.isfinite(searches.strangers).any():
             rates[fpir] = Rate()
             continue
         threshold = searches.threshold(fpir)
@@ -144,14 +147,14 @@ def _identification(parts: Split, searches: Searches, enrol: int) -> Identificat
         enrolled=len(parts.enrolled),
         probes=len(parts.probes),
         strangers=len(parts.strangers),
-        rank1=Rate.of(searches.right, searches.person),
+        rank1=Rate.of(searches.is_correct, searches.person),
         tpir_at_fpir=rates,
     )
 
 
 def _verification_notes(figures: VerificationFigures) -> list[str]:
     if not figures.genuine_pairs or not figures.impostor_pairs:
-        return ["Verification needs two people whose faces are found, and two photos of one of them."]
+        return ["Verification needs photos with a face of two people, and two such photos of one of them."]
     if any(rate.value is None for rate in figures.tar_at_fmr.values()):
         return [f"– means that fewer than {LEAST_ABOVE} pairs of different people score above the threshold."]
     return []

@@ -19,9 +19,9 @@ from people.evaluation.outcome_cache import OutcomeCache
 from people.evaluation.outcomes import Outcome, Outcomes, outcome_of
 
 LINE_EVERY_SECONDS = 15
-"""Between two lines of progress in a log."""
+"""Interval between progress lines if the output isn't a terminal."""
 LISTED = 20
-"""Unreadable photos that are named; the rest are counted."""
+"""How many unreadable photos are listed by name. The rest are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class FolderEvaluation:
     unreadable: list[str]
     """Each photo that was left out, as `person/file: reason`."""
     reused: int
-    """Photos whose outcome an earlier run had cached."""
+    """How many photos had an outcome in the cache."""
     cache: Path
 
 
 def evaluate_folder(
     folder: Path, engine: FaceEngine, *, enrol: int, command: str, cache_folder: Path, fresh: bool = False
 ) -> FolderEvaluation:
-    """Evaluate `engine` on the photos in `folder`, with `enrol` photos a person enrolled.
+    """Evaluate `engine` on the photos in `folder`, with `enrol` photos per person enrolled.
 
     Outcomes are cached in `cache_folder`, so an interrupted evaluation resumes; `fresh` extracts all
     photos again. Progress is reported on stderr. `command` is recorded with the result.
@@ -55,7 +55,7 @@ def evaluate_folder(
         extraction = _extract(persons, engine, cache, fresh=fresh)
     if not extraction.outcomes:
         raise EvaluationFailed(
-            f"No photo in {folder} could be read. Give a folder that contains one folder for each person, "
+            f"No photo in {folder} could be read. Pass a folder that contains one folder for each person, "
             "with JPEG, PNG, WebP or HEIC photos in it." + _listed(extraction.unreadable)
         )
     outcomes = Outcomes.of(extraction.outcomes, extraction.persons, engine.dimension)
@@ -70,10 +70,10 @@ def evaluate_folder(
 
 
 def _persons(folder: Path) -> list[list[Path]]:
-    """Return each person's photos by file name, persons in the order of their names."""
+    """Return each person's photos, sorted by file name, with the persons sorted by folder name."""
     if not folder.is_dir():
         raise EvaluationFailed(
-            f"There is no folder {folder}. Give one that contains a folder for each person."
+            f"There is no folder {folder}. Pass a folder that contains a folder for each person."
         )
     persons = [
         sorted(path for path in person.iterdir() if path.is_file() and not path.name.startswith("."))
@@ -82,7 +82,7 @@ def _persons(folder: Path) -> list[list[Path]]:
     ]
     if not persons:
         raise EvaluationFailed(
-            f"{folder} contains no folders. Put each person's photos into a folder of their own: "
+            f"{folder} contains no folders. Put each person's photos into a separate folder: "
             f"{folder / 'person' / 'photo.jpg'}."
         )
     return persons
@@ -90,7 +90,7 @@ def _persons(folder: Path) -> list[list[Path]]:
 
 @dataclass(slots=True)
 class _Extraction:
-    """The outcomes of the photos that could be read, and the person each of them shows."""
+    """The outcomes of the readable photos, and the person each of them shows."""
 
     outcomes: list[Outcome]
     persons: list[int]
@@ -128,20 +128,20 @@ def _extract(
 
 
 def _with_progress(photos: list[tuple[int, Path]]) -> Iterator[tuple[int, Path]]:
-    """Yield the photos with a progress bar on a terminal, or a line now and then in a log."""
+    """Yield the photos; show a progress bar in a terminal, otherwise a line every LINE_EVERY_SECONDS."""
     if sys.stderr.isatty():
         yield from tqdm(photos, unit="photo", file=sys.stderr, desc="Extracting")
         return
-    reported = time.monotonic()
+    last_line_at = time.monotonic()
     for done, photo in enumerate(photos):
-        if time.monotonic() - reported >= LINE_EVERY_SECONDS:
-            reported = time.monotonic()
+        if time.monotonic() - last_line_at >= LINE_EVERY_SECONDS:
+            last_line_at = time.monotonic()
             sys.stderr.write(f"Extracting: {done} of {len(photos)} photos\n")
         yield photo
 
 
 def _listed(unreadable: list[str]) -> str:
-    """Return the first unreadable photos as indented lines, to follow a sentence."""
+    """Return the first unreadable photos as indented lines, to append to a sentence."""
     lines = unreadable[:LISTED]
     if len(unreadable) > LISTED:
         lines = [*lines, f"… and {len(unreadable) - LISTED} more"]

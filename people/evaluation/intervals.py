@@ -1,6 +1,6 @@
-"""95 % intervals of rates: a bootstrap that draws people again, not single trials.
+"""95 % intervals of rates, by a bootstrap that resamples people instead of single trials.
 
-Trials of one person depend on each other (ISO/IEC 19795-1), so whole persons are drawn.
+Trials of one person depend on each other (ISO/IEC 19795-1), so all trials of a person are drawn together.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from people.evaluation.searches import Searches, exceeded_by
 
 DRAWS = 1000
 SEED = 19795
-_HELD = 100
-"""Draws held at once: 1,000 of 10,000 probes would take ten times the memory."""
+_BATCH = 100
+"""Draws computed together, to limit memory: all 1,000 draws of 10,000 probes would take ten times as much."""
 
 Interval = tuple[float, float]
 """The 2.5 % and 97.5 % quantiles of a bootstrap."""
@@ -22,7 +22,7 @@ Interval = tuple[float, float]
 def share_interval(hits: Flags, persons: Labels, draws: int = DRAWS) -> Interval | None:
     """Return the 95 % interval of the mean of `hits` (n,), the trials of `persons` (n,).
 
-    None without a trial.
+    Returns None if there are no trials.
     """
     if len(hits) == 0:
         return None
@@ -33,9 +33,9 @@ def share_interval(hits: Flags, persons: Labels, draws: int = DRAWS) -> Interval
 
 
 def tpir_interval(searches: Searches, fpir: float, draws: int = DRAWS) -> Interval:
-    """Return the 95 % interval of the TPIR at `fpir`: known people and strangers are both drawn.
+    """Return the 95 % interval of the TPIR at `fpir`, from draws of both enrolled people and strangers.
 
-    The strangers of each draw set its threshold. The gallery stays as it is.
+    The strangers of each draw determine its threshold. The gallery isn't resampled.
     """
     random = np.random.default_rng(SEED)
     _, person = np.unique(searches.person, return_inverse=True)
@@ -43,16 +43,16 @@ def tpir_interval(searches: Searches, fpir: float, draws: int = DRAWS) -> Interv
     weights = _weights(random, len(trials), draws)
     strangers = searches.strangers
     rates = np.empty(draws)
-    for start in range(0, draws, _HELD):
-        held = weights[start : start + _HELD]
-        drawn = strangers[random.integers(0, len(strangers), (len(held), len(strangers)))]
-        found = searches.right & (searches.best > exceeded_by(drawn, fpir)[:, None])
-        rates[start : start + _HELD] = (found * held[:, person]).sum(axis=1) / (held @ trials)
+    for start in range(0, draws, _BATCH):
+        batch = weights[start : start + _BATCH]
+        drawn_strangers = strangers[random.integers(0, len(strangers), (len(batch), len(strangers)))]
+        hits = searches.is_correct & (searches.best > exceeded_by(drawn_strangers, fpir)[:, None])
+        rates[start : start + _BATCH] = (hits * batch[:, person]).sum(axis=1) / (batch @ trials)
     return _interval(rates)
 
 
 def _weights(random: np.random.Generator, persons: int, draws: int) -> Floats:
-    """Return (draws, persons): how often each person is drawn, out of as many draws as persons."""
+    """Return (draws, persons): how often each person is in each draw of `persons` people."""
     return random.multinomial(persons, np.full(persons, 1 / persons), size=draws).astype(np.float64)
 
 

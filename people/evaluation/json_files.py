@@ -1,4 +1,4 @@
-"""The files an evaluation writes for programs: its figures, and the calibration of the engine."""
+"""The JSON files that an evaluation writes: its figures, and the calibration of the engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from people.evaluation.scores import LEAST_ABOVE, calibration_points
 
 
 def write_figures(path: Path, evaluated: FolderEvaluation) -> None:
-    """Write all figures, each interval at the place that its rate has, but below `intervals`."""
+    """Write all figures. `intervals` has the same structure as the rates, with the interval of each rate."""
     content = {
         "engine": evaluated.engine,
         "command": evaluated.command,
@@ -25,7 +25,7 @@ def write_figures(path: Path, evaluated: FolderEvaluation) -> None:
 
 
 def write_calibration(path: Path, evaluated: FolderEvaluation) -> None:
-    """Write what `engines.calibrations` reads: the cosines at which pairs match with an FMR.
+    """Write the file that `engines.calibrations` reads: the thresholds, as cosines, at several FMRs.
 
     Raises EvaluationFailed if too few pairs were compared.
     """
@@ -34,7 +34,7 @@ def write_calibration(path: Path, evaluated: FolderEvaluation) -> None:
     if len(points) < 2:
         raise EvaluationFailed(
             f"{pairs.impostor_pairs} pairs of different people are too few for a calibration: FMR 0.01 "
-            f"needs {LEAST_ABOVE} of them above its threshold. Give a folder with at least 50 people."
+            f"needs {LEAST_ABOVE} of them above its threshold. Pass a folder with at least 50 people."
         )
     content = {
         "engine": evaluated.engine,
@@ -103,7 +103,7 @@ def _identification(
 
 
 def _by_key(rates: Mapping[float, Rate], attribute: str) -> dict[str, Any]:
-    return {rate_key(at): getattr(rate, attribute) for at, rate in rates.items()}
+    return {rate_key(error_rate): getattr(rate, attribute) for error_rate, rate in rates.items()}
 
 
 def rate_key(rate: float) -> str:

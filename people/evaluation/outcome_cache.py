@@ -1,4 +1,4 @@
-"""Keeps outcomes in a file, so that an interrupted or repeated evaluation resumes."""
+"""Stores outcomes in a file, so that an interrupted or repeated evaluation doesn't extract photos again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 from people.evaluation.outcomes import Outcome
 
 FORMAT = 2
-"""To be raised when extraction or the quality limits change, so that old outcomes aren't used."""
+"""Increment it when extraction or the quality limits change, so that old outcomes aren't used."""
 SAVED_EVERY = 100
-"""Photos."""
+"""Photos per transaction."""
 
 
 class OutcomeCache:
-    """The outcomes of one engine by the sha256 of the photo, in an SQLite file shared by all engines."""
+    """The outcomes of one engine by the photo's SHA-256, in an SQLite file that all engines share."""
 
     def __init__(self, path: Path, engine: str, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -33,9 +33,9 @@ class OutcomeCache:
     @classmethod
     @contextmanager
     def opened(cls, folder: Path, engine: str) -> Iterator[OutcomeCache]:
-        """Open the cache in `folder`, for the engine with this id. On leaving, everything put is saved."""
+        """Open the cache in `folder` for the engine with this id, and save all outcomes at the end."""
         path = folder / f"outcomes-{FORMAT}.sqlite3"
-        # These are people's templates: other users of the machine must not read them.
+        # The file contains people's templates, so other users of the machine must not read it.
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
         with closing(sqlite3.connect(path, timeout=60)) as connection:

@@ -1,4 +1,4 @@
-"""The plots of an evaluation: the error curves, and the scores that they come from."""
+"""The plots of an evaluation: error curves, and the distributions of comparison scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLUE, _ORANGE, _GREY = "#0b62a4", "#c2570c", "#555555"
 
 
 def error_curves(evaluation: Evaluation) -> bytes:
-    """Draw errors against false alarms on logarithmic axes, of pairs and of searches; return a PNG."""
+    """Plot FNMR against FMR, and FNIR against FPIR, on logarithmic axes; return a PNG."""
     plot = Figure(figsize=(11, 5), layout="constrained")
     left, right = plot.subplots(1, 2)
     _curve(left, *evaluation.pairs.det(), ("Verification", "false match rate", "false non-match rate"))
@@ -26,17 +26,17 @@ def error_curves(evaluation: Evaluation) -> bytes:
     else:
         labels = (
             "Identification",
-            "FPIR: strangers who are matched with someone",
-            "FNIR: known probes not found at rank 1",
+            "FPIR: searches for strangers that return a match",
+            "FNIR: searches for enrolled people without the right match at rank 1",
         )
         _curve(right, *evaluation.searches.det(), labels)
     return _png(plot)
 
 
 def score_histogram(evaluation: Evaluation) -> bytes:
-    """Draw how many genuine and impostor pairs have each score, with the thresholds by FMR; return a PNG.
+    """Plot a histogram of the scores of genuine and impostor pairs, with the thresholds; return a PNG.
 
-    Counts are logarithmic: what matters is where the few highest impostors are.
+    Counts are logarithmic, because the few impostor pairs with the highest scores matter most.
     """
     pairs = evaluation.pairs
     plot = Figure(figsize=(9, 5), layout="constrained")
@@ -49,9 +49,9 @@ def score_histogram(evaluation: Evaluation) -> bytes:
         (genuine, "the same person", _BLUE),
     ):
         if counts.sum():
-            drawn = np.maximum(counts, 0.5)  # a logarithmic axis has no place for 0
+            heights = np.maximum(counts, 0.5)  # a logarithmic axis can't show 0
             label = f"{name} ({counts.sum():,})"
-            axes.stairs(drawn, edges, baseline=0.5, fill=True, alpha=0.5, color=colour, label=label)
+            axes.stairs(heights, edges, baseline=0.5, fill=True, alpha=0.5, color=colour, label=label)
     for fmr, rate in evaluation.figures.verification.tar_at_fmr.items():
         if rate.threshold is not None:
             axes.axvline(rate.threshold, color=_GREY, linestyle="--", linewidth=1)
@@ -59,9 +59,9 @@ def score_histogram(evaluation: Evaluation) -> bytes:
                 rate.threshold, 0.99, f"FMR {rate_text(fmr)} ", rotation=90, ha="right", va="top", fontsize=8,
                 transform=axes.get_xaxis_transform(),
             )  # fmt: skip
-    filled = np.flatnonzero(impostor + genuine)
-    if len(filled):
-        axes.set_xlim(edges[filled[0]] - 0.05, min(edges[filled[-1] + 1] + 0.05, 1.02))
+    nonempty_bins = np.flatnonzero(impostor + genuine)
+    if len(nonempty_bins):
+        axes.set_xlim(edges[nonempty_bins[0]] - 0.05, min(edges[nonempty_bins[-1] + 1] + 0.05, 1.02))
         axes.legend()
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.5)
@@ -71,17 +71,19 @@ def score_histogram(evaluation: Evaluation) -> bytes:
     return _png(plot)
 
 
-def _curve(axes: Axes, alarms: Floats, misses: Floats, labels: tuple[str, str, str]) -> None:
-    title, across, up = labels
-    drawn = (alarms > 0) & (misses > 0)
+def _curve(
+    axes: Axes, false_positives: Floats, false_negatives: Floats, labels: tuple[str, str, str]
+) -> None:
+    title, x_label, y_label = labels
+    positive = (false_positives > 0) & (false_negatives > 0)  # a logarithmic axis can't show 0
     axes.set_title(title)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
-    if not drawn.any():
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if not positive.any():
         axes.text(0.5, 0.5, "no errors to draw", ha="center", va="center", transform=axes.transAxes)
         axes.set_axis_off()
         return
-    axes.plot(alarms[drawn], misses[drawn], color=_BLUE)
+    axes.plot(false_positives[positive], false_negatives[positive], color=_BLUE)
     axes.set_xscale("log")
     axes.set_yscale("log")
     percent = matplotlib.ticker.FuncFormatter(lambda value, _: f"{value * 100:g} %")

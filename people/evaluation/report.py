@@ -1,4 +1,4 @@
-"""The figures of an evaluation as text for a terminal, and as one page that needs nothing else."""
+"""The figures of an evaluation as text for a terminal, and as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MISSING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the table: what was measured, and the cells as text."""
+    """A row of the table: its label, and the cells as text."""
 
     label: str
     value: str = ""
@@ -41,7 +41,7 @@ HEAD = Row("", "value", "95 % interval", "cosine")
 
 
 def as_text(evaluated: FolderEvaluation) -> str:
-    """Return what was left out or reused, and the figures as a heading, aligned columns and notes."""
+    """Return the figures as text: photos left out or reused, a heading, aligned columns and notes."""
     context = _context(evaluated)
     rows = [HEAD, *context["rows"]]
     unreadable = evaluated.unreadable
@@ -60,20 +60,20 @@ def as_text(evaluated: FolderEvaluation) -> str:
 
 
 def write_page(folder: Path, evaluated: FolderEvaluation) -> Path:
-    """Write det.png, scores.png, and index.html with both plots in it; return the path of the page."""
-    drawn = {
+    """Write det.png, scores.png, and index.html, which contains both plots; return the path of the page."""
+    plot_files = {
         "det.png": ("Detection error trade-off", plots.error_curves(evaluated.evaluation)),
         "scores.png": ("Scores of pairs of photos", plots.score_histogram(evaluated.evaluation)),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (_, png) in drawn.items():
+    for name, (_, png) in plot_files.items():
         (folder / name).write_bytes(png)
     context = {
         **_context(evaluated),
         "engine": evaluated.engine,
         "command": evaluated.command,
         "plots": [
-            {"title": title, "base64": base64.b64encode(png).decode()} for title, png in drawn.values()
+            {"title": title, "base64": base64.b64encode(png).decode()} for title, png in plot_files.values()
         ],
     }
     page = folder / "index.html"
@@ -82,7 +82,7 @@ def write_page(folder: Path, evaluated: FolderEvaluation) -> Path:
 
 
 def _context(evaluated: FolderEvaluation) -> dict[str, Any]:
-    """Return what text and page have in common."""
+    """Return the template variables that the text and the page share."""
     figures = evaluated.evaluation.figures
     verification = figures.verification
     return {

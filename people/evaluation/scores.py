@@ -1,4 +1,4 @@
-"""Verification: the scores of all pairs of photos, and the thresholds they give."""
+"""Verification: the comparison scores of all pairs of photos, and thresholds derived from them."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from people.faces import Vectors
 
 CALIBRATION_FMRS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 3e-6)
 LEAST_ABOVE = 10
-"""Impostor pairs, or strangers, that must score above a threshold before its FMR or FPIR is worth
-stating: with ten, its standard error is a third of it."""
+"""How many impostor pairs, or strangers, must score above a threshold for its FMR or FPIR to be reported.
+With ten, the rate's standard error is a third of the rate."""
 
 _BINS = 200_000
-"""Of the impostor histogram, over cosines from -1 to 1: each is 1e-5 wide."""
+"""Bins of the impostor histogram, over cosines from -1 to 1. Each is 1e-5 wide."""
 _BLOCK = 1024
-"""Photos compared with all others at once: 80 MB of scores for 20,000 photos."""
-_DRAWN_POINTS = 2000
-"""Of an error curve."""
+"""Photos compared with all others in one step: 80 MB of scores for 20,000 photos."""
+_CURVE_POINTS = 2000
+"""The greatest number of points of an error curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairScores:
-    """The scores of all pairs of photos: genuine ones one by one, impostors as a fine histogram.
+    """The scores of all pairs of photos: each genuine pair's, and a fine histogram of the impostor pairs'.
 
     A pair matches at a threshold if its score is equal or higher, as in `decision.decide`.
     """
 
     genuine: Floats
-    """(g,) cosines of pairs that show the same person."""
+    """(g,) the cosine of each pair that shows the same person."""
     genuine_person: Labels
     """(g,) the person of each genuine pair."""
     impostor: Labels
-    """(200000,) how many pairs of different people fall into each bin of [-1, 1]."""
+    """(200000,) how many pairs of different people have a cosine in each bin of [-1, 1]."""
 
     @property
     def impostor_pairs(self) -> int:
         return int(self.impostor.sum())
 
     def threshold(self, fmr: float) -> float | None:
-        """Return the lowest bin edge that at most `fmr` of the impostor pairs reach, a cosine.
+        """Return the lowest bin edge, a cosine, that at most `fmr` of the impostor pairs reach.
 
-        None if fewer than LEAST_ABOVE pairs reach it.
+        Returns None if fewer than LEAST_ABOVE pairs reach it.
         """
         reaching = self._reaching()
         allowed = fmr * self.impostor_pairs + 1e-9  # 0.29 * 100 is a little less than 29
@@ -57,29 +57,29 @@ class PairScores:
         return float((self.genuine >= threshold).mean())
 
     def det(self) -> tuple[Floats, Floats]:
-        """Return (FMR, FNMR) at up to 2,000 thresholds, FMR falling: the detection error trade-off."""
+        """Return the detection error trade-off: (FMR, FNMR) at up to 2,000 thresholds, with falling FMR."""
         reaching = self._reaching()
         steps = np.flatnonzero(np.diff(reaching, prepend=-1))
         steps = steps[reaching[steps] >= LEAST_ABOVE]
         if len(steps) == 0 or len(self.genuine) == 0:
             return np.empty(0), np.empty(0)
-        # evenly spaced in log FMR, which is how it is drawn
-        wanted = np.geomspace(reaching[steps[0]], reaching[steps[-1]], _DRAWN_POINTS)
-        places = np.searchsorted(-reaching[steps], -wanted).clip(max=len(steps) - 1)
-        kept = steps[np.unique(places)]
-        fnmr = np.searchsorted(np.sort(self.genuine), kept * 2 / _BINS - 1) / len(self.genuine)
-        return reaching[kept] / self.impostor_pairs, fnmr
+        # evenly spaced in log FMR, because the plot's axis is logarithmic
+        spaced_counts = np.geomspace(reaching[steps[0]], reaching[steps[-1]], _CURVE_POINTS)
+        positions = np.searchsorted(-reaching[steps], -spaced_counts).clip(max=len(steps) - 1)
+        edges = steps[np.unique(positions)]
+        fnmr = np.searchsorted(np.sort(self.genuine), edges * 2 / _BINS - 1) / len(self.genuine)
+        return reaching[edges] / self.impostor_pairs, fnmr
 
     def _reaching(self) -> Labels:
-        """Return (200001,): how many impostor pairs reach the lower edge of each bin, and 0 at 1."""
+        """Return (200001,): how many impostor pairs reach the lower edge of each bin; 0 at cosine 1."""
         counts: Labels = np.append(np.cumsum(self.impostor[::-1])[::-1], 0)
         return counts
 
 
 def pair_scores(references: Vectors, probes: Vectors, persons: Labels) -> PairScores:
-    """Compare each of (n, d) unit `references` with the probe of every later photo.
+    """Compare the reference of each photo with the probe of every later photo.
 
-    `persons` (n,) is the person each photo shows.
+    `references` and `probes` are (n, d) unit vectors; `persons` (n,) is the person each photo shows.
     """
     impostor = np.zeros(_BINS, dtype=np.int64)
     genuine, genuine_person = [np.empty(0)], [np.empty(0, dtype=np.int64)]
@@ -96,7 +96,7 @@ def pair_scores(references: Vectors, probes: Vectors, persons: Labels) -> PairSc
 
 
 def calibration_points(scores: PairScores) -> list[tuple[float, float]]:
-    """Return (FMR, cosine) for those of CALIBRATION_FMRS that were measured, cosine strictly rising."""
+    """Return (FMR, cosine) for those CALIBRATION_FMRS that were measured, with strictly rising cosines."""
     points: list[tuple[float, float]] = []
     for fmr in CALIBRATION_FMRS:
         cosine = scores.threshold(fmr)

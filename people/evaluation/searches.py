@@ -1,4 +1,4 @@
-"""Open-set identification: who is enrolled, who searches, and what the searches find."""
+"""Open-set identification: which photos are enrolled, which are probes, and the results of the searches."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from people.evaluation.scores import cosine_blocks
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Who is enrolled and who searches, as indexes of photos."""
+    """Which photos are enrolled and which are searched for, as indexes of photos."""
 
     enrolled: dict[int, list[int]]
-    """The photos that make each enrolled person's template."""
+    """The photos enrolled for each person."""
     probes: list[int]
-    """The enrolled people's other photos."""
+    """The other photos of the enrolled people."""
     strangers: list[int]
-    """The photos of people who have only one."""
+    """The photos of people who have only one photo. They are searched for and never enrolled."""
 
 
 def split(outcomes: Outcomes, enrol: int) -> Split:
     """Enrol the first `enrol` photos of each person who has more; the person's other photos are probes.
 
-    A photo without a face is never enrolled: the person's next photo with a face takes its place.
-    People who lack such a photo take no part. Neither do people with 2 … `enrol` photos, so that
-    the strangers, and with them the thresholds, are the same whatever `enrol` is.
+    A photo without a face is never enrolled: the person's next photo with a face is enrolled instead.
+    People who don't have enough photos with a face are left out. So are people with 2 … `enrol` photos, so
+    that the strangers, and hence the thresholds, don't depend on `enrol`.
     """
     photos: dict[int, list[int]] = {}
     for index in [*np.flatnonzero(outcomes.face_found), *np.flatnonzero(~outcomes.face_found)]:
@@ -45,36 +45,36 @@ def split(outcomes: Outcomes, enrol: int) -> Split:
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """What the searches of an open-set identification found."""
+    """The results of the searches of an open-set identification."""
 
-    right: Flags
-    """(p,) whether the best candidate of each known probe is the right person."""
+    is_correct: Flags
+    """(p,) whether the best candidate of each enrolled person's probe is that person."""
     best: Floats
     """(p,) the best candidate's cosine; -inf for a photo without a face."""
     person: Labels
     """(p,) the person each probe shows."""
     strangers: Floats
-    """(s,) the best cosine each stranger reaches; -inf for a photo without a face."""
+    """(s,) the best candidate's cosine for each stranger; -inf for a photo without a face."""
 
     @property
     def rank1(self) -> float:
-        """The share of the known probes whose best candidate is right, whatever its score."""
-        return float(self.right.mean())
+        """The share of the enrolled people's probes whose best candidate is correct, whatever its score."""
+        return float(self.is_correct.mean())
 
     def threshold(self, fpir: float) -> float:
         """Return the least score that at most `fpir` of the strangers exceed."""
         return float(exceeded_by(self.strangers, fpir))
 
     def tpir(self, threshold: float) -> float:
-        """Return the share of the known probes whose best candidate is right and above `threshold`."""
-        return float((self.right & (self.best > threshold)).mean())
+        """Return the share of the enrolled people's probes with a correct candidate above `threshold`."""
+        return float((self.is_correct & (self.best > threshold)).mean())
 
     def det(self) -> tuple[Floats, Floats]:
-        """Return (FPIR, FNIR) at each stranger's score, FPIR falling."""
+        """Return (FPIR, FNIR) at each stranger's score, with falling FPIR."""
         thresholds = np.sort(self.strangers[np.isfinite(self.strangers)])
         fpir = (len(thresholds) - 1 - np.arange(len(thresholds))) / max(len(self.strangers), 1)
-        found = np.sort(self.best[self.right])
-        fnir = 1 - (len(found) - np.searchsorted(found, thresholds, side="right")) / len(self.right)
+        correct = np.sort(self.best[self.is_correct])
+        fnir = 1 - (len(correct) - np.searchsorted(correct, thresholds, side="right")) / len(self.is_correct)
         return fpir, fnir
 
 
@@ -90,21 +90,21 @@ def search(outcomes: Outcomes, parts: Split) -> Searches:
         candidates, best = np.full(len(photos), -1, dtype=np.int64), np.full(len(photos), -np.inf)
         for start, cosines in cosine_blocks(outcomes.probes[photos], gallery):
             rows = slice(start, start + len(cosines))
-            places = cosines.argmax(axis=1)
-            candidates[rows], best[rows] = persons[places], cosines[np.arange(len(cosines)), places]
+            columns = cosines.argmax(axis=1)
+            candidates[rows], best[rows] = persons[columns], cosines[np.arange(len(cosines)), columns]
         faceless = ~outcomes.face_found[photos]
         candidates[faceless], best[faceless] = -1, -np.inf
         return candidates, best
 
     candidates, best = best_candidates(parts.probes)
-    shown = outcomes.persons[parts.probes]
+    probe_persons = outcomes.persons[parts.probes]
     _, strangers = best_candidates(parts.strangers)
-    return Searches(candidates == shown, best, shown, strangers)
+    return Searches(candidates == probe_persons, best, probe_persons, strangers)
 
 
 def exceeded_by(scores: Floats, rate: float) -> Floats:
     """Return, along the last axis, the least score that at most `rate` of the scores exceed."""
     count = scores.shape[-1]
-    place = max(count - 1 - int(rate * count + 1e-9), 0)
-    least: Floats = np.partition(scores, place, axis=-1)[..., place]
+    rank = max(count - 1 - int(rate * count + 1e-9), 0)
+    least: Floats = np.partition(scores, rank, axis=-1)[..., rank]
     return least

@@ -9,7 +9,7 @@ from tests import fakes
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twelve people with three photos each, and twenty strangers."""
+    """A folder with the photos of twelve people, three each, and of twenty strangers, one each."""
     folder = tmp_path / "photos"
     for seed in range(32):
         person = folder / f"person-{seed:02}"

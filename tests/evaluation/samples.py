@@ -1,4 +1,4 @@
-"""Outcomes and scores that don't come from photos."""
+"""Synthetic outcomes and scores, without photos."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from people.evaluation.outcomes import Outcomes
 from people.evaluation.scores import PairScores
 
 MANY = [person for person in range(60) for _ in range(1 if person % 2 else 2 + person % 7)]
-"""The person each photo shows: 30 with two photos or more, 30 strangers."""
+"""The person each photo shows: 30 people with two photos or more, and 30 strangers with one."""
 
 
 def outcomes_of(persons: list[int], dimension: int = 16) -> Outcomes:
-    """Return outcomes whose people are distinguished most of the time, but not always."""
+    """Return outcomes of photos of `persons`, whose templates distinguish them usually, but not always."""
     random = np.random.default_rng(1)
     centres = random.standard_normal((max(persons) + 1, dimension))
     vectors = centres[persons] + 0.9 * random.standard_normal((len(persons), dimension))
@@ -29,7 +29,7 @@ def outcomes_of(persons: list[int], dimension: int = 16) -> Outcomes:
 
 
 def pairs_of(genuine: list[float], impostor: list[float]) -> PairScores:
-    """Return the scores of these pairs, the genuine ones all of one person."""
+    """Return pairs with these scores. All genuine pairs are of the same person."""
     bins = np.zeros(200_000, dtype=np.int64)
     for score in impostor:
         bins[int((score + 1) * 100_000)] += 1

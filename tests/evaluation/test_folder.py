@@ -22,7 +22,7 @@ def evaluate(folder: Path, *, enrol: int = 1, fresh: bool = False) -> FolderEval
     )
 
 
-def test_a_folder_is_a_person_and_persons_are_enrolled_by_file_name(folder: Path) -> None:
+def test_each_folder_is_a_person_whose_first_photos_by_name_are_enrolled(folder: Path) -> None:
     evaluated = evaluate(folder)
     figures = evaluated.evaluation.figures
     assert evaluated.engine == "fake/1"
@@ -37,7 +37,7 @@ def test_a_folder_is_a_person_and_persons_are_enrolled_by_file_name(folder: Path
     assert (evaluated.unreadable, evaluated.reused) == ([], 0)
 
 
-def test_a_bystander_is_not_taken_for_the_person(folder: Path) -> None:
+def test_a_bystander_is_not_mistaken_for_the_person(folder: Path) -> None:
     (folder / "person-00" / "3.png").write_bytes(fakes.photo(None, 0, None, 1))
     figures = evaluate(folder).evaluation.figures
     assert figures.identification is not None
@@ -56,12 +56,12 @@ def test_faceless_dark_and_unreadable_photos_are_counted(folder: Path) -> None:
     assert figures.detection_rate.value == pytest.approx(57 / 58)
     assert figures.fte.value == pytest.approx(2 / 58)
     (line,) = evaluated.unreadable
-    assert line.startswith("person-00/notes.txt: The file is not a JPEG")
+    assert line.startswith("person-00/notes.txt: ")
 
 
-def test_hidden_files_and_folders_and_deeper_folders_are_ignored(folder: Path) -> None:
+def test_hidden_files_and_folders_and_subfolders_are_ignored(folder: Path) -> None:
     (folder / "person-00" / ".DS_Store").write_text("hidden")
-    (folder / "person-00" / "deeper").mkdir()
+    (folder / "person-00" / "subfolder").mkdir()
     (folder / ".hidden").mkdir()
     (folder / ".hidden" / "1.png").write_bytes(fakes.photo(99))
     (folder / "notes.txt").write_text("not in a person's folder")
@@ -84,22 +84,22 @@ def test_fresh_extracts_every_photo_again(folder: Path) -> None:
     assert evaluate(folder, fresh=True).reused == 0
 
 
-def test_an_interrupted_run_keeps_what_it_did(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    detect, seen = fakes.FakeEngine.detect, []
+def test_an_interrupted_run_keeps_its_outcomes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    detect, images = fakes.FakeEngine.detect, []
 
-    def interrupted(self: Any, image: Any) -> Any:
-        seen.append(image)
-        if len(seen) == 8:
+    def interrupted_detect(self: Any, image: Any) -> Any:
+        images.append(image)
+        if len(images) == 8:
             raise KeyboardInterrupt
         return detect(self, image)
 
-    monkeypatch.setattr(fakes.FakeEngine, "detect", interrupted)
+    monkeypatch.setattr(fakes.FakeEngine, "detect", interrupted_detect)
     with pytest.raises(EvaluationInterrupted, match="Interrupted after 7 of 56 photos"):
         evaluate(folder)
     assert evaluate(folder).reused == 7
 
 
-def test_nothing_is_reported_in_a_log_unless_it_takes_long(
+def test_progress_lines_are_written_only_if_the_evaluation_takes_long(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evaluate(folder)
@@ -109,7 +109,7 @@ def test_nothing_is_reported_in_a_log_unless_it_takes_long(
     assert "Extracting: 55 of 56 photos\n" in capsys.readouterr().err
 
 
-def test_a_terminal_shows_a_bar(
+def test_a_terminal_shows_a_progress_bar(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -117,25 +117,25 @@ def test_a_terminal_shows_a_bar(
     assert "56/56" in capsys.readouterr().err
 
 
-def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationFailed, match="There is no folder"):
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationFailed, match="nowhere"):
         evaluate(tmp_path / "nowhere")
 
 
-def test_a_folder_without_folders_is_explained(tmp_path: Path) -> None:
+def test_a_folder_without_subfolders_is_reported(tmp_path: Path) -> None:
     (tmp_path / "flat").mkdir()
     (tmp_path / "flat" / "1.png").write_bytes(fakes.photo(1))
-    with pytest.raises(EvaluationFailed, match="folder of their own"):
+    with pytest.raises(EvaluationFailed, match=r"person/photo\.jpg"):
         evaluate(tmp_path / "flat")
 
 
-def test_a_folder_without_readable_photos_is_explained_with_the_first_reasons(tmp_path: Path) -> None:
+def test_a_folder_without_readable_photos_is_reported_with_the_first_reasons(tmp_path: Path) -> None:
     person = tmp_path / "texts" / "one"
     person.mkdir(parents=True)
     for number in range(21):
-        (person / f"{number:02}.txt").write_text("no photo")
+        (person / f"{number:02}.txt").write_text("not a photo")
     with pytest.raises(EvaluationFailed) as raised:
         evaluate(tmp_path / "texts")
     message, *lines = raised.value.message.split("\n  ")
-    assert "could be read" in message
+    assert str(tmp_path / "texts") in message
     assert [line.split(":")[0] for line in lines] == [*(f"one/{n:02}.txt" for n in range(20)), "… and 1 more"]

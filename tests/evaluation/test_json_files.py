@@ -33,7 +33,7 @@ def figures_of(evaluated: FolderEvaluation, tmp_path: Path) -> dict[str, Any]:
 
 
 def shape(content: Any) -> Any:
-    """Return the keys of nested objects."""
+    """Return the content with every value that isn't an object replaced by an ellipsis."""
     return {key: shape(value) for key, value in content.items()} if isinstance(content, dict) else ...
 
 
@@ -64,18 +64,18 @@ def test_the_file_has_every_figure_and_its_interval(tmp_path: Path) -> None:
 
 
 def test_figures_are_written_as_they_were_measured(tmp_path: Path) -> None:
-    one = evaluated(MANY)
-    content, figures = figures_of(one, tmp_path), one.evaluation.figures
+    folder_evaluation = evaluated(MANY)
+    content, figures = figures_of(folder_evaluation, tmp_path), folder_evaluation.evaluation.figures
     rate = figures.verification.tar_at_fmr[0.01]
     assert rate.interval is not None
     assert content["verification"]["tar_at_fmr"]["0.01"] == rate.value
     assert content["verification"]["threshold_at_fmr"]["0.01"] == rate.threshold
     assert content["intervals"]["verification"]["tar_at_fmr"]["0.01"] == list(rate.interval)
-    assert content["unreadable"] == {"count": 1, "photos": one.unreadable}
+    assert content["unreadable"] == {"count": 1, "photos": folder_evaluation.unreadable}
     assert "comparison" not in content
 
 
-def test_what_was_not_measured_is_null(tmp_path: Path) -> None:
+def test_figures_that_were_not_measured_are_null(tmp_path: Path) -> None:
     content = figures_of(evaluated([0]), tmp_path)
     assert content["identification"] is None
     assert content["intervals"]["identification"] is None
@@ -84,16 +84,16 @@ def test_what_was_not_measured_is_null(tmp_path: Path) -> None:
 
 def test_a_calibration_is_read_by_the_service(tmp_path: Path) -> None:
     file = tmp_path / "new" / "fake-1.json"
-    one = evaluated(MANY)
-    write_calibration(file, one)
+    folder_evaluation = evaluated(MANY)
+    write_calibration(file, folder_evaluation)
     calibration = Calibration.from_file(file)
     assert calibration.engine == "fake/1"
-    assert calibration.cosine_at_fmr(0.1) == pytest.approx(one.evaluation.pairs.threshold(0.1))
+    assert calibration.cosine_at_fmr(0.1) == pytest.approx(folder_evaluation.evaluation.pairs.threshold(0.1))
     measured_on = json.loads(file.read_text())["measured_on"]
     assert measured_on == {
         "photos": len(MANY),
         "persons": 60,
-        "impostor_pairs": one.evaluation.pairs.impostor_pairs,
+        "impostor_pairs": folder_evaluation.evaluation.pairs.impostor_pairs,
         "command": "manage.py evaluate photos",
     }
 

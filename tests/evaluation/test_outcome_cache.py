@@ -8,22 +8,22 @@ import pytest
 from people.evaluation.outcome_cache import OutcomeCache
 from people.evaluation.outcomes import Outcome
 
-LEFT, RIGHT = np.array([[0.6, 0.8], [0.8, 0.6]], dtype=np.float32)
-NOTHING = np.empty(0, dtype=np.float32)
-OUTCOME = Outcome(2, False, LEFT, RIGHT)
-FACELESS = Outcome(0, True, NOTHING, NOTHING)
+REFERENCE, PROBE = np.array([[0.6, 0.8], [0.8, 0.6]], dtype=np.float32)
+NO_TEMPLATE = np.empty(0, dtype=np.float32)
+OUTCOME = Outcome(2, False, REFERENCE, PROBE)
+FACELESS = Outcome(0, True, NO_TEMPLATE, NO_TEMPLATE)
 
 
-def same(found: Outcome | None, put: Outcome) -> bool:
+def same(cached: Outcome | None, expected: Outcome) -> bool:
     return (
-        found is not None
-        and (found.faces, found.refused) == (put.faces, put.refused)
-        and np.array_equal(found.reference, put.reference)
-        and np.array_equal(found.probe, put.probe)
+        cached is not None
+        and (cached.faces, cached.refused) == (expected.faces, expected.refused)
+        and np.array_equal(cached.reference, expected.reference)
+        and np.array_equal(cached.probe, expected.probe)
     )
 
 
-def test_an_outcome_is_read_back_by_its_photo_in_a_later_run(tmp_path: Path) -> None:
+def test_a_later_run_gets_the_outcome_of_a_photo_from_the_cache(tmp_path: Path) -> None:
     with OutcomeCache.opened(tmp_path, "fake/1") as cache:
         cache.put(b"one", OUTCOME)
         cache.put(b"two", FACELESS)
@@ -47,7 +47,7 @@ def test_engines_do_not_share_outcomes(tmp_path: Path) -> None:
         assert cache.get(b"one") is None
 
 
-def test_what_was_put_is_kept_if_the_run_fails(tmp_path: Path) -> None:
+def test_outcomes_are_saved_if_the_run_fails(tmp_path: Path) -> None:
     def fail() -> None:
         with OutcomeCache.opened(tmp_path, "fake/1") as cache:
             cache.put(b"one", OUTCOME)
@@ -59,7 +59,7 @@ def test_what_was_put_is_kept_if_the_run_fails(tmp_path: Path) -> None:
         assert same(cache.get(b"one"), OUTCOME)
 
 
-def test_the_cached_templates_are_private(tmp_path: Path) -> None:
+def test_other_users_can_not_read_the_cached_templates(tmp_path: Path) -> None:
     folder = tmp_path / "var" / "evaluation"
     with OutcomeCache.opened(folder, "fake/1") as cache:
         cache.put(b"one", OUTCOME)

@@ -20,11 +20,11 @@ def test_the_main_face_is_large_and_central() -> None:
     assert main_face([edge, small, central], 100, 100) == 2
 
 
-def test_a_photo_of_boxes_without_area_still_has_a_main_face() -> None:
+def test_a_photo_whose_boxes_have_no_area_has_a_main_face() -> None:
     assert main_face([Box(0, 0, 0, 0), Box(50, 50, 0, 0)], 100, 100) == 1
 
 
-def test_a_photo_of_one_clear_face_has_both_templates() -> None:
+def test_a_photo_with_one_clear_face_has_both_templates() -> None:
     outcome = outcome_of(fakes.photo(1), ENGINE)
     assert (outcome.faces, outcome.refused) == (1, False)
     for template in (outcome.reference, outcome.probe):
@@ -33,32 +33,32 @@ def test_a_photo_of_one_clear_face_has_both_templates() -> None:
 
 
 def test_the_reference_is_embedded_thoroughly_and_the_probe_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    embed, asked = fakes.FakeEngine.embed, []
+    embed, calls = fakes.FakeEngine.embed, []
 
-    def recorded(self: fakes.FakeEngine, chips: list[Chip], *, thoroughly: bool = False) -> Vectors:
-        asked.append((len(chips), thoroughly))
+    def recording_embed(self: fakes.FakeEngine, chips: list[Chip], *, thoroughly: bool = False) -> Vectors:
+        calls.append((len(chips), thoroughly))
         return embed(self, chips, thoroughly=thoroughly) * (1 if thoroughly else -1)
 
-    monkeypatch.setattr(fakes.FakeEngine, "embed", recorded)
+    monkeypatch.setattr(fakes.FakeEngine, "embed", recording_embed)
     outcome = outcome_of(fakes.photo(None, 0, None, 1), ENGINE)
-    assert sorted(asked) == [(1, False), (1, True)]
+    assert sorted(calls) == [(1, False), (1, True)]
     assert outcome.reference == pytest.approx(-outcome.probe)
 
 
-def test_the_templates_are_of_the_main_face_whatever_bystanders_there_are() -> None:
+def test_the_templates_are_those_of_the_main_face_even_with_bystanders() -> None:
     alone, crowd = outcome_of(fakes.photo(0), ENGINE), outcome_of(fakes.photo(None, 0, None, 1), ENGINE)
     assert crowd.faces == 2
     assert float(alone.reference @ crowd.reference) == pytest.approx(1, abs=1e-6)
 
 
-def test_a_dark_face_is_refused_and_still_has_templates() -> None:
+def test_a_dark_face_is_refused_but_has_templates() -> None:
     outcome = outcome_of(fakes.photo(0, dark=True), ENGINE)
     assert (outcome.faces, outcome.refused) == (1, True)
     assert len(outcome.reference) == len(outcome.probe) == fakes.DIMENSION
 
 
 def grid(*rows: list[bytes]) -> bytes:
-    """Return a PNG that shows these photos, all of the same size, in rows."""
+    """Return a PNG with these photos, which have the same size, in rows."""
     image = np.concatenate([np.concatenate([photos.decode(photo) for photo in row], axis=1) for row in rows])
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")

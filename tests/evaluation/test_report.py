@@ -40,13 +40,13 @@ def test_the_text_is_a_heading_aligned_columns_and_notes() -> None:
     assert all(len(row) == len(head) for row in cosines)
 
 
-def test_the_text_shows_the_same_people_with_one_photo_enrolled() -> None:
+def test_the_text_also_shows_the_results_with_one_photo_enrolled() -> None:
     text = as_text(EVALUATED)
     assert re.search(r"^2 photos each of \d+ people enrolled; \d+ probes, 100 strangers$", text, re.MULTILINE)
     assert re.search(r"^1 photo each of \d+ people enrolled; \d+ probes, 100 strangers$", text, re.MULTILINE)
 
 
-def test_the_text_names_what_was_reused() -> None:
+def test_the_text_shows_how_many_outcomes_were_cached() -> None:
     text = as_text(replace(EVALUATED, reused=200))
     assert text.startswith(
         "200 of 246 photos were extracted in an earlier run and taken from var/outcomes.sqlite3. "
@@ -72,9 +72,9 @@ def test_the_text_lists_the_first_unreadable_photos(count: int, first: str, last
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of an evaluation whose engine and folder have names in HTML."""
-    named = replace(EVALUATED, engine="<i>/1", command="manage.py evaluate <script>alert('&')</script>")
-    return write_page(tmp_path_factory.mktemp("plots") / "new", named)
+    """The page of an evaluation whose engine and folder have HTML in their names."""
+    evaluated = replace(EVALUATED, engine="<i>/1", command="manage.py evaluate <script>alert('&')</script>")
+    return write_page(tmp_path_factory.mktemp("plots") / "new", evaluated)
 
 
 def test_the_page_has_every_row_and_note_of_the_text(page: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_page_has_every_row_and_note_of_the_text(page: Path) -> None:
         assert f"<p>{note.removeprefix('Note: ')}</p>" in content
 
 
-def test_the_page_needs_nothing_else(page: Path) -> None:
+def test_the_page_is_self_contained(page: Path) -> None:
     content = page.read_text()
     for name in ("det.png", "scores.png"):
         png = (page.parent / name).read_bytes()

@@ -18,7 +18,7 @@ def test_a_photo_without_a_face_is_never_enrolled() -> None:
     assert split(outcomes, enrol=1) == Split({0: [1], 1: [3]}, [2, 0, 4], [5])
 
 
-def test_a_person_with_too_few_faces_takes_no_part() -> None:
+def test_a_person_with_too_few_faces_is_left_out() -> None:
     outcomes = outcomes_of([0, 0, 0, 1, 1, 1])
     outcomes.face_found[[0, 1]] = False
     assert split(outcomes, enrol=2) == Split({1: [3, 4]}, [5], [])
@@ -28,21 +28,21 @@ def test_a_search_compares_with_the_mean_of_the_enrolled_photos() -> None:
     outcomes = outcomes_of(MANY)
     parts = split(outcomes, enrol=2)
     searches = search(outcomes, parts)
-    for probe, right, best in zip(parts.probes, searches.right, searches.best, strict=True):
+    for probe, is_correct, best in zip(parts.probes, searches.is_correct, searches.best, strict=True):
         cosines = {
             person: float(outcomes.probes[probe] @ mean_template(outcomes.references[photos]))
             for person, photos in parts.enrolled.items()
         }
-        assert right == (max(cosines, key=lambda person: cosines[person]) == MANY[probe])
+        assert is_correct == (max(cosines, key=lambda person: cosines[person]) == MANY[probe])
         assert best == pytest.approx(max(cosines.values()), abs=1e-6)
 
 
-def test_a_probe_counts_only_when_right_and_above_the_strangers() -> None:
+def test_a_probe_counts_only_if_its_candidate_is_correct_and_above_the_threshold() -> None:
     searches = Searches(
         np.array([True, True, False, True]),
         np.array([0.9, 0.5, 0.95, 0.3]),
         np.array([0, 0, 1, 1]),
-        np.arange(100) / 100 * 0.5,  # strangers reach 0 to 0.495
+        np.arange(100) / 100 * 0.5,  # the strangers' scores are 0 to 0.495
     )
     assert searches.rank1 == 0.75
     assert searches.threshold(0.01) == pytest.approx(0.49)

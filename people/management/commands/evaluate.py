@@ -1,4 +1,4 @@
-"""`manage.py evaluate`: measure an engine on a folder of photos, and calibrate it."""
+"""`manage.py evaluate`: measure an engine's accuracy on a folder of photos, and calibrate the engine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from people.evaluation.folder import evaluate_folder
 
 class Command(BaseCommand):
     help = (
-        "Measure detection, verification and open-set identification on FOLDER/person/photo.jpg. "
-        "Results are kept for each photo, so an interrupted run resumes."
+        "Measure detection, verification and open-set identification on the photos in FOLDER/person/. "
+        "Results are cached for each photo. If interrupted, run the same command again to resume."
     )
     # The check for missing calibrations must not stop the command that measures them.
     requires_system_checks = ()
@@ -33,10 +33,16 @@ class Command(BaseCommand):
             help="contains one folder for each person, with photos in it",
         )
         parser.add_argument(
-            "--engine", metavar="NAME", help="onnx, dlib or a dotted path (default: the settings' engine)"
+            "--engine",
+            metavar="NAME",
+            help="onnx, dlib or a dotted path (default: the engine in the settings)",
         )
         parser.add_argument(
-            "--enrol", type=_positive, default=1, metavar="N", help="enrol N photos of each person (1)"
+            "--enrol",
+            type=_positive,
+            default=1,
+            metavar="N",
+            help="enrol N photos of each person (default: 1)",
         )
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
         parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots and index.html into DIR")
@@ -46,7 +52,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fresh",
             action="store_true",
-            help="ignore the results of earlier runs and process every photo again",
+            help="ignore the cached results of earlier runs and process every photo again",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -89,11 +95,11 @@ def _engine(name: str | None) -> FaceEngine:
 
 def _command(options: dict[str, Any]) -> str:
     """Return the command that repeats this evaluation, without the paths of this machine."""
-    words = ["manage.py evaluate", Path(options["folder"]).resolve().name]
+    parts = ["manage.py evaluate", Path(options["folder"]).resolve().name]
     if options["engine"]:
-        words.append(f"--engine {options['engine']}")
-    words.append(f"--enrol {options['enrol']}")
-    return " ".join(words)
+        parts.append(f"--engine {options['engine']}")
+    parts.append(f"--enrol {options['enrol']}")
+    return " ".join(parts)
 
 
 def _positive(text: str) -> int:

@@ -13,7 +13,7 @@ from people.errors import FacerecError
 
 class Command(BaseCommand):
     help = "Download the model files to FACEREC_MODELS_DIR and verify their SHA-256 checksums."
-    # The check for missing models must not stop the command that fetches them.
+    # The check for missing models must not prevent the command that downloads them from running.
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:

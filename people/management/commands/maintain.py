@@ -1,6 +1,6 @@
 """`manage.py maintain`: daily maintenance.
 
-Workers do the same work in small steps throughout the day; this catches what they missed.
+Workers do the same in small steps throughout the day; this command does what they missed.
 """
 
 from __future__ import annotations

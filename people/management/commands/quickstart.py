@@ -1,4 +1,4 @@
-"""`manage.py quickstart`: turn a fresh checkout into a service that you can log in to. Quick if repeated."""
+"""`manage.py quickstart`: set up a fresh checkout as a service that you can log in to. Fast if repeated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from people.models import Collection, Person
 
 SAMPLE = "sample"
 ENROLLED = ("obama", "obama2", "biden", "astronaut")
-"""obama3 is left out, so that you can identify it."""
+"""The photos to enrol. obama3 is left out, so that you can try to identify it."""
 
 
 class Command(BaseCommand):

@@ -50,7 +50,7 @@ class Command(BaseCommand):
             elif options["status"]:
                 self._status()
             elif options["discard"]:
-                version = self._beside()
+                version = self._inactive_version()
                 count = reembedding.discard(version, actor=COMMAND)
                 self.stdout.write(f"Deleted {version.engine} and its {count} templates.")
             else:
@@ -64,17 +64,17 @@ class Command(BaseCommand):
         except (ImportError, ImproperlyConfigured) as error:
             raise CommandError(f"Engine {backend} can't be built: {error}") from error
         total = reembedding.missing(version).count()
-        failed, done = 0, 0
+        failed = done = 0
         bar = tqdm(total=total, unit="photo", file=sys.stderr, desc=version.engine, mininterval=1)
         try:
             with bar:
                 for _, created in reembedding.fill(version):
-                    began = time.monotonic()
+                    started = time.monotonic()
                     done += 1
                     failed += not created
                     bar.update()
                     if rate:
-                        time.sleep(max(1 / rate - (time.monotonic() - began), 0))
+                        time.sleep(max(1 / rate - (time.monotonic() - started), 0))
         except KeyboardInterrupt:
             raise CommandError(
                 f"Interrupted after {done} of {total} photos. Run the same command again to resume.",
@@ -93,19 +93,19 @@ class Command(BaseCommand):
             f"{agreement.only_old}; of {version.engine} only: {agreement.only_new}."
         )
         if agreement.searched:
-            same, old, new = (
+            same, right_old, right_new = (
                 f"{100 * count / agreement.searched:.2f} %"
                 for count in (agreement.same_person, agreement.right_old, agreement.right_new)
             )
             self.stdout.write(
                 f"Searched for {agreement.searched} photos among all the others. Both engines ranked the "
-                f"same person first: {same}. Ranked the right person first: {active.engine} {old}, "
-                f"{version.engine} {new}."
+                f"same person first: {same}. Ranked the right person first: {active.engine} {right_old}, "
+                f"{version.engine} {right_new}."
             )
         self.stdout.write("Searches use the old engine until you run --switch.")
 
     def _switch(self, *, incomplete: bool) -> None:
-        version = self._beside()
+        version = self._inactive_version()
         missing = reembedding.missing(version).count()
         if missing and not incomplete:
             raise CommandError(
@@ -124,7 +124,7 @@ class Command(BaseCommand):
         if not rows:
             self.stdout.write("Only the engine from the settings is in use.")
 
-    def _beside(self) -> EngineVersion:
+    def _inactive_version(self) -> EngineVersion:
         version = EngineVersion.objects.filter(state=State.BESIDE).first()
         if version is None:
             raise CommandError("There is no other engine. Add one with --engine first.")
