@@ -1,5 +1,5 @@
-"""How fast the product is: `manage.py benchmark`. It measures photos, searches, and the service over HTTP.
+"""Measures the product's speed with `manage.py benchmark`: photos, searches, and the service over HTTP.
 
-Everything that is compared runs alternately in one process on the same cores. On a shared machine the
+The engine and the baselines run alternately in one process on the same cores. On a shared machine the
 milliseconds vary, but the ratios of one run remain meaningful.
 """

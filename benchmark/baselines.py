@@ -1,4 +1,4 @@
-"""What the engine is compared with, by the names that `--against` accepts."""
+"""The baselines that the engine is compared with, by the names that `--against` accepts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Baseline = Callable[[bytes], Sequence[np.ndarray]]
 
 
 def _face_recognition() -> Baseline:
-    """Return the library's own calls, as its documentation shows them."""
-    # imported when it is asked for: loading dlib's models takes seconds
+    """Use the library as its documentation shows."""
+    # imported only if it is measured, because loading dlib's models takes seconds
     import face_recognition
 
     def encode(data: bytes) -> Sequence[np.ndarray]:

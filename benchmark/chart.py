@@ -1,4 +1,4 @@
-"""The results as one picture, for a page or a report."""
+"""Draws the results as one picture, for a page or a report."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from benchmark.results import HttpResult, PhotoResult, Results, Timing
 SUFFIXES = (".svg", ".png")
 BLUE, ORANGE, GREY = "#0b62a4", "#c2570c", "#555555"
 LABELS = {"plain": "OpenCV's classes,\nthe same models"}
-"""Of baselines whose name alone says too little."""
+"""Labels of baselines whose name isn't clear enough."""
 WIDTH = 9.4
 """Inches. On a page that is 900 pixels wide, a point of text is then larger than a pixel."""
 SALT = "facerec"
-"""Makes ids in an SVG reproducible: the same results give the same bytes, so git shows real changes only."""
+"""Makes ids in an SVG reproducible: the same results give the same bytes, so git only shows real changes."""
 
 Panel = Callable[[Axes], None]
 """Draws one diagram."""
@@ -74,8 +74,8 @@ def _photos(axes: Axes, photos: Mapping[str, PhotoResult]) -> None:
     axes.set_title("A photo with one face, from JPEG to probe")
     bars = list(_photo_bars(photos))
     positions, milliseconds = [bar.position for bar in bars], [bar.milliseconds for bar in bars]
-    drawn = axes.barh(positions, milliseconds, color=[bar.colour for bar in bars])
-    axes.bar_label(drawn, [bar.note for bar in bars], padding=3, fontsize=8)
+    container = axes.barh(positions, milliseconds, color=[bar.colour for bar in bars])
+    axes.bar_label(container, [bar.note for bar in bars], padding=3, fontsize=8)
     axes.set_yticks(positions, [bar.label for bar in bars])
     axes.invert_yaxis()
     axes.set_xscale("log")
@@ -129,16 +129,16 @@ def _curve(axes: Axes, timings: Mapping[str, Timing], x_label: str) -> None:
 def _service(axes: Axes, http: HttpResult) -> None:
     workers = "one worker" if http.workers == 1 else f"{http.workers} workers"
     axes.set_title(f"Over HTTP, {http.people:,} people, {workers}")
-    engine, rest = http.engine_ms, http.overhead_ms
+    engine, overhead = http.engine_ms, http.overhead_ms
     axes.barh(["alone"], [engine], color=BLUE)
-    bar = axes.barh(["alone"], [rest], left=engine, color=GREY)
-    axes.bar_label(bar, [f"{engine:.1f} engine + {rest:.1f} all else"], padding=3, fontsize=8)
+    bar = axes.barh(["alone"], [overhead], left=engine, color=GREY)
+    axes.bar_label(bar, [f"{engine:.1f} engine + {overhead:.1f} all else"], padding=3, fontsize=8)
     for percentile, milliseconds in (("median", http.steady.p50_ms), ("p99", http.steady.p99_ms)):
         bar = axes.barh([f"{percentile}, at {http.rate:.0f}\na second"], [milliseconds], color=BLUE)
         axes.bar_label(bar, [f"{milliseconds:.1f}"], padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.tick_params(axis="y", labelsize=8)
-    axes.set_xlim(0, max((engine + rest) * 1.8, http.steady.p99_ms * 1.2))
+    axes.set_xlim(0, max((engine + overhead) * 1.8, http.steady.p99_ms * 1.2))
     axes.set_xlabel(
         f"at most {http.full.per_second:.0f} requests a second; "
         f"{http.worker.private_mb:.0f} MB of a worker's own",

@@ -1,4 +1,4 @@
-"""Binds this process to some of the machine's cores."""
+"""Restricts this process to some of the machine's cores."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from benchmark.errors import BenchmarkError
 
 @contextmanager
 def pinned_to(cores: Sequence[int]) -> Iterator[list[int]]:
-    """Run on these cores until the block ends, or on all available ones if `cores` is empty; yield which.
+    """Run on these cores until the block ends, or on all available ones if `cores` is empty. Yields them.
 
-    Raises BenchmarkError for a core that doesn't exist or that this process may not use.
+    Raises BenchmarkError for a core that doesn't exist or isn't available to this process.
     """
-    before = os.sched_getaffinity(0)
+    available = os.sched_getaffinity(0)
     try:
-        os.sched_setaffinity(0, cores or before)
+        os.sched_setaffinity(0, cores or available)
     except OSError as error:
         raise BenchmarkError(f"This process can't be bound to the cores {cores}: {error}") from error
     try:
         yield sorted(os.sched_getaffinity(0))
     finally:
-        os.sched_setaffinity(0, before)
+        os.sched_setaffinity(0, available)

@@ -1,5 +1,5 @@
-"""The benchmark's one error."""
+"""The benchmark's only error."""
 
 
 class BenchmarkError(Exception):
-    """The benchmark can't continue. The message states the reason and, where there is one, a remedy."""
+    """The benchmark can't continue. The message states the reason and, if there is one, a remedy."""

@@ -1,4 +1,4 @@
-"""A temporary installation with production settings: a filled database, and gunicorn on chosen cores."""
+"""A temporary installation with production settings: a database with people, and gunicorn on given cores."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Service(NamedTuple):
 
     url: str
     master: int
-    """The id of its main process."""
+    """The process id of its main process."""
     ready_seconds: float
-    """From its start to the first positive answer of /ready."""
+    """Time from its start until /ready first reports that the service is ready."""
 
 
 class Installation:
-    """Keeps everything in `folder`, except its database if `database_url` names a PostgreSQL one."""
+    """An installation in `folder`. Its database is there as well, unless `database_url` names another one."""
 
     def __init__(self, folder: Path, *, workers: int, cores: Sequence[int], database_url: str) -> None:
         self._cores = cores
@@ -66,8 +66,8 @@ class Installation:
         # production settings don't have this command
         development = {**self._environment, "ENVIRONMENT": "development"}
         cores = ",".join(map(str, self._cores))
-        printed = _manage(development, "enrol_synthetic_people", str(people), "--cores", cores)
-        return Enrolled(**json.loads(printed))
+        output = _manage(development, "enrol_synthetic_people", str(people), "--cores", cores)
+        return Enrolled(**json.loads(output))
 
     @contextmanager
     def serving(self) -> Iterator[Service]:
@@ -104,9 +104,9 @@ class Installation:
         raise BenchmarkError(f"The service did not start:\n{self._log.read_text()[-2000:]}")
 
 
-def _manage(environment: Mapping[str, str], *words: str) -> str:
-    """Run a command of manage.py and return what it printed."""
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *words]
+def _manage(environment: Mapping[str, str], *arguments: str) -> str:
+    """Run a command of manage.py and return its output."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if result.returncode:
         raise BenchmarkError((result.stderr or result.stdout).strip())

@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 60
 
 
 class Client:
-    """Posts `photo` to `url` as a multipart file. Speaks plain HTTP: the server is the benchmark's own."""
+    """Posts `photo` to `url` as a multipart file, over plain HTTP to the benchmark's own server."""
 
     def __init__(self, url: str, api_key: str, photo: bytes) -> None:
         parts = urlsplit(url)
@@ -39,21 +39,21 @@ class Client:
     def send(self, connections: int, seconds: float, rate: float | None = None) -> LoadTiming:
         """Send requests over `connections` connections for `seconds`.
 
-        Without `rate`, each connection sends its next request when the previous one is answered, and waits as
-        long as a Retry-After asks for. With it, `rate` requests a second become due at regular intervals,
-        even if earlier ones are still unanswered. The time of a request counts from when it was due, so it
-        includes the wait for earlier ones.
-        Raises BenchmarkError if the service stops answering, or answers no request with 200.
+        Without `rate`, each connection sends its next request after the response to the previous one, and
+        after the pause that a Retry-After header demands. With `rate`, that many requests per second become
+        due at regular intervals, even if earlier ones have no response yet. The time of a request counts from
+        when it was due, so it includes the wait for earlier ones.
+        Raises BenchmarkError if the service stops responding, or returns 200 to no request.
         """
-        answers, schedule = _Answers(), _Schedule(seconds, rate)
+        responses, schedule = _Responses(), _Schedule(seconds, rate)
         started = time.perf_counter()
         with ThreadPoolExecutor(connections) as pool:
-            senders = [pool.submit(self._send, schedule, answers) for _ in range(connections)]
+            senders = [pool.submit(self._send, schedule, responses) for _ in range(connections)]
         for sender in senders:
             sender.result()
-        return answers.timing(time.perf_counter() - started)
+        return responses.timing(time.perf_counter() - started)
 
-    def _send(self, schedule: _Schedule, answers: _Answers) -> None:
+    def _send(self, schedule: _Schedule, responses: _Responses) -> None:
         try:
             with closing(http.client.HTTPConnection(self._host, timeout=TIMEOUT_SECONDS)) as connection:
                 while (due := schedule.next_due()) is not None:
@@ -63,14 +63,14 @@ class Client:
                     response.read()
                     if schedule.rate is None and (pause := response.headers["Retry-After"]):
                         time.sleep(float(pause))
-                    answers.add(response.status, time.perf_counter() - due)
+                    responses.add(response.status, time.perf_counter() - due)
         except (OSError, http.client.HTTPException) as error:
-            schedule.stop()  # the other connections would continue until the end
-            raise BenchmarkError(f"The service stopped answering: {error!r}") from error
+            schedule.stop()  # otherwise the other connections would continue until the end
+            raise BenchmarkError(f"The service stopped responding: {error!r}") from error
 
 
 class _Schedule:
-    """When the next request is due, for all connections together."""
+    """The times at which requests are due, shared by all connections."""
 
     def __init__(self, seconds: float, rate: float | None) -> None:
         self.rate = rate
@@ -81,7 +81,7 @@ class _Schedule:
         self._stopped = threading.Event()
 
     def next_due(self) -> float | None:
-        """Return when to send the next request, on time.perf_counter's clock. None: send no more."""
+        """Return when to send the next request, on time.perf_counter's clock, or None to stop sending."""
         with self._lock:
             number = next(self._numbers)
         due = time.perf_counter() if self.rate is None else self._start + number / self.rate
@@ -91,8 +91,8 @@ class _Schedule:
         self._stopped.set()
 
 
-class _Answers:
-    """What all connections together received."""
+class _Responses:
+    """The responses that all connections received."""
 
     def __init__(self) -> None:
         self._statuses: Counter[int] = Counter()
@@ -107,7 +107,7 @@ class _Answers:
 
     def timing(self, elapsed: float) -> LoadTiming:
         if not self._seconds:
-            raise BenchmarkError(f"No request was answered with 200. The answers: {dict(self._statuses)}.")
+            raise BenchmarkError(f"No response had status 200. Responses by status: {dict(self._statuses)}.")
         percentiles = summary(self._seconds, per_second=len(self._seconds) / elapsed)
         statuses = {str(status): number for status, number in self._statuses.items()}
         return LoadTiming(**asdict(percentiles), statuses=statuses)

@@ -9,7 +9,7 @@ from people.engines import registry
 
 
 class OpenCVBaseline:
-    """Detects faces with cv2.FaceDetectorYN at full size and embeds them with cv2.FaceRecognizerSF."""
+    """Detects faces at full size with cv2.FaceDetectorYN, and embeds them with cv2.FaceRecognizerSF."""
 
     def __init__(self) -> None:
         self._detector = cv2.FaceDetectorYN.create(str(registry.model_path(registry.DETECTOR)), "", (0, 0))

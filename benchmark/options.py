@@ -1,4 +1,4 @@
-"""Types of the commands' options: text to values. Each raises ArgumentTypeError with the reason."""
+"""Parsers of the commands' options. Each raises ArgumentTypeError with the reason."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def positive(text: str) -> int:
 
 
 def counts(text: str) -> list[int]:
-    """Return the sizes of collections, such as 1000,10000."""
+    """Parse sizes of collections, such as 1000,10000."""
     return [positive(item) for item in _items(text)]
 
 
 def group_sizes(text: str) -> list[int]:
-    """Return numbers of people in one photo, such as 1,2,5."""
+    """Parse numbers of people in one photo, such as 1,2,5."""
     return [_number(item, 1, sample_photos.MAX_GROUP) for item in _items(text)]
 
 
 def cores(text: str) -> list[int]:
-    """Return the numbers of cores, such as 0,1."""
+    """Parse core numbers, such as 0,1."""
     return sorted({_number(item, 0, MAX_COUNT) for item in _items(text)})
 
 
 def photo_sizes(text: str) -> list[tuple[int, int]]:
-    """Return widths and heights in pixels, such as 480x720,1080x1620."""
+    """Parse widths and heights in pixels, such as 480x720,1080x1620."""
     return [_size(item) for item in _items(text)]
 
 
@@ -53,7 +53,7 @@ def _size(text: str) -> tuple[int, int]:
         raise ArgumentTypeError(f"{text!r} is not a size. Write it as 480x720.") from error
 
 
-def _number(text: str, least: int, most: int) -> int:
-    if not text.isdecimal() or not least <= int(text) <= most:
-        raise ArgumentTypeError(f"{text!r} is not a number from {least} to {most:,}.")
+def _number(text: str, minimum: int, maximum: int) -> int:
+    if not text.isdecimal() or not minimum <= int(text) <= maximum:
+        raise ArgumentTypeError(f"{text!r} is not a number from {minimum} to {maximum:,}.")
     return int(text)

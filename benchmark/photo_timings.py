@@ -1,4 +1,4 @@
-"""How long the engine takes for a photo, and how that compares with the baselines."""
+"""Times the engine with a photo, and compares it with the baselines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def time_photo(data: bytes, gallery: Gallery, against: Sequence[str], rounds: in
         faces=identification.faces,
         stages=identification.stage_timings(),
         engine=engine,
-        against={name: _compared(watch.timing(), engine) for name, (_, watch) in baselines.items()},
+        against={name: _with_ratio(watch.timing(), engine) for name, (_, watch) in baselines.items()},
     )
 
 
@@ -46,5 +46,5 @@ def time_engine(data: bytes, engine: FaceEngine, rounds: int) -> Timing:
     return stopwatch.timing()
 
 
-def _compared(baseline: Timing, engine: Timing) -> BaselineTiming:
+def _with_ratio(baseline: Timing, engine: Timing) -> BaselineTiming:
     return BaselineTiming(ratio=baseline.p50_ms / engine.p50_ms, **asdict(baseline))

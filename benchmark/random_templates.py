@@ -1,4 +1,4 @@
-"""Templates of people who don't exist: random directions, as different as strangers' templates.
+"""Templates of synthetic people: random directions, which are as dissimilar as templates of strangers.
 
 Cosines of random unit vectors of 128 dimensions have a standard deviation of 0.088. Those of strangers in
 LFW have one of about 0.1 with SFace.
@@ -14,6 +14,7 @@ from people.decision import unit
 from people.faces import Vectors
 
 CHUNK = 5_000
+"""Vectors per chunk."""
 
 
 def chunks(count: int, dimension: int, seed: int = 1) -> Iterator[Vectors]:

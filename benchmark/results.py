@@ -1,4 +1,4 @@
-"""What a run measured; as JSON, the file that `--json` writes."""
+"""The results of a run. `--json` writes them to a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Percentiles in milliseconds, and how many runs were completed in a second."""
+    """Percentiles in milliseconds, and the number of runs completed per second."""
 
     p50_ms: float
     p95_ms: float
@@ -38,7 +38,7 @@ class GroupResult(Timing):
     """A photo of several people."""
 
     faces: int
-    """How many the engine detected."""
+    """How many faces the engine detected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +49,14 @@ class SearchResult(Timing):
 
 @dataclass(frozen=True, kw_only=True)
 class LoadTiming(Timing):
-    """Requests answered with 200. `statuses` counts all answers by status."""
+    """The requests with a 200 response. `statuses` counts all responses by status."""
 
     statuses: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerMemory:
-    """The memory of one worker process in megabytes; `private_mb` is what it shares with no other process."""
+    """The memory of one worker process in megabytes. `private_mb` is not shared with any other process."""
 
     rss_mb: float
     private_mb: float
@@ -70,42 +70,42 @@ class HttpResult:
     workers: int
     cores: list[int]
     load_seconds: float
-    """To read all templates from the database."""
+    """Time to read all templates from the database."""
     ready_seconds: float
-    """From the start of gunicorn to the first positive answer of /ready."""
+    """Time from the start of gunicorn until /ready first reports that the service is ready."""
     engine_ms: float
-    """Median time of the engine for the same photo on the same cores."""
+    """The engine's median time for the same photo on the same cores."""
     alone: LoadTiming
     """One client that sends one request after another."""
     full: LoadTiming
-    """As many requests as the service can answer."""
+    """As many requests as the service can process."""
     steady: LoadTiming
-    """`rate` requests a second for `seconds`."""
+    """`rate` requests per second for `seconds`."""
     rate: float
     seconds: float
     overload: LoadTiming
-    """`clients` that all send as fast as they can."""
+    """`clients` clients that all send as fast as they can."""
     clients: int
     worker: WorkerMemory
     """The largest worker, after the steady load."""
     growth: float
-    """Of its rss_mb during the steady load; 0.01 is 1 %."""
+    """The relative growth of its rss_mb during the steady load; 0.01 is 1 %."""
 
     @property
     def overhead_ms(self) -> float:
-        """Median time of a request that the engine doesn't account for."""
+        """The part of a request's median time that isn't spent in the engine."""
         return self.alone.p50_ms - self.engine_ms
 
 
 @dataclass(kw_only=True)
 class Results:
-    """Everything that one run measured. Parts that were not asked for are empty."""
+    """All results of one run. Parts that weren't measured are empty."""
 
     engine: str
     cores: list[int]
     rounds: int
     photos: dict[str, PhotoResult] = field(default_factory=dict)
-    """By size, as 480x720."""
+    """By size, such as 480x720."""
     faces: dict[str, GroupResult] = field(default_factory=dict)
     """By number of people in the photo."""
     search: dict[str, SearchResult] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""One run of the benchmark, from its plan to its results."""
+"""Runs a plan of measurements and returns the results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.cores import pinned_to
 from benchmark.photo_timings import time_group, time_photo
 from benchmark.results import Results
 from benchmark.searches import time_searches
-from benchmark.service import ServicePlan, Tell, measure
+from benchmark.service import PrintLine, ServicePlan, measure
 from benchmark.stages import Gallery
 from people.engines import engine_id, get_engine
 from people.engines.base import FaceEngine
@@ -20,41 +20,44 @@ from people.engines.base import FaceEngine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is measured."""
+    """What to measure."""
 
     photo_sizes: Sequence[tuple[int, int]]
     """Widths and heights in pixels."""
     group_sizes: Sequence[int]
     """Numbers of people in one photo."""
     collection_sizes: Sequence[int]
-    """Numbers of people that are searched."""
+    """Numbers of people to search among."""
     against: Sequence[str]
     """Names of baselines."""
     rounds: int
-    """Of every photo and search, after the warm-up."""
+    """Runs of each photo and search, after the warm-up."""
     cores: Sequence[int]
-    """Empty: all that this process may use."""
+    """Core numbers. If it is empty, all cores that are available to this process."""
     service: ServicePlan | None
 
 
-def run(plan: Plan, tell: Tell) -> Results:
-    """Measure everything in the plan, and show each result as soon as it is there. Raises BenchmarkError."""
+def run(plan: Plan, print_line: PrintLine) -> Results:
+    """Measure everything in the plan, and print each result as soon as it is available.
+
+    Raises BenchmarkError.
+    """
     with pinned_to(plan.cores) as cores:
         engine = get_engine()
         results = Results(engine=engine_id(engine), cores=cores, rounds=plan.rounds)
-        tell(f"Engine {results.engine} on cores {cores}; milliseconds")
-        tell(table.HEADER)
-        _photos(plan, engine, results, tell)
-        _groups(plan, engine, results, tell)
-        _searches(plan, engine, results, tell)
+        print_line(f"Engine {results.engine} on cores {cores}; milliseconds")
+        print_line(table.HEADER)
+        _photos(plan, engine, results, print_line)
+        _groups(plan, engine, results, print_line)
+        _searches(plan, engine, results, print_line)
     if plan.service:
-        results.http = measure(plan.service, engine, cores=cores, rounds=plan.rounds, tell=tell)
+        results.http = measure(plan.service, engine, cores=cores, rounds=plan.rounds, print_line=print_line)
         for row in table.http_rows(results.http):
-            tell(row)
+            print_line(row)
     return results
 
 
-def _photos(plan: Plan, engine: FaceEngine, results: Results, tell: Tell) -> None:
+def _photos(plan: Plan, engine: FaceEngine, results: Results, print_line: PrintLine) -> None:
     if not plan.photo_sizes:
         return
     gallery = Gallery(engine)
@@ -63,18 +66,18 @@ def _photos(plan: Plan, engine: FaceEngine, results: Results, tell: Tell) -> Non
         result = time_photo(data, gallery, plan.against, plan.rounds)
         results.photos[f"{width}x{height}"] = result
         for row in table.photo_rows(f"{width}x{height}", result):
-            tell(row)
+            print_line(row)
 
 
-def _groups(plan: Plan, engine: FaceEngine, results: Results, tell: Tell) -> None:
+def _groups(plan: Plan, engine: FaceEngine, results: Results, print_line: PrintLine) -> None:
     for people in plan.group_sizes:
         result = time_group(people, engine, plan.rounds)
         results.faces[str(people)] = result
-        tell(table.group_row(people, result))
+        print_line(table.group_row(people, result))
 
 
-def _searches(plan: Plan, engine: FaceEngine, results: Results, tell: Tell) -> None:
+def _searches(plan: Plan, engine: FaceEngine, results: Results, print_line: PrintLine) -> None:
     for size in plan.collection_sizes:
         result = time_searches(size, engine.dimension, plan.rounds, threads=settings.FACEREC_THREADS)
         results.search[str(size)] = result
-        tell(table.search_row(size, result))
+        print_line(table.search_row(size, result))

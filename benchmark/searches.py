@@ -1,4 +1,4 @@
-"""How long the embedded index takes for a search, and whether its answer is right."""
+"""Times searches of the embedded index, and checks their results."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from people.faces import Vectors
 from people.indexes.embedded import Matrix
 
 NOISE = 0.35
-"""Expected length of what is added to a template of length 1 to get a probe of the same person. The cosine of
-the two is then about 0.94, as between photos of one person."""
+"""Expected length of the random vector that is added to a template of length 1 to get a probe of the same
+person. Their cosine is then about 0.94, as between photos of one person."""
 LIMIT = 20
 """How many people each search returns."""
 
@@ -33,7 +33,7 @@ def time_searches(size: int, dimension: int, rounds: int, *, threads: int) -> Se
     probes = _probes(chunks, size, rounds + WARM_UP_ROUNDS)
     stopwatch = Stopwatch()
     first_persons = [stopwatch.time(matrix.nearest, probe, LIMIT, threads=threads)[0][0] for probe in probes]
-    # after all searches: in between it would evict the matrix from the processor's caches
+    # after all searches, because it would evict the matrix from the processor's caches
     right = [
         people[_nearest_by_brute_force(chunks, probe)] == person
         for probe, person in zip(probes, first_persons, strict=True)
@@ -42,7 +42,7 @@ def time_searches(size: int, dimension: int, rounds: int, *, threads: int) -> Se
 
 
 def _probes(chunks: Sequence[Vectors], size: int, count: int) -> list[Vectors]:
-    """Return `count` probes of random people, each (1, d) float32 of unit length."""
+    """Return `count` probes of randomly chosen people, each (1, d) float32 of unit length."""
     random = np.random.default_rng(2)
     probes = []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Identifications over HTTP: alone, at the service's capacity, at 70 % of it for a while, and overloaded."""
+"""Measures identifications over HTTP: with one client, at capacity, at 70 % of capacity, and overloaded."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WARM_UP_SECONDS = 3.0
 CLIENTS_PER_WORKER = 4
 SHARE_OF_CAPACITY = 0.7
 CROWD = 64
-"""Connections: more than a worker has threads and lets wait."""
+"""Connections. More than a worker has threads and places in its queue."""
 PHOTO = (480, 720)
 """Width and height in pixels of the photo that is sent."""
 
-Tell = Callable[[str], object]
-"""Shows a line of text to the user."""
+PrintLine = Callable[[str], object]
+"""Prints a line of text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,32 +38,33 @@ class ServicePlan:
     seconds: float
     """How long the steady load lasts."""
     database_url: str = ""
-    """An empty PostgreSQL database. Without one, SQLite in a temporary folder."""
+    """An empty PostgreSQL database, or an empty string for SQLite in a temporary folder."""
 
 
 def measure(
-    plan: ServicePlan, engine: FaceEngine, *, cores: list[int], rounds: int, tell: Tell
+    plan: ServicePlan, engine: FaceEngine, *, cores: list[int], rounds: int, print_line: PrintLine
 ) -> HttpResult:
-    """Start an installation on `cores`, measure it, and remove it. The client uses other cores if it can.
+    """Start an installation on `cores`, measure it, and remove it.
 
-    Raises BenchmarkError if the service doesn't start or stops answering.
+    The client runs on the other cores, if there are any. Raises BenchmarkError if the service doesn't start
+    or stops responding.
     """
     photo = sample_photos.portrait(*PHOTO)
     with tempfile.TemporaryDirectory(prefix="facerec-benchmark-") as folder:
         installation = Installation(
             Path(folder), workers=plan.workers, cores=cores, database_url=plan.database_url
         )
-        tell(f"Enrolling {plan.people:,} synthetic people …")
+        print_line(f"Enrolling {plan.people:,} synthetic people …")
         enrolled = installation.prepare(plan.people)
         with pinned_to(cores):
             engine_ms = time_engine(photo, engine, rounds).p50_ms
         with installation.serving() as service:
-            return _measure(plan, service, enrolled, photo, cores, engine_ms, tell)
+            return _measure(plan, service, enrolled, photo, cores, engine_ms, print_line)
 
 
 def _measure(
     plan: ServicePlan, service: Service, enrolled: Enrolled, photo: bytes, cores: list[int],
-    engine_ms: float, tell: Tell,
+    engine_ms: float, print_line: PrintLine,
 ) -> HttpResult:  # fmt: skip
     client = Client(f"{service.url}/api/v1/collections/{COLLECTION}/identify/", enrolled.api_key, photo)
     clients = CLIENTS_PER_WORKER * plan.workers
@@ -73,7 +74,7 @@ def _measure(
     client.send(CROWD, WARM_UP_SECONDS)  # after this, every thread has allocated the memory it needs
     before = largest_worker(service.master)
     rate = SHARE_OF_CAPACITY * full.per_second
-    tell(f"{rate:.1f} requests a second for {plan.seconds:.0f} seconds …")
+    print_line(f"{rate:.1f} requests per second for {plan.seconds:.0f} seconds …")
     steady = client.send(CROWD, plan.seconds, rate)
     after = largest_worker(service.master)
     overload = client.send(CROWD, 2 * WARM_UP_SECONDS)

@@ -1,4 +1,4 @@
-"""One identification, stage by stage, without HTTP and database."""
+"""Times an identification stage by stage, without HTTP and database."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Gallery:
         self._matrix.nearest(photo.vectors, PROPOSED, threads=settings.FACEREC_THREADS)
 
     def decide(self, photo: PhotoFaces) -> Identification:
-        """Return an answer in which every face has one candidate, who matches perfectly."""
+        """Return an identification in which every face has one perfectly matching candidate."""
         calibration = self.engine.calibration
         threshold = search_threshold(calibration, SEARCHED, ThresholdChoice())
         faces = []
@@ -57,17 +57,17 @@ class Gallery:
 
 
 class StagedIdentification:
-    """Identifies one photo again and again, and times each stage."""
+    """Identifies one photo repeatedly, and times each stage."""
 
     def __init__(self, data: bytes, gallery: Gallery) -> None:
         self._data, self._gallery = data, gallery
         self._stages = {stage: Stopwatch() for stage in STAGES}
         self._whole = Stopwatch()
         self.faces = 0
-        """How many were found in the latest round."""
+        """How many faces were found in the latest round."""
 
     def run(self) -> None:
-        """Do one round."""
+        """Identify the photo once."""
         stages, engine = self._stages, TimedEngine(self._gallery.engine)
         stages["decode"].time(photos.decode, self._data)
         photo = self._whole.time(from_photo, self._data, engine, purpose=Purpose.PROBE)
@@ -75,12 +75,12 @@ class StagedIdentification:
             stages[step].seconds.append(engine.seconds[step])
         stages["quality"].time(_measure, photo)
         stages["search"].time(self._gallery.search, photo)
-        answer = stages["decide"].time(self._gallery.decide, photo)
-        stages["serialise"].time(_serialise, answer)
+        identification = stages["decide"].time(self._gallery.decide, photo)
+        stages["serialise"].time(_serialise, identification)
         self.faces = len(photo.faces)
 
     def engine_timing(self) -> Timing:
-        """From the photo's bytes to the probes of all faces."""
+        """Return the time from the photo's bytes to the probes of all faces."""
         return self._whole.timing()
 
     def stage_timings(self) -> dict[str, Timing]:
@@ -94,6 +94,6 @@ def _measure(photo: PhotoFaces) -> list[Measures]:
     ]
 
 
-def _serialise(answer: Identification) -> bytes:
-    content: bytes = JSONRenderer().render(IdentificationSerializer(answer).data)
+def _serialise(identification: Identification) -> bytes:
+    content: bytes = JSONRenderer().render(IdentificationSerializer(identification).data)
     return content

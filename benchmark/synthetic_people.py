@@ -1,4 +1,4 @@
-"""Fills an empty database with people who don't exist, and one who does."""
+"""Fills an empty database with synthetic people, and with the person in the sample photos."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from people.models.template import pack
 
 COLLECTION = "benchmark"
 RATE = "1000000/sec"
-"""Of the API key: no request of the benchmark may be refused for its rate."""
+"""The API key's rate limit, high enough that it refuses no request of the benchmark."""
 
 
 class Enrolled(NamedTuple):
     api_key: str
     load_seconds: float
-    """To read all templates into the index."""
+    """Time to read all templates into the index."""
 
 
 def enrol(count: int) -> Enrolled:
@@ -44,7 +44,7 @@ def enrol(count: int) -> Enrolled:
     collection = Collection.objects.create(name=COLLECTION)
     for number, vectors in enumerate(random_templates.chunks(count, engine.dimension)):
         if number == 0:
-            vectors[0] = _of_the_real_person(engine)
+            vectors[0] = _sample_template(engine)
         with transaction.atomic():
             _store(collection, engine_id(engine), vectors)
     loading = Stopwatch()
@@ -53,7 +53,7 @@ def enrol(count: int) -> Enrolled:
     return Enrolled(api_key, loading.seconds[0])
 
 
-def _of_the_real_person(engine: FaceEngine) -> Vectors:
+def _sample_template(engine: FaceEngine) -> Vectors:
     data = sample_photos.read(sample_photos.REFERENCE)
     photo = from_photo(data, engine, purpose=Purpose.REFERENCE, face="largest")
     vector: Vectors = photo.vectors[0]

@@ -43,7 +43,7 @@ def http_rows(result: HttpResult) -> Iterator[str]:
 
 def _failures(load: LoadTiming) -> str:
     failures = {status: number for status, number in load.statuses.items() if status != "200"}
-    return ", ".join(f"{number:,} answered {status}" for status, number in failures.items()) or "none refused"
+    return ", ".join(f"{number:,} got {status}" for status, number in failures.items()) or "none refused"
 
 
 def _row(name: str, timing: Timing, note: str = "") -> str:

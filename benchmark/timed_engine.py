@@ -1,4 +1,4 @@
-"""An engine that measures itself."""
+"""An engine that times its own steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = ("detect", "align", "embed")
 
 
 class TimedEngine:
-    """Passes every call to another engine, and adds up the seconds that each of the STEPS takes."""
+    """Passes every call to the given engine, and adds up the seconds that each of the STEPS takes."""
 
     def __init__(self, engine: FaceEngine) -> None:
         self._engine = engine

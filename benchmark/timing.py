@@ -1,4 +1,4 @@
-"""Measures how long a step takes that is run many times."""
+"""Measures the durations of a step that runs many times."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from benchmark.results import Timing
 
 WARM_UP_ROUNDS = 3
-"""Rounds that don't count: memory is allocated and caches fill."""
+"""Rounds that don't count, in which memory is allocated and caches are filled."""
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
 class Stopwatch:
-    """The seconds that each run of one step took, including the WARM_UP_ROUNDS."""
+    """Records the seconds that each run of one step takes, including the WARM_UP_ROUNDS."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -32,12 +32,12 @@ class Stopwatch:
         return result
 
     def timing(self) -> Timing:
-        """Summarise all runs after the WARM_UP_ROUNDS."""
+        """Return the percentiles and the rate of all runs after the WARM_UP_ROUNDS."""
         counted = self.seconds[WARM_UP_ROUNDS:]
         return summary(counted, per_second=len(counted) / sum(counted))
 
 
 def summary(seconds: Sequence[float], *, per_second: float) -> Timing:
-    """Return the percentiles of these durations, with the rate at which they were completed."""
+    """Return the percentiles of these durations, and `per_second` unchanged."""
     p50, p95, p99 = np.percentile(seconds, [50, 95, 99]) * 1000
     return Timing(p50_ms=float(p50), p95_ms=float(p95), p99_ms=float(p99), per_second=per_second)

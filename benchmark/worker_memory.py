@@ -1,4 +1,4 @@
-"""How much memory gunicorn's workers use."""
+"""Measures the memory of gunicorn's workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from benchmark.results import WorkerMemory
 
 
 def largest_worker(master: int) -> WorkerMemory:
-    """Return the memory of the worker of gunicorn's main process `master` with the most private memory."""
+    """Return the memory of the worker with the most private memory. `master` is gunicorn's process id."""
     workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     return max((_memory(int(worker)) for worker in workers), key=lambda memory: memory.private_mb)
 

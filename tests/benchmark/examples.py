@@ -1,4 +1,4 @@
-"""Results as a run could return them."""
+"""Example results of a run."""
 
 from __future__ import annotations
 

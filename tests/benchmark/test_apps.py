@@ -1,4 +1,4 @@
-"""The benchmark belongs to development: production settings and the image leave it out."""
+"""The benchmark is only for development: production settings and the image don't include it."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ PRODUCTION = {
 }
 
 
-def _manage(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def _manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "manage.py", *words],
+        [sys.executable, "manage.py", *arguments],
         cwd=ROOT, env={"PATH": os.environ["PATH"], **variables}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.slow
-def test_development_has_the_command(tmp_path: Path) -> None:
+def test_development_settings_include_the_command(tmp_path: Path) -> None:
     result = _manage("help", "benchmark", FACEREC_VAR_DIR=str(tmp_path))
     assert result.returncode == 0
     assert "--against" in result.stdout
 
 
 @pytest.mark.slow
-def test_production_does_not_know_the_command(tmp_path: Path) -> None:
+def test_production_settings_do_not_include_the_command(tmp_path: Path) -> None:
     result = _manage("benchmark", FACEREC_VAR_DIR=str(tmp_path), **PRODUCTION)
     assert result.returncode == 1
     assert "Unknown command: 'benchmark'" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_the_image_is_built_without_it() -> None:
-    sent_to_the_builder = (ROOT / ".dockerignore").read_text().splitlines()
-    assert "*" in sent_to_the_builder  # nothing but the exceptions that follow
-    assert not [line for line in sent_to_the_builder if line.startswith("!benchmark")]
+def test_the_image_does_not_include_the_benchmark() -> None:
+    ignore_rules = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignore_rules  # so that only the exceptions below it are sent to the builder
+    assert not [rule for rule in ignore_rules if rule.startswith("!benchmark")]
     assert "benchmark" not in (ROOT / "docker" / "api" / "Dockerfile").read_text()

@@ -11,20 +11,20 @@ pytestmark = pytest.mark.once
 
 
 def test_results_are_printed_saved_and_drawn(real_engine: None, tmp_path: Path) -> None:
-    output, file, picture = StringIO(), tmp_path / "new" / "results.json", tmp_path / "other" / "chart.png"
+    output, file, chart = StringIO(), tmp_path / "new" / "results.json", tmp_path / "charts" / "chart.png"
     call_command(
         "benchmark", "--photos", "240x320", "--faces", "2", "--search", "1000", "--rounds", "1",
-        "--against", "plain", "--json", str(file), "--chart", str(picture), stdout=output,
+        "--against", "plain", "--json", str(file), "--chart", str(chart), stdout=output,
     )  # fmt: skip
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert chart.read_bytes().startswith(b"\x89PNG")
     results = json.loads(file.read_text())
     assert results["engine"] == "yunet-sface/1"
     assert results["photos"]["240x320"]["against"]["plain"]["ratio"] > 0
     assert results["faces"]["2"]["faces"] == 2
     assert results["search"]["1000"]["right"] == 1.0
     assert results["http"] is None
-    for printed in ("photo 240x320, 1 face(s)", "times ours", "2 face(s), 2 found", "search among 1,000"):
-        assert printed in output.getvalue()
+    for text in ("photo 240x320, 1 face(s)", "times ours", "2 face(s), 2 found", "search among 1,000"):
+        assert text in output.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.benchmark.examples import TIMING, results
 
 pytestmark = pytest.mark.once
 
-STARTS = {".svg": b"<?xml", ".png": b"\x89PNG"}
+FIRST_BYTES = {".svg": b"<?xml", ".png": b"\x89PNG"}
 
 
 @pytest.mark.parametrize("suffix", chart.SUFFIXES)
@@ -21,11 +21,11 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path, suffix: str) -> No
     chart.draw(results(), first)
     chart.draw(results(), second)
     assert first.read_bytes() == second.read_bytes()
-    assert first.read_bytes().startswith(STARTS[suffix])
+    assert first.read_bytes().startswith(FIRST_BYTES[suffix])
 
 
 @pytest.mark.slow
-def test_other_results_give_another_chart(tmp_path: Path) -> None:
+def test_different_results_give_a_different_chart(tmp_path: Path) -> None:
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
     slower = replace(TIMING, p50_ms=25.0)
     chart.draw(results(), first)
@@ -33,10 +33,10 @@ def test_other_results_give_another_chart(tmp_path: Path) -> None:
     assert first.read_bytes() != second.read_bytes()
 
 
-def test_only_what_was_measured_gets_a_panel(tmp_path: Path) -> None:
-    whole, part, nothing = tmp_path / "whole.svg", tmp_path / "part.svg", tmp_path / "nothing.svg"
-    chart.draw(results(), whole)
-    chart.draw(replace(results(), http=None, faces={}, photos={}), part)
-    chart.draw(replace(results(), http=None, faces={}, photos={}, search={}), nothing)
-    panels = [path.read_text().count('id="axes_') for path in (whole, part, nothing)]
+def test_each_measured_part_gets_a_panel_and_no_other_part_does(tmp_path: Path) -> None:
+    all_parts, one_part, no_part = tmp_path / "all.svg", tmp_path / "one.svg", tmp_path / "none.svg"
+    chart.draw(results(), all_parts)
+    chart.draw(replace(results(), http=None, faces={}, photos={}), one_part)
+    chart.draw(replace(results(), http=None, faces={}, photos={}, search={}), no_part)
+    panels = [path.read_text().count('id="axes_') for path in (all_parts, one_part, no_part)]
     assert panels == [4, 1, 0]

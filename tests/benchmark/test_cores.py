@@ -19,7 +19,7 @@ def test_a_process_is_bound_to_the_cores_until_the_block_ends() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-def test_without_cores_a_process_stays_where_it_is() -> None:
+def test_without_cores_a_process_keeps_all_of_its_cores() -> None:
     with pinned_to([]) as cores:
         assert set(cores) == os.sched_getaffinity(0)
 

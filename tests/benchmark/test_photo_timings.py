@@ -1,4 +1,4 @@
-"""Photos are measured with the real engine. No duration is judged here."""
+"""Timings of photos with the real engine. The tests don't check how long anything takes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_baseline_finds_the_same_face(real_engine: None, name: str) -> None:
     assert vector.size == 128
 
 
-def test_a_group_photo_shows_as_many_faces_as_people(real_engine: None) -> None:
+def test_the_engine_finds_every_face_of_a_group_photo(real_engine: None) -> None:
     result = time_group(2, get_engine(), rounds=1)
     assert result.faces == 2
     _assert_ordered(result)

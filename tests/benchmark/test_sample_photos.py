@@ -13,7 +13,7 @@ from benchmark.errors import BenchmarkError
 pytestmark = pytest.mark.once
 
 
-def test_photos_have_the_wanted_size() -> None:
+def test_photos_have_the_given_size() -> None:
     sizes = []
     for data in (sample_photos.portrait(240, 320), sample_photos.group(1), sample_photos.group(40)):
         with Image.open(io.BytesIO(data)) as image:
@@ -22,7 +22,7 @@ def test_photos_have_the_wanted_size() -> None:
     assert sizes == [(240, 320), sample_photos.GROUP, sample_photos.GROUP]
 
 
-def test_missing_samples_are_reported_with_the_command_that_fetches_them(
+def test_missing_samples_are_reported_with_the_command_that_downloads_them(
     settings: Any, tmp_path: Path
 ) -> None:
     settings.FACEREC_SAMPLES_DIR = tmp_path

@@ -1,4 +1,4 @@
-"""The service is measured in an installation of its own. No duration is judged here."""
+"""Measuring the service in a temporary installation. The tests don't check how long anything takes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _processes_of(folder: Path) -> list[str]:
-    """Return the command lines of all processes whose environment names `folder`."""
+    """Return the command lines of all processes that have `folder` in their environment."""
     commands = []
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
+        with contextlib.suppress(OSError):  # the process has exited, or belongs to another user
             if str(folder).encode() in (process / "environ").read_bytes():
                 commands.append((process / "cmdline").read_text())
     return commands
@@ -43,7 +43,7 @@ def test_the_service_is_measured_and_then_removed(
 ) -> None:
     monkeypatch.setattr(service, "WARM_UP_SECONDS", 0.5)
     lines: list[str] = []
-    result = measure(PLAN, get_engine(), cores=[0], rounds=1, tell=lines.append)
+    result = measure(PLAN, get_engine(), cores=[0], rounds=1, print_line=lines.append)
     assert lines[0] == "Enrolling 20 synthetic people …"
     assert (result.people, result.workers, result.cores) == (20, 1, [0])
     assert 0 < result.load_seconds < result.ready_seconds
@@ -62,6 +62,6 @@ def test_an_installation_that_can_not_be_prepared_is_reported_and_removed(
     real_engine: None, scratch: Path
 ) -> None:
     plan = replace(PLAN, database_url="mysql://127.0.0.1/faces")
-    with pytest.raises(BenchmarkError, match="DATABASE_URL must begin with postgres://"):
-        measure(plan, get_engine(), cores=[0], rounds=1, tell=lambda line: None)
+    with pytest.raises(BenchmarkError, match="DATABASE_URL"):
+        measure(plan, get_engine(), cores=[0], rounds=1, print_line=lambda line: None)
     assert list(scratch.iterdir()) == []

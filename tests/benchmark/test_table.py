@@ -23,7 +23,7 @@ def test_a_photo_is_followed_by_its_stages_and_baselines() -> None:
     assert rows[2].endswith("2.0 times ours")
 
 
-def test_a_search_shows_how_many_answers_were_right() -> None:
+def test_a_search_shows_the_share_of_right_results() -> None:
     row = table.search_row(10_000, results().search["10000"])
     assert row.startswith("search among 10,000 ")
     assert row.endswith("right 100.0%")
@@ -35,6 +35,6 @@ def test_a_load_shows_which_errors_the_service_returned() -> None:
     rows = list(table.http_rows(http))
     assert rows[1].endswith("4.0 outside the engine")
     assert rows[4].startswith("    64 clients at once")
-    assert rows[4].endswith("1,234 answered 503")
+    assert rows[4].endswith("1,234 got 503")
     assert LOAD.statuses["503"] == 1234
     assert "100 MB private to a worker" in rows[5]

@@ -11,7 +11,7 @@ from tests import fakes
 pytestmark = pytest.mark.once
 
 
-def test_a_timed_engine_returns_what_its_engine_returns() -> None:
+def test_a_timed_engine_returns_the_results_of_its_engine() -> None:
     engine = fakes.FakeEngine(threads=1)
     timed = TimedEngine(engine)
     image = photos.decode(fakes.photo(1, 2))

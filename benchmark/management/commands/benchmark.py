@@ -1,4 +1,4 @@
-"""How fast this installation's engine, searches and service are, on one core or several."""
+"""`manage.py benchmark`: measure the speed of the engine, of searches and of the service."""
 
 from __future__ import annotations
 
@@ -21,51 +21,66 @@ FACES = "1,2,5,10,20,30"
 class Command(BaseCommand):
     help = (
         "Time the engine's stages on photos of several sizes, searches among synthetic templates, and the "
-        "service over HTTP. With --against, baselines run alternately with the engine: the ratios of one run "
-        "are meaningful even on a busy machine, the milliseconds are not."
+        "service over HTTP. With --against, baselines run alternately with the engine, so the ratios of one "
+        "run are meaningful even on a busy machine. The milliseconds are not."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--photos", type=options.photo_sizes, default=PHOTOS, metavar="WxH,…", help=f"sizes ({PHOTOS})"
+            "--photos",
+            type=options.photo_sizes,
+            default=PHOTOS,
+            metavar="WxH,…",
+            help=f"sizes of photos in pixels (default: {PHOTOS})",
         )
         parser.add_argument(
             "--faces", type=options.group_sizes, default=FACES, metavar="N,…",
-            help=f"numbers of faces in one photo ({FACES})",
+            help=f"numbers of faces in one photo (default: {FACES})",
         )  # fmt: skip
         parser.add_argument(
             "--search", type=options.counts, default=SEARCHES, metavar="N,…",
-            help=f"sizes of collections ({SEARCHES})",
+            help=f"sizes of collections (default: {SEARCHES})",
         )  # fmt: skip
         parser.add_argument(
             "--against", action="append", default=[], choices=tuple(BASELINES), metavar="NAME",
-            help=f"a baseline to compare with: {', '.join(BASELINES)}; may be repeated",
+            help=f"a baseline to compare with: {' or '.join(BASELINES)}; can be repeated",
         )  # fmt: skip
         parser.add_argument(
-            "--rounds", type=options.positive, default=50, metavar="N", help="of each photo and search (50)"
+            "--rounds",
+            type=options.positive,
+            default=50,
+            metavar="N",
+            help="runs of each photo and search (default: 50)",
         )
         parser.add_argument(
-            "--cores", type=options.cores, default="", metavar="N,…", help="run on these cores only"
+            "--cores",
+            type=options.cores,
+            default="",
+            metavar="N,…",
+            help="use only these cores (default: all)",
         )
         parser.add_argument(
             "--http", type=options.positive, metavar="N",
-            help="also run gunicorn with a temporary database of N people",
+            help="also measure the service over HTTP, with a temporary database of N people",
         )  # fmt: skip
         parser.add_argument(
-            "--workers", type=options.positive, default=1, metavar="N", help="of gunicorn (1)"
+            "--workers", type=options.positive, default=1, metavar="N", help="gunicorn workers (default: 1)"
         )
         parser.add_argument(
             "--seconds", type=options.positive, default=20, metavar="N",
-            help="how long gunicorn gets 70 %% of its capacity (20)",
+            help="duration of the load at 70 %% of the service's capacity (default: 20)",
         )  # fmt: skip
         parser.add_argument(
             "--database", default="", metavar="URL",
-            help="an empty postgres://user@host/name for --http, instead of SQLite; its password: "
-            "DATABASE_PASSWORD",
+            help="an empty database for --http, as postgres://user@host/name (default: SQLite); its password "
+            "is read from DATABASE_PASSWORD",
         )  # fmt: skip
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to FILE")
         parser.add_argument(
-            "--chart", type=options.chart_file, metavar="FILE", help="draw the results as .svg or .png"
+            "--chart",
+            type=options.chart_file,
+            metavar="FILE",
+            help="draw the results to FILE, an .svg or .png",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

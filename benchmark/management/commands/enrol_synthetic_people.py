@@ -1,4 +1,4 @@
-"""Fills an empty database for measurements; `benchmark --http` runs it in its temporary installation."""
+"""`manage.py enrol_synthetic_people`: fill an empty database. `benchmark --http` runs this command."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from benchmark.synthetic_people import enrol
 
 class Command(BaseCommand):
     help = (
-        "Enrol people who don't exist in an empty database. Prints, as JSON, an API key and the seconds it "
-        "took to read the templates."
+        "Enrol synthetic people in an empty database. Prints JSON with an API key and the number of seconds "
+        "it took to read the templates."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("people", type=options.positive, help="how many")
+        parser.add_argument("people", type=options.positive, help="number of people")
         parser.add_argument(
-            "--cores", type=options.cores, default="", metavar="N,…", help="run on these cores only"
+            "--cores",
+            type=options.cores,
+            default="",
+            metavar="N,…",
+            help="use only these cores (default: all)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
