@@ -1,4 +1,4 @@
-# Everything a person does with this repository. `make` alone lists it.
+# The commands for working with this repository. `make` without a target lists them.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 PORT ?= 8000
@@ -6,73 +6,73 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PORT
-# The tests start dozens of processes, each of which would compile all modules again.
+# With this variable, each of the dozens of processes that the tests start would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run stack check test test-quick test-sqlite test-postgresql coverage samples bench image prove format lint types \
   lock credentials clean
 
-help: ## list what make can do
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
-run: $(VENV)/.base ## set up what is missing, then serve admin, API and worker on PORT (8000)
+run: $(VENV)/.base ## install what is missing, then serve admin, API and worker on PORT (8000)
 	@$(BIN)/python manage.py quickstart
-	@echo "Serving http://localhost:$(PORT)/ (admin) and http://localhost:$(PORT)/api/docs/ — Ctrl-C stops it."
+	@echo "Serving http://localhost:$(PORT)/ (admin) and http://localhost:$(PORT)/api/docs/ (API). Press Ctrl-C to stop."
 	@exec $(BIN)/honcho start --no-prefix
 
-stack: docker/.env ## PostgreSQL, Redis, S3, service and worker as containers (needs docker compose), on PORT (8000)
+stack: docker/.env ## run PostgreSQL, Redis, S3, service and worker as containers (needs docker compose), on PORT (8000)
 	docker compose --env-file docker/.env --file docker/compose.yaml up --build
 
 docker/.env:
 	@(umask 077; for name in SECRET_KEY DATABASE_PASSWORD ADMIN_PASSWORD S3_PASSWORD; do \
 	  echo "$$name=$$(openssl rand -hex 24)"; done; echo "S3_KEY=facerec:$$(openssl rand -base64 32)") > $@
-	@echo "docker/.env holds this stack's passwords; ADMIN_PASSWORD is that of the administrator admin."
+	@echo "docker/.env contains the passwords of this stack. Log in as admin with ADMIN_PASSWORD."
 
-check: lint ## before each commit: lint, types and the quick tests (90 seconds on two cores)
+check: lint ## run lint, types and the fast tests, before each commit (90 seconds on two cores)
 	@$(MAKE) --no-print-directory --jobs=2 types test-quick
 
-test: ## set up what is missing, then run the test suite on SQLite, and on PostgreSQL what depends on the database
+test: ## install what is missing, then run all tests on SQLite, and those that depend on the database on PostgreSQL
 	@$(MAKE) --no-print-directory test-sqlite
 	@$(MAKE) --no-print-directory test-postgresql
 
-test-quick: samples ## the tests that take no seconds, on SQLite
+test-quick: samples ## run the fast tests on SQLite
 	$(BIN)/python -m pytest --quiet -m "not slow" $(ARGS)
 
-test-sqlite: samples ## all tests, on SQLite (ARGS="tests/x.py -k name" for some of them)
+test-sqlite: samples ## run all tests on SQLite (ARGS="tests/x.py -k name" selects tests)
 	@echo "On SQLite:"
 	$(BIN)/python -m pytest $(ARGS)
 
-coverage: samples ## all tests, on SQLite, with branch coverage: at least 90 % (takes twice as long)
+coverage: samples ## run all tests on SQLite and measure branch coverage, at least 90 % (takes twice as long)
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-test-postgresql: samples ## the tests that depend on the database, on PostgreSQL
+test-postgresql: samples ## run the tests that depend on the database on PostgreSQL
 	@echo "On PostgreSQL:"
-	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m database $(ARGS) || test $$? -eq 5 # nothing to run
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m database $(ARGS) || test $$? -eq 5 # no tests selected
 
-samples: $(VENV)/.dev
+samples: $(VENV)/.dev ## download the models and the sample photos
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
 
-bench: samples ## how fast it is on one core, next to face_recognition and OpenCV's own classes, and over HTTP (20 minutes)
+bench: samples ## measure speed on one core and over HTTP, and compare it with face_recognition and OpenCV's classes (20 minutes)
 	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
 	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
 	  --json var/benchmark.json --chart benchmark/chart.svg
 
-image: $(VENV)/.dev ## build the image without Docker, run it read-only and try it (root; Debian's buildah, mmdebstrap, bubblewrap)
+image: $(VENV)/.dev ## build the image without Docker, run it read-only and test it (needs root, buildah, mmdebstrap and bubblewrap)
 	@$(BIN)/python manage.py fetch_samples
 	$(BIN)/python -m tests.prove_image
 
-prove: $(VENV)/.dev ## the long proofs: 200 kills on each database, faults of the remote index, a large import (an hour)
+prove: $(VENV)/.dev ## run the long tests: 200 kills on each database, faults of the remote index, a large import (one hour)
 	$(BIN)/python -m tests.prove_kills --kills 200
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m tests.prove_kills --kills 200
 	$(BIN)/python -m tests.prove_index --operations 1000
 	$(BIN)/python -m tests.prove_import
 
-format: $(VENV)/.dev ## have ruff mend style and format
+format: $(VENV)/.dev ## format the code and fix its style with ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(VENV)/.dev ## style, import directions, spelling, links and phrases, missing migrations, the API's schema, image, compose, workflows
+lint: $(VENV)/.dev ## check style, import directions, text, missing migrations, the API's schema, Dockerfile, compose file and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -86,33 +86,33 @@ lint: $(VENV)/.dev ## style, import directions, spelling, links and phrases, mis
 	ENVIRONMENT=test $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	ENVIRONMENT=test $(BIN)/python manage.py list_errors --check docs/errors.md
 
-types: $(VENV)/.dev ## mypy, strict
+types: $(VENV)/.dev ## check the types with mypy
 	$(BIN)/mypy
 
-lock: $(VENV)/.dev ## compile requirements/*.in to pinned and hashed .txt
+lock: $(VENV)/.dev ## compile requirements/*.in to .txt files with pinned and hashed versions
 	cd requirements && for name in base production deploy dev; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$name.in -o $$name.txt; done
 	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-deps dlib.in -o dlib.txt
 
-credentials: $(VENV)/.base ## a new administrator's password and a new API key
+credentials: $(VENV)/.base ## reset the administrator's password and create an API key
 	@$(BIN)/python manage.py new_credentials
 
-clean: ## remove the environment and the caches; var/ (your data) stays
+clean: ## delete the Python environment and the caches, but not var/ (your data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 
 $(VENV)/bin/python:
-	@echo "Making the Python environment in $(VENV) …"
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	@echo "Creating the Python environment in $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is required. Pass one: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.base: requirements/base.txt | $(VENV)/bin/python
-	@echo "Installing what the service needs (about a minute) …"
+	@echo "Installing the packages of the service (takes about a minute) …"
 	$(PIP) install --progress-bar on --require-hashes -r requirements/base.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt requirements/production.txt requirements/dlib.txt $(VENV)/.base
-	@echo "Installing what the tests need …"
+	@echo "Installing the packages for development …"
 	$(PIP) install --progress-bar on --require-hashes -r requirements/production.txt -r requirements/dev.txt
 	$(PIP) install --progress-bar on --require-hashes --no-deps -r requirements/dlib.txt
 	@touch $@
