@@ -1,8 +1,8 @@
-"""A server that speaks Pinecone's HTTP, with the faults a network and an eventually consistent store have.
+"""A server with Pinecone's HTTP API, and with the faults of a network and of an eventually consistent store.
 
-Vectors live in a log. Each of two copies of the store has read the log up to a point that lies
-`lag` seconds back at most, and every read is answered by one of them at random: so a read may see
-less than the read before it. Requests and responses are checked against Pinecone's own OpenAPI document.
+Writes are appended to a log. Each of two copies of the store has applied the log up to a point at most `lag`
+seconds ago, and a random copy serves each read. So a read may return older data than the read before it.
+Requests and responses are checked against Pinecone's OpenAPI document.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ LIST_PAGE = 100
 
 @dataclass
 class Faults:
-    """How often, 0–1, a request meets which fault; changed while the server runs."""
+    """The share of requests, 0–1, that have each fault. Tests change it while the server runs."""
 
     errors: float = 0.0
-    """Answered 503 without being done."""
+    """The request isn't processed, and the response is a 503."""
     dropped: float = 0.0
-    """The connection is closed without being done."""
+    """The request isn't processed, and the connection is closed without a response."""
     lost: float = 0.0
-    """Done, and the connection closed without an answer."""
+    """The request is processed, and the connection is closed without a response."""
     slow: float = 0.0
-    """Done, and answered `slow_seconds` later."""
+    """The request is processed, and the response is sent `slow_seconds` later."""
     slow_seconds: float = 4.0
     late: float = 0.0
-    """Answered 503 at once, and done `slow_seconds` later all the same."""
+    """The response is an immediate 503, but the request is processed `slow_seconds` later."""
     down: bool = False
+    """Every connection is closed without a response."""
     control_down: bool = False
-    """Only the control plane, which lists, describes and makes indexes."""
+    """The same, but only for the control plane, which lists, describes and creates indexes."""
     lag: float = 0.0
-    """Seconds by which reads may be behind writes."""
+    """How many seconds reads may be behind writes, at most."""
     tells_positions: bool = True
-    """Whether answers bear positions in the log."""
+    """Whether responses contain positions in the log."""
 
 
 @dataclass
@@ -60,20 +61,23 @@ class _Write:
     at: float
     namespace: str
     vectors: dict[str, np.ndarray | None]
-    """None: deleted."""
+    """By id; None for a deleted vector."""
 
 
 @dataclass
 class _Copy:
-    """One copy of the store: a prefix of the log, applied."""
+    """One copy of the store, to which the first `applied` writes of the log have been applied."""
 
     applied: int = 0
     spaces: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    """Vectors by namespace and id."""
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # clients that gave up are no fault of the double
+        if not isinstance(
+            sys.exc_info()[1], OSError
+        ):  # a client that has disconnected is no fault of the double
             super().handle_error(request, client_address)
 
 
@@ -82,7 +86,7 @@ class Double:
         self.faults = Faults()
         self.requests: dict[str, int] = {}
         self.problems: list[str] = []
-        """What didn't fit Pinecone's OpenAPI document or limits."""
+        """Requests and responses that violate Pinecone's OpenAPI document or limits."""
         self.indexes: dict[str, dict[str, Any]] = {}
         self._random = random.Random(seed)
         self._log: dict[str, list[_Write]] = {}
@@ -110,34 +114,35 @@ class Double:
             thread.join()
 
     def stored(self) -> dict[str, set[str]]:
-        """Return the ids by namespace once every write has arrived."""
+        """Return the ids by namespace as they are once all writes are applied."""
         with self._lock:
-            found: dict[str, set[str]] = {}
+            ids_by_namespace: dict[str, set[str]] = {}
             for log in self._log.values():
                 for write in log:
-                    ids = found.setdefault(write.namespace, set())
+                    ids = ids_by_namespace.setdefault(write.namespace, set())
                     for pk, vector in write.vectors.items():
                         (ids.discard if vector is None else ids.add)(pk)
-            return {namespace: ids for namespace, ids in found.items() if ids}
+            return {namespace: ids for namespace, ids in ids_by_namespace.items() if ids}
 
     def chance(self, share: float) -> bool:
+        """Return True at random, for this share of the calls."""
         with self._lock:
             return share > 0 and self._random.random() < share
 
     def write(self, index: str, namespace: str, vectors: dict[str, np.ndarray | None]) -> int:
+        """Append a write to the index's log, and return its position."""
         with self._lock:
             log = self._log.setdefault(index, [])
             log.append(_Write(time.monotonic(), namespace, vectors))
             return len(log)
 
-    def seen(self, index: str) -> tuple[dict[str, dict[str, np.ndarray]], int]:
-        """Return what one of the copies shows, and how far it has read."""
+    def read(self, index: str) -> tuple[dict[str, dict[str, np.ndarray]], int]:
+        """Return the vectors in a random copy, by namespace and id, and the position it has applied."""
         with self._lock:
             copies = self._copies.setdefault(index, [_Copy(), _Copy()])
             copy = self._random.choice(copies)
             log = self._log.get(index, [])
-            behind = self._random.uniform(0, self.faults.lag)
-            limit = time.monotonic() - behind
+            limit = time.monotonic() - self._random.uniform(0, self.faults.lag)
             while copy.applied < len(log) and (not self.faults.lag or log[copy.applied].at <= limit):
                 write = log[copy.applied]
                 space = copy.spaces.setdefault(write.namespace, {})
@@ -149,13 +154,14 @@ class Double:
                 copy.applied += 1
             return copy.spaces, copy.applied
 
-    def check(self, path: str, method: str, status: int, request: Any, answer: Any) -> None:
+    def check(self, path: str, method: str, status: int, request: Any, response: Any) -> None:
+        """Check both bodies against Pinecone's OpenAPI document, and record what violates it."""
         if path.startswith("/indexes"):
-            return  # the SDK creates indexes by a newer control plane than the published document describes
+            return  # the SDK creates indexes with a newer control plane than that of the published document
         if isinstance(request, dict) and "vectors" in request:
-            # the first of many alike: checking all numbers takes longer than clients wait
+            # only the first vectors, because checking all numbers takes longer than clients wait
             request = {**request, "vectors": request["vectors"][:10]}
-        problems = _document().problems(path, method, status, request, answer)
+        problems = _document().problems(path, method, status, request, response)
         with self._lock:
             self.problems += problems
 
@@ -172,41 +178,44 @@ class _Document:
         self._content = yaml.safe_load(Path(__file__).with_name("pinecone_openapi.yaml").read_text())
         self._validators: dict[str, Any] = {}
 
-    def problems(self, path: str, method: str, status: int, request: Any, answer: Any) -> list[str]:
+    def problems(self, path: str, method: str, status: int, request: Any, response: Any) -> list[str]:
         operation = self._content["paths"][path][method]
-        found = []
+        problems = []
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         if body is not None and request is not None:
-            found += self._errors(body, request, f"request {method} {path}")
-        said = operation["responses"].get(str(status)) or operation["responses"].get(f"{status // 100}XX")
-        if said is None:
-            return [*found, f"{method} {path} never answers {status}"]
-        schema = said.get("content", {}).get("application/json", {}).get("schema")
-        if schema is not None and answer is not None:
-            found += self._errors(schema, answer, f"answer {status} {method} {path}")
-        return found
+            problems += self._errors(body, request, f"request {method} {path}")
+        responses = operation["responses"]
+        documented = responses.get(str(status)) or responses.get(f"{status // 100}XX")
+        if documented is None:
+            return [*problems, f"{method} {path} never returns {status}"]
+        schema = documented.get("content", {}).get("application/json", {}).get("schema")
+        if schema is not None and response is not None:
+            problems += self._errors(schema, response, f"response {status} {method} {path}")
+        return problems
 
-    def _errors(self, schema: Any, value: Any, where: str) -> list[str]:
+    def _errors(self, schema: Any, value: Any, context: str) -> list[str]:
         key = json.dumps(schema, sort_keys=True)
         if key not in self._validators:
-            whole = _nullable({**schema, "components": self._content["components"]})
-            self._validators[key] = Draft202012Validator(whole)
+            json_schema = _as_json_schema({**schema, "components": self._content["components"]})
+            self._validators[key] = Draft202012Validator(json_schema)
         errors = self._validators[key].iter_errors(value)
-        return [f"{where}: {error.json_path} {error.message[:200]}" for error in errors]
+        return [f"{context}: {error.json_path} {error.message[:200]}" for error in errors]
 
 
-def _nullable(schema: Any) -> Any:
-    """Return an OpenAPI 3.0 schema as JSON Schema: `nullable` is a type there."""
+def _as_json_schema(schema: Any) -> Any:
+    """Return an OpenAPI 3.0 schema as JSON Schema, where `nullable` is expressed by the type null."""
     if isinstance(schema, list):
-        return [_nullable(one) for one in schema]
+        return [_as_json_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {
-        name: _nullable(value) for name, value in schema.items() if name not in ("nullable", "discriminator")
+    converted = {
+        name: _as_json_schema(value)
+        for name, value in schema.items()
+        if name not in ("nullable", "discriminator")
     }
     if schema.get("nullable") is True and isinstance(schema.get("type"), str):
-        plain["type"] = [schema["type"], "null"]
-    return plain
+        converted["type"] = [schema["type"], "null"]
+    return converted
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -217,15 +226,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._answer("get")
+        self._respond("get")
 
     def do_POST(self) -> None:
-        self._answer("post")
+        self._respond("post")
 
     def do_DELETE(self) -> None:
-        self._answer("delete")
+        self._respond("delete")
 
-    def _answer(self, method: str) -> None:
+    def _respond(self, method: str) -> None:
         owner, faults = self.owner, self.owner.faults
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
@@ -234,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner.requests[address.path] = owner.requests.get(address.path, 0) + 1
         control_down = faults.control_down and address.path.startswith("/indexes")
         if faults.down or control_down or owner.chance(faults.dropped):
-            self._hang_up()
+            self._disconnect()
             return
         if owner.chance(faults.errors):
             self._send(503, {"code": 14, "message": "unavailable", "details": []}, {})
@@ -244,31 +253,30 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(503, {"code": 14, "message": "unavailable", "details": []}, {})
             time.sleep(faults.slow_seconds)
         headers: dict[str, str] = {}
-        told: str | None = None
         if not self.headers.get("Api-Key"):
-            status, answer = 401, {"code": 16, "message": "no key", "details": []}
+            status, response = 401, {"code": 16, "message": "no key", "details": []}
         elif length > MAX_REQUEST:
             owner.problems.append(f"a request of {length} bytes")
-            status, answer = 400, {"code": 3, "message": "too large", "details": []}
+            status, response = 400, {"code": 3, "message": "too large", "details": []}
         else:
             body = json.loads(raw) if raw else None
-            status, answer, headers, told = self._route(method, address.path, query, body)
-            if told is not None:
-                owner.check(told, method, status, body, answer)
+            status, response, headers, documented_path = self._route(method, address.path, query, body)
+            if documented_path is not None:
+                owner.check(documented_path, method, status, body, response)
         if late:
             return
         if owner.chance(faults.lost):
-            self._hang_up()
+            self._disconnect()
             return
         if owner.chance(faults.slow):
             time.sleep(faults.slow_seconds)
-        self._send(status, answer, headers if faults.tells_positions else {})
+        self._send(status, response, headers if faults.tells_positions else {})
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         self.close_connection = True
 
-    def _send(self, status: int, answer: Any, headers: dict[str, str]) -> None:
-        content = json.dumps(answer).encode() if answer is not None else b""
+    def _send(self, status: int, response: Any, headers: dict[str, str]) -> None:
+        content = json.dumps(response).encode() if response is not None else b""
         try:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -278,19 +286,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(content)
         except OSError:
-            self.close_connection = True  # the client gave up
+            self.close_connection = True  # the client has disconnected
 
     def _route(
         self, method: str, path: str, query: dict[str, list[str]], body: Any
     ) -> tuple[int, Any, dict[str, str], str | None]:
+        """Process a request.
+
+        Returns the response's status, body and headers, and the path by which Pinecone's OpenAPI document
+        describes the operation, or None if it doesn't.
+        """
         owner = self.owner
         if path == "/indexes":
             if method == "get":
                 return 200, {"indexes": list(owner.indexes.values())}, {}, None
             model = owner.indexes.setdefault(body["name"], self._model(body))
             return 201, model, {}, None
-        if found := re.fullmatch(r"/indexes/([^/]+)", path):
-            index = owner.indexes.get(found[1])
+        if name_match := re.fullmatch(r"/indexes/([^/]+)", path):
+            index = owner.indexes.get(name_match[1])
             if index is None:
                 return (
                     404,
@@ -299,13 +312,13 @@ class _Handler(BaseHTTPRequestHandler):
                     None,
                 )
             return 200, index, {}, None
-        # the data plane: every index of this double answers at the same address, told apart by a prefix
+        # the data plane: all indexes of this double have the same address, so there can only be one
         index_name = next(iter(owner.indexes), "")
         return self._data(index_name, method, path, query, body)
 
     def _model(self, body: dict[str, Any]) -> dict[str, Any]:
         fields = body.get("schema", {}).get("fields", {}).values()
-        vector = next((one for one in fields if one.get("type") == "dense_vector"), body)
+        vector = next((entry for entry in fields if entry.get("type") == "dense_vector"), body)
         if vector.get("metric", "cosine") != "cosine":
             self.owner.problems.append(f"metric {vector.get('metric')}")
         return {
@@ -328,7 +341,9 @@ class _Handler(BaseHTTPRequestHandler):
                 if vector.get("metadata"):
                     owner.problems.append("metadata was sent")
             position = owner.write(
-                index, namespace, {one["id"]: np.array(one["values"], dtype=np.float32) for one in vectors}
+                index,
+                namespace,
+                {vector["id"]: np.array(vector["values"], dtype=np.float32) for vector in vectors},
             )
             return (
                 200,
@@ -338,14 +353,14 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if path == "/vectors/delete":
             if body.get("deleteAll"):
-                gone: dict[str, np.ndarray | None] = dict.fromkeys(owner.stored().get(namespace, ()))
+                deletions: dict[str, np.ndarray | None] = dict.fromkeys(owner.stored().get(namespace, ()))
             else:
-                gone = dict.fromkeys(body["ids"])
-            position = owner.write(index, namespace, gone)
+                deletions = dict.fromkeys(body["ids"])
+            position = owner.write(index, namespace, deletions)
             return 200, {}, {"x-pinecone-request-lsn": str(position)}, path
-        spaces, reached = owner.seen(index)
+        spaces, applied = owner.read(index)
         space = spaces.get(namespace, {})
-        reads = {"x-pinecone-max-indexed-lsn": str(reached)}
+        headers = {"x-pinecone-max-indexed-lsn": str(applied)}
         usage = {"readUnits": 1}
         if path == "/query":
             top_k = body["topK"]
@@ -362,15 +377,14 @@ class _Handler(BaseHTTPRequestHandler):
                 )
                 best = np.argsort(-scores)[:top_k]
                 matches = [{"id": ids[row], "score": float(scores[row]), "values": []} for row in best]
-            answer = {"matches": matches, "namespace": namespace, "usage": usage}
-            return 200, answer, reads, path
+            return 200, {"matches": matches, "namespace": namespace, "usage": usage}, headers, path
         if path == "/vectors/fetch":
-            wanted = query.get("ids", [])
-            if len(wanted) > MAX_VECTORS:
-                owner.problems.append(f"{len(wanted)} ids in one fetch")
+            ids = query.get("ids", [])
+            if len(ids) > MAX_VECTORS:
+                owner.problems.append(f"{len(ids)} ids in one fetch")
             with owner._lock:
-                found = {pk: {"id": pk, "values": space[pk].tolist()} for pk in wanted if pk in space}
-            return 200, {"vectors": found, "namespace": namespace, "usage": usage}, {}, path
+                fetched = {pk: {"id": pk, "values": space[pk].tolist()} for pk in ids if pk in space}
+            return 200, {"vectors": fetched, "namespace": namespace, "usage": usage}, {}, path
         if path == "/vectors/list":
             limit = int(query.get("limit", [LIST_PAGE])[0])
             with owner._lock:
@@ -384,13 +398,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/describe_index_stats":
             with owner._lock:
                 counts = {name: {"vectorCount": len(ids)} for name, ids in spaces.items() if ids}
-            total = sum(one["vectorCount"] for one in counts.values())
+            total = sum(count["vectorCount"] for count in counts.values())
             dimension = owner.indexes.get(index, {}).get("dimension", 0)
             return 200, {
                 "namespaces": counts, "dimension": dimension, "indexFullness": 0, "totalVectorCount": total,
             }, {}, path  # fmt: skip
-        if matched := re.fullmatch(r"/namespaces/(.+)", path):
-            name = unquote(matched[1])
+        if namespace_match := re.fullmatch(r"/namespaces/(.+)", path):
+            name = unquote(namespace_match[1])
             if name not in owner.stored():
                 return 404, {"code": 5, "message": "no such namespace", "details": []}, {}, None
             owner.write(index, name, dict.fromkeys(owner.stored()[name]))
@@ -400,7 +414,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def pinecone_index(double: Double) -> dict[str, Any]:
-    """Return the setting TEMPLATE_INDEX that talks to the double."""
+    """Return a value of the setting TEMPLATE_INDEX for an index on the double."""
     return {
         "BACKEND": "people.indexes.pinecone.PineconeIndex",
         "OPTIONS": {

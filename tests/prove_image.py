@@ -159,9 +159,9 @@ def main() -> int:
     options.store.mkdir(parents=True, exist_ok=True)
     store = Store(options.store)
     store.make_base()
-    began = time.monotonic()
+    started = time.monotonic()
     store.build()
-    print(f"built in {time.monotonic() - began:.0f} s")
+    print(f"built in {time.monotonic() - started:.0f} s")
     problems: list[str] = []
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # silences moto's request log
     with store.mounted() as (root, config), ExitStack() as stack:
@@ -215,17 +215,17 @@ def _variables(database: str, address: str) -> dict[str, str]:
 
 
 def _prove(task: Task, folder: Path, problems: list[str]) -> None:
-    began = time.monotonic()
+    started = time.monotonic()
     task.run("python", "manage.py", "prepare_database")
-    print(f"prepare_database with an empty database: {time.monotonic() - began:.1f} s")
+    print(f"prepare_database with an empty database: {time.monotonic() - started:.1f} s")
     key = task.run("python", "manage.py", "new_credentials").rpartition("api key: ")[2].strip()
     url = f"http://127.0.0.1:{task.variables['PORT']}"
-    began = time.monotonic()
+    started = time.monotonic()
     with task.started(folder / "api.log") as api:
         _wait(lambda: requests.get(f"{url}/health", timeout=1).ok, api)
-        print(f"time from start to /health: {time.monotonic() - began:.1f} s")
+        print(f"time from start to /health: {time.monotonic() - started:.1f} s")
         _wait(lambda: requests.get(f"{url}/ready", timeout=5).json()["status"] == "ok", api)
-        print(f"time from start to /ready: {time.monotonic() - began:.1f} s")
+        print(f"time from start to /ready: {time.monotonic() - started:.1f} s")
         worker = (
             "celery",
             "--app",
@@ -295,14 +295,14 @@ def _samples() -> Path:
 def _stop(process: subprocess.Popen[bytes], name: str, problems: list[str]) -> None:
     """Send SIGTERM to the container's first process, as ECS does: bubblewrap itself wouldn't forward it."""
     first = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0]
-    began = time.monotonic()
+    started = time.monotonic()
     os.kill(int(first), signal.SIGTERM)
     try:
         code = process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         problems.append(f"{name} did not stop within {STOP_SECONDS} s of SIGTERM")
         return
-    print(f"{name} stopped {time.monotonic() - began:.1f} s after SIGTERM, exit code {code}")
+    print(f"{name} stopped {time.monotonic() - started:.1f} s after SIGTERM, exit code {code}")
 
 
 def _wait(condition: Any, process: subprocess.Popen[bytes]) -> None:

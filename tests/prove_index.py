@@ -80,25 +80,25 @@ class Run:
 
         draw = random.Random(f"{self.seed}/{self.outcome.fault}/{number}")
         try:
-            for turn in range(1_000_000):
+            for operation in range(1_000_000):
                 with self.lock:
                     if not self.operations_left:
                         return
                     self.operations_left -= 1
                     self.outcome.operations += 1
-                self._operate(draw, 1_000_000 * (number + 1) + turn)
+                self._operate(draw, 1_000_000 * (number + 1) + operation)
         except Exception as error:
             self.problem(f"client {number} failed with {error!r}")
         finally:
             connection.close()
 
     def _operate(self, draw: random.Random, seed: int) -> None:
-        kind = draw.random()
+        chance = draw.random()
         with self.lock:
             known = draw.choice(self.people) if self.people else None
-        if known is None or kind < 0.2:
+        if known is None or chance < 0.2:
             self._enrol(seed)
-        elif kind < 0.3:
+        elif chance < 0.3:
             self._erase(known)
         else:
             self._search(known)
@@ -136,16 +136,16 @@ class Run:
         from tests import fakes
         from tests.actors import STAFF
 
-        began = time.monotonic()
+        started = time.monotonic()
         result = identification.identify(fakes.photo(known.seed), collection=self.collection, actor=STAFF)
         ended = time.monotonic()
         is_candidate = known.person.pk in [candidate.person.pk for candidate in result.faces[0].candidates]
         with self.lock:
             self.outcome.searches += 1
             self.outcome.degraded += result.degraded
-        if not is_candidate and known.enrolled_at <= began and known.erasing_from >= ended:
+        if not is_candidate and known.enrolled_at <= started and known.erasing_from >= ended:
             self.problem(f"a search missed an enrolled person (degraded: {result.degraded})")
-        if is_candidate and known.erased_at <= began:
+        if is_candidate and known.erased_at <= started:
             self.problem("a search returned an erased person")
 
     def problem(self, text: str) -> None:
@@ -171,11 +171,11 @@ class Run:
         from people.indexes.pinecone import namespace_of
         from people.models import MeanTemplate, OutboxEntry
 
-        began = time.monotonic()
+        started = time.monotonic()
         while True:
             waiting = MeanTemplate.objects.filter(indexed_at=None).count()
             pending = OutboxEntry.objects.filter(done_at=None).count()
-            self.outcome.converged_after = time.monotonic() - began
+            self.outcome.converged_after = time.monotonic() - started
             if not waiting and not pending:
                 break
             if self.outcome.converged_after > CONVERGED_WITHIN:

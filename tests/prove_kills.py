@@ -3,9 +3,9 @@
     python -m tests.prove_kills --kills 200 --seed 1                      (SQLite)
     python -m tests.postgresql python -m tests.prove_kills --kills 200    (PostgreSQL, and Redis)
 
-Clients create, enrol and erase people and keep a diary of what was acknowledged, while processes are
-killed at random. After the last kill and a sweep, the diaries, the database, the files and every search
-must agree.
+Clients create, enrol and erase people and record what was acknowledged, while processes are killed at
+random. After the last kill and a sweep, the clients' records, the database, the files and every search must
+agree.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ SETTLE_SECONDS = 240
 
 
 @dataclass
-class Diary:
-    """What a client knows about one person."""
+class KnownPerson:
+    """What a client knows about one person, from the responses it has received."""
 
     seed: int
     enrolled: bool = False
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (0.5, 2.5)) -> Outcome:
-    """Run the service in `folder`, kill its processes `kills` times, and return what was found."""
+    """Run the service in `folder`, kill its processes `kills` times, and return counts and problems."""
     outcome = Outcome()
     draw = random.Random(seed)
     with ExitStack() as stack:
@@ -70,9 +70,9 @@ def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (
             f"{service.url}/api/v1/collections/", json={"name": "crowd"}, headers=service.headers, timeout=30
         ).raise_for_status()
         stop = threading.Event()
-        diaries: list[list[Diary]] = [[] for _ in range(CLIENTS)]
+        known_by_client: list[list[KnownPerson]] = [[] for _ in range(CLIENTS)]
         clients = [
-            threading.Thread(target=_live, args=(service, number, diaries[number], stop, seed))
+            threading.Thread(target=_run_client, args=(service, number, known_by_client[number], stop, seed))
             for number in range(CLIENTS)
         ]
         for client in clients:
@@ -91,7 +91,7 @@ def prove(folder: Path, *, kills: int, seed: int, pause: tuple[float, float] = (
         service.wait_until_ready()
         if pending := service.wait_until_done(SETTLE_SECONDS):
             outcome.problems.append(f"{pending} outbox entries are still pending")
-        _check(service, [diary for client_diaries in diaries for diary in client_diaries], outcome)
+        _check(service, [person for known_people in known_by_client for person in known_people], outcome)
     return outcome
 
 
@@ -109,48 +109,51 @@ def _kill_one(service: Service, draw: random.Random) -> None:
     service.start(name)  # kills the previous process and all its children
 
 
-def _live(service: Service, number: int, diaries: list[Diary], stop: threading.Event, seed: int) -> None:
+def _run_client(
+    service: Service, number: int, known_people: list[KnownPerson], stop: threading.Event, seed: int
+) -> None:
+    """Create and enrol people until `stop` is set, and erase some of them."""
     draw = random.Random(f"{seed}/{number}")
     session = requests.Session()
     session.headers.update(service.headers)
     persons = f"{service.url}/api/v1/collections/crowd/persons/"
     while not stop.is_set():
-        diary = Diary(seed=100_000 * (number + 1) + len(diaries))
-        diaries.append(diary)
-        person_id = _until_answered(stop, lambda diary=diary: _create(session, persons, diary))
+        known = KnownPerson(seed=100_000 * (number + 1) + len(known_people))
+        known_people.append(known)
+        person_id = _retry(stop, lambda known=known: _create(session, persons, known))
         if person_id is None:
             continue
-        photo = {"photo": fakes.photo(diary.seed)}
-        response = _until_answered(
+        photo = {"photo": fakes.photo(known.seed)}
+        response = _retry(
             stop,
             lambda person_id=person_id, photo=photo: session.post(
                 f"{persons}{person_id}/photos/", files=photo, headers={"Prefer": "wait=2"}, timeout=40
             ),
         )
-        diary.enrolled = response is not None and response.status_code in (200, 201, 202)
+        known.enrolled = response is not None and response.status_code in (200, 201, 202)
         if draw.random() < 0.4:
-            diary.erasing = True
-            response = _until_answered(
+            known.erasing = True
+            response = _retry(
                 stop, lambda person_id=person_id: session.delete(f"{persons}{person_id}/", timeout=40)
             )
-            diary.erased = response is not None and response.status_code in (202, 404)
+            known.erased = response is not None and response.status_code in (202, 404)
 
 
-def _create(session: requests.Session, persons: str, diary: Diary) -> str | None:
-    response = session.post(persons, json={"external_id": f"p{diary.seed}"}, timeout=40)
+def _create(session: requests.Session, persons: str, known: KnownPerson) -> str | None:
+    response = session.post(persons, json={"external_id": f"p{known.seed}"}, timeout=40)
     if response.status_code == 409:  # an earlier attempt succeeded, but its response was lost
-        listing = session.get(persons, params={"external_id": f"p{diary.seed}"}, timeout=40)
+        listing = session.get(persons, params={"external_id": f"p{known.seed}"}, timeout=40)
         listing.raise_for_status()
         return str(listing.json()["results"][0]["id"])
     response.raise_for_status()
     return str(response.json()["id"])
 
 
-def _until_answered(stop: threading.Event, work: Any) -> Any:
-    """Repeat `work` until it returns something other than a server error; None if the run ends first."""
+def _retry(stop: threading.Event, request: Any) -> Any:
+    """Repeat `request` until its result isn't a server error. Returns None if `stop` is set first."""
     while not stop.is_set():
         try:
-            result = work()
+            result = request()
             if not isinstance(result, requests.Response) or result.status_code < 500:
                 return result
         except requests.RequestException:
@@ -159,7 +162,8 @@ def _until_answered(stop: threading.Event, work: Any) -> Any:
     return None
 
 
-def _check(service: Service, diaries: list[Diary], outcome: Outcome) -> None:
+def _check(service: Service, known_people: list[KnownPerson], outcome: Outcome) -> None:
+    """Compare the clients' knowledge with the database, the files and the searches."""
     problem = outcome.problems.append
     people = {external: pk for pk, external in service.sql("SELECT id, external_id FROM people_person")}
     photos = service.sql(
@@ -184,19 +188,19 @@ def _check(service: Service, diaries: list[Diary], outcome: Outcome) -> None:
         problem(f"mean templates without photos: {extra}")
     session = requests.Session()
     session.headers.update(service.headers)
-    for diary in diaries:
-        external = f"p{diary.seed}"
-        if diary.enrolled and not diary.erasing and len(by_person.get(external, [])) != 1:
+    for known in known_people:
+        external = f"p{known.seed}"
+        if known.enrolled and not known.erasing and len(by_person.get(external, [])) != 1:
             problem(f"{external}: an acknowledged enrolment is lost")
-        if diary.erased and external in people:
+        if known.erased and external in people:
             problem(f"{external}: an erased person was restored")
         candidates = session.post(
             f"{service.url}/api/v1/collections/crowd/identify/",
-            files={"photo": fakes.photo(diary.seed, variation=9)},
+            files={"photo": fakes.photo(known.seed, variation=9)},
             timeout=30,
         ).json()["faces"][0]["candidates"]
         names = [candidate["person"]["external_id"] for candidate in candidates]
-        # a stranger may match: with the default threshold, in one search in a hundred
+        # with the default threshold, one in a hundred searches for a stranger returns a match
         if (external in by_person) != (names[:1] == [external]):
             problem(f"{external}: a search returns {names}")
     folder = service.folder / "photos"
@@ -207,9 +211,9 @@ def _check(service: Service, diaries: list[Diary], outcome: Outcome) -> None:
     pending = service.sql("SELECT count(*) FROM people_erasure WHERE completed_at IS NULL")[0][0]
     if pending:
         problem(f"{pending} erasure receipts are incomplete")
-    outcome.people = len(diaries)
-    outcome.enrolments = sum(diary.enrolled for diary in diaries)
-    outcome.erasures = sum(diary.erased for diary in diaries)
+    outcome.people = len(known_people)
+    outcome.enrolments = sum(known.enrolled for known in known_people)
+    outcome.erasures = sum(known.erased for known in known_people)
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
-"""The part of AWS that Copilot needs to render templates: moto's proxy plus what moto lacks, as a process.
+"""Simulates the part of AWS that Copilot needs to render templates: moto's proxy, plus missing features.
 
     python -m tests.deployment.aws_for_copilot
 
-prints its port. It stores nothing. If moto doesn't support a request, the traceback is printed on stderr.
+runs the proxy as a process and prints its port. It stores nothing. If moto doesn't support a request, the
+traceback is printed to stderr.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ def complete_moto() -> None:
 
     CloudFormationResponse.get_template_summary = get_template_summary
 
-    # moto invents an id that belongs to no stack
+    # moto makes up an id that belongs to no stack
     original_to_dict = StackInstance.to_dict
     StackInstance.to_dict = lambda self: original_to_dict(self) | {"StackId": self.stack.stack_id}
 
-    # moto's stack of a set has a colon in its name, which a bucket's name derives from
+    # the name of moto's stack in a stack set contains a colon, and bucket names are derived from it
     original_name = parsing.generate_resource_name
     parsing.generate_resource_name = lambda kind, stack, logical_id: original_name(
         kind, stack.replace(":", "-"), logical_id

@@ -23,7 +23,7 @@ def _cached_service_descriptions() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> copilot.Rendered:
-    """Return what Copilot would create from the unchanged manifests."""
+    """The templates that Copilot renders from the unchanged manifests."""
     return copilot.render(tmp_path_factory.mktemp("copilot"))
 
 
@@ -31,7 +31,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> copilot.Rendered:
 def run(
     aws: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Operator:
-    """Return an operator who runs the command in moto's account."""
+    """An operator who runs the command in moto's account."""
     monkeypatch.setattr(stacks, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(running, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(stacks, "template", moto_templates.template)
@@ -43,7 +43,7 @@ def run(
 
 @pytest.fixture
 def deployed(run: Operator) -> Operator:
-    """Return an operator whose account has everything deployed once."""
+    """An operator who has already deployed everything in moto's account."""
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")
     assert run("apply")[0] == 1  # there is no image yet
     push("sha-1")
@@ -54,6 +54,7 @@ def deployed(run: Operator) -> Operator:
 
 @pytest.fixture
 def stubbed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubbed]:
+    """An account without responses. The test adds them, and all of them must be used."""
     monkeypatch.setattr(running, "POLL_SECONDS", 0)
     monkeypatch.setattr(stacks, "POLL_SECONDS", 0)
     account = Stubbed()

@@ -1,4 +1,4 @@
-"""What Copilot would create: its own binary renders the templates as for an operator, without AWS."""
+"""Renders the templates that Copilot would deploy, with Copilot's binary and without AWS."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ PSEUDO = {
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
-    "AWS::StackName": "facerec-prod",  # the environment's; only it exports by stack name
+    "AWS::StackName": "facerec-prod",  # of the environment, whose exports have this prefix
 }
-OPERATOR = {  # the variables that docs/aws.md has operators set
+OPERATOR = {  # the variables that operators set as described in docs/aws.md
     "AWS_ACCOUNT": ACCOUNT,
     "AWS_REGION": REGION,
     "IMAGE_TAG": "latest",
@@ -44,14 +44,14 @@ OPERATOR = {  # the variables that docs/aws.md has operators set
 
 @dataclass
 class Template:
-    """A rendered template, with the parameters that Copilot would pass."""
+    """A rendered template and the parameters that Copilot would pass."""
 
     path: Path
     body: dict[str, Any]
     parameters: dict[str, str]
 
     def __getitem__(self, logical_id: str) -> dict[str, Any]:
-        """Return the resource's properties, resolved."""
+        """Return the resolved properties of a resource."""
         resolved: dict[str, Any] = self.resolve(self.body["Resources"][logical_id]["Properties"])
         return resolved
 
@@ -69,7 +69,7 @@ class Template:
         }
 
     def resolve(self, part: Any) -> Any:
-        """Resolve parameters; write resources as <Id> or <Id.Attribute>, and imports as <import NAME>."""
+        """Replace parameters by values, resources by <Id> or <Id.Attribute>, and imports by <import NAME>."""
         if isinstance(part, list):
             return [self.resolve(item) for item in part]
         if not isinstance(part, dict):
@@ -86,7 +86,7 @@ class Template:
                 case "Fn::Join":
                     separator, items = value
                     items = self.resolve(items)
-                    # an imported list is a single string here
+                    # an imported list has become a single string
                     return items if isinstance(items, str) else separator.join(map(str, items))
                 case "Fn::Split":
                     return self.resolve(value[1])
@@ -214,14 +214,14 @@ class Workspace:
 
 
 def render(folder: Path) -> Rendered:
-    """Run an operator's first commands; return what the last ones would create."""
+    """Run an operator's first commands, and return the templates that the last ones render."""
     with _aws() as proxy:
         work = Workspace(folder, proxy)
         work.create_environment()
         for kind, name in (("svc", "api"), ("svc", "worker"), ("job", "maintenance")):
             work.package(kind, name, work.out)
         work.run("pipeline", "deploy", "--name", "facerec", "--yes")
-        # as the comment in the manifest says
+        # uncomments the lines, as the manifest instructs operators
         work.edit("api/manifest.yml", r"(?m)^  # (AWS_\w+: /facerec/\w+)$", r"  \1", times=2)
         work.package("svc", "api", work.out / "static")
     addons = work.template("env.addons.yml")
@@ -237,7 +237,7 @@ def render(folder: Path) -> Rendered:
 
 
 def render_with_certificate(folder: Path) -> tuple[Template, Template]:
-    """Enable HTTPS as the comments in the manifests say; return the templates of environment and api."""
+    """Enable HTTPS as the manifests' comments instruct; return the templates of environment and API."""
     with _aws() as proxy:
         work = Workspace(folder, proxy)
         acm = boto3.client(

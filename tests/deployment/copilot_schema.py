@@ -22,7 +22,7 @@ FARGATE = {  # memory in MB allowed for each number of CPU units: minimum, maxim
 
 
 def _map(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
-    """Return the schema of a map with these keys only: any other is a typo."""
+    """Return the schema of a map with only these keys. Any other key is a typo."""
     return {
         "type": "object",
         "properties": required | optional,
@@ -40,7 +40,7 @@ SECONDS = {"type": "string", "pattern": r"^[1-9]\d*s$"}
 LOCATION = {
     "const": "${AWS_ACCOUNT}.dkr.ecr.${AWS_REGION}.amazonaws.com/facerec-api:${IMAGE_TAG}",
 }
-# strings only: a process doesn't read YAML's true and 8000 as they are written
+# only strings, because YAML's `true` and `8000` don't always reach a process as they are written
 VARIABLE = {"anyOf": [{"type": "string"}, _map({"from_cfn": TEXT})]}
 COMMON = {
     "name": TEXT,

@@ -18,7 +18,7 @@ from tests.deployment.templates import FOLDER, Resolver, read
 UNKNOWN = (
     "AWS::ApplicationAutoScaling::", "AWS::Backup::", "AWS::CertificateManager::", "AWS::CloudWatch::",
     "AWS::ECS::ClusterCapacityProviderAssociations", "AWS::Events::", "AWS::IAM::OIDCProvider",
-    # moto can create these, but not delete them
+    # moto can create these resources, but not delete them
     "AWS::EC2::EIP", "AWS::EC2::InternetGateway", "AWS::EC2::NatGateway", "AWS::EC2::Route",
     "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCEndpoint", "AWS::EC2::VPCGatewayAttachment",
     "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::Logs::MetricFilter",
@@ -79,8 +79,8 @@ def _replaced(part: Any, left_out: set[str]) -> Any:
 
 
 def complete_change_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have moto do what it leaves undone when it executes a change set: outputs and parameters."""
-    # loaded for those tests only that ask for it: it takes seconds
+    """Make moto set a stack's outputs and parameters when it executes a change set, which it doesn't."""
+    # imported only by the tests that need it, because the import takes seconds
     from moto.cloudformation.models import ChangeSet
     from moto.cloudformation.parsing import OutputMap
 

@@ -1,4 +1,4 @@
-"""Run the command as an operator would, in moto's account or against responses that a test defines."""
+"""Runs the command as an operator would, in moto's account or with responses that a test defines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Operator:
 
 
 class Stubbed(Account):
-    """An account whose clients expect the calls, and return the responses, that a test defines."""
+    """An account whose clients expect the calls that a test defines, and return its responses."""
 
     def __init__(self) -> None:
         super().__init__(None, "eu-central-1", lambda line: self.output.append(line))
@@ -58,7 +58,7 @@ class Stubbed(Account):
 
 
 def push(tag: str) -> str:
-    """Put an image into the repository, also as `latest`; return its digest."""
+    """Push an image with this tag and the tag `latest`, and return its digest."""
     layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 1}
     digest = "sha256:" + hashlib.sha256(tag.encode()).hexdigest()
     manifest = json.dumps(

@@ -1,6 +1,6 @@
-"""CloudFormation templates with conditions and parameters resolved: the resources of a stack.
+"""Resolves the conditions and parameters of CloudFormation templates, to get the resources of a stack.
 
-Values that only AWS knows (attributes, other resources) remain as the functions that refer to them.
+Values that only AWS knows, such as attributes of resources, remain functions.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
 }
-NOTHING = object()
+NO_VALUE = object()
 """The value of AWS::NoValue, which removes its property."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return a template with its short functions (`!Ref`) in the long form."""
+    """Return a template with short functions such as `!Ref` in their long form."""
     template: dict[str, Any]
     template, problems = cfnlint.decode.decode(str(path))
     assert not problems, problems
@@ -35,7 +35,7 @@ def resources(template: dict[str, Any], **parameters: Any) -> dict[str, Any]:
 
 
 class Resolver:
-    """Evaluates a template's conditions and functions, with the parameters parameters or their defaults."""
+    """Evaluates a template's conditions and functions, with these parameters or the parameters' defaults."""
 
     def __init__(self, template: dict[str, Any], parameters: dict[str, Any]) -> None:
         declared = template.get("Parameters", {})
@@ -56,19 +56,19 @@ class Resolver:
 
     def value(self, part: Any) -> Any:
         if isinstance(part, list):
-            return [item for item in map(self.value, part) if item is not NOTHING]
+            return [item for item in map(self.value, part) if item is not NO_VALUE]
         if not isinstance(part, dict):
             return part
         if len(part) == 1:
             ((name, argument),) = part.items()
             if name == "Ref":
-                return NOTHING if argument == "AWS::NoValue" else self.values.get(argument, part)
+                return NO_VALUE if argument == "AWS::NoValue" else self.values.get(argument, part)
             if name == "Condition" and argument in self.template.get("Conditions", {}):
                 return self.condition(argument)
             if name.startswith("Fn::"):
                 return self._function(name, argument)
         values = {key: self.value(item) for key, item in part.items()}
-        return {key: item for key, item in values.items() if item is not NOTHING}
+        return {key: item for key, item in values.items() if item is not NO_VALUE}
 
     def _function(self, name: str, argument: Any) -> Any:
         match name:

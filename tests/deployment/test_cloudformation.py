@@ -1,4 +1,4 @@
-"""The CloudFormation templates: every line of the contract, and the properties beyond it."""
+"""The CloudFormation templates keep every line of the contract, and have further properties."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ CHECKS: dict[str, Callable[[], bool]] = {
         }
     ),
     "service-name": lambda: default("service")["Service"]["ServiceName"] == "facerec-api",
-    # if it is left out, ECS starts a new service with 1, and keeps the number that scaling chose
+    # without it, ECS starts a new service with 1 task, and later keeps the number that scaling chose
     "desired-count": lambda: "DesiredCount" not in default("service")["Service"],
     "scale-up": lambda: (
         alarm("CpuHigh") == ("CPUUtilization", "GreaterThanThreshold", 70, [{"Ref": "ScaleUp"}])
@@ -244,7 +244,7 @@ def test_pinecone_can_be_left_out() -> None:
 
 
 @pytest.mark.parametrize("role", ["ExecutionRole", "TaskRole"])
-def test_both_roles_may_use_a_customer_managed_key(role: str) -> None:
+def test_both_roles_can_use_a_customer_managed_key(role: str) -> None:
     key = "arn:aws:kms:eu-central-1:123456789012:key/1"
     assert any(
         "kms:Decrypt" in actions and resource == [key]
@@ -286,7 +286,7 @@ def test_the_service_starts_after_the_database_is_prepared() -> None:
     assert prepare["Command"] == ["python", "manage.py", "prepare_database"]
 
 
-def test_only_prepare_gets_the_administrator_s_password() -> None:
+def test_only_prepare_gets_the_administrators_password() -> None:
     names = {secret["Name"] for secret in container(name="prepare")["Secrets"]} - set(secrets())
     assert names == {"ADMIN_PASSWORD"}
     assert "ADMIN_PASSWORD" not in str(container("WorkerTask", "worker"))
@@ -320,7 +320,7 @@ def test_failed_deployments_are_rolled_back() -> None:
     configuration = default("service")["Service"]["DeploymentConfiguration"]
     assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
     assert configuration["Alarms"]["Rollback"] is True
-    # it is in ALARM whenever there is little load
+    # this alarm is in ALARM whenever there is little load
     assert "CpuLow" not in str(configuration["Alarms"])
 
 
@@ -366,7 +366,7 @@ def test_without_a_certificate_nothing_listens_on_443() -> None:
     assert {"HttpsListener", "HttpsFromAnywhere", "Certificate", "Name"} & set(default("edge")) == set()
 
 
-def test_the_firewall_allows_photos() -> None:
+def test_the_firewall_does_not_block_photos() -> None:
     (common,) = (rule for rule in default("edge")["Firewall"]["Rules"] if rule["Name"] == "common")
     overrides = common["Statement"]["ManagedRuleGroupStatement"]["RuleActionOverrides"]
     counted = {override["Name"] for override in overrides if override["ActionToUse"] == {"Count": {}}}
@@ -403,7 +403,7 @@ def test_the_database_is_private_encrypted_and_backed_up() -> None:
     assert default("data")["DatabaseParameters"]["Parameters"] == {"rds.force_ssl": "1"}
 
 
-def test_a_message_is_hidden_for_longer_than_a_task_may_run(settings: Any) -> None:
+def test_a_message_is_invisible_for_longer_than_a_task_can_run(settings: Any) -> None:
     visibility = default("data")["Queue"]["VisibilityTimeout"]
     assert visibility > settings.CELERY_TASK_TIME_LIMIT
     assert default("data")["Queue"]["RedrivePolicy"]["maxReceiveCount"] == 5
@@ -429,7 +429,7 @@ def test_every_alarm_notifies_the_topic() -> None:
         assert properties["AlarmActions"] == [{"Ref": "Topic"}], name
 
 
-def test_only_one_environment_of_one_repository_may_deploy() -> None:
+def test_only_one_environment_of_one_repository_can_deploy() -> None:
     condition = default("ci")["DeployRole"]["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]
     assert condition == {
         "StringEquals": {
@@ -439,7 +439,7 @@ def test_only_one_environment_of_one_repository_may_deploy() -> None:
     }
 
 
-def test_daily_maintenance_runs_in_the_worker_s_task() -> None:
+def test_daily_maintenance_runs_in_the_workers_task() -> None:
     schedule = default("service")["Maintenance"]
     assert schedule["Target"]["EcsParameters"]["TaskDefinitionArn"] == {"Ref": "WorkerTask"}
     overrides = json.loads(schedule["Target"]["Input"])["containerOverrides"]

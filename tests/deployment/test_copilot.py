@@ -83,7 +83,7 @@ def test_the_api_starts_after_the_database_is_prepared(rendered: Rendered) -> No
     assert environment(rendered.api, "prepare")["DATABASE_STATEMENT_TIMEOUT_MS"] == "0"
 
 
-def test_only_prepare_gets_the_administrator_s_password(rendered: Rendered) -> None:
+def test_only_prepare_gets_the_administrators_password(rendered: Rendered) -> None:
     containers = [
         (workload, definition["Name"])
         for workload in WORKLOADS
@@ -116,7 +116,7 @@ def test_every_container_has_every_variable_that_production_requires(
     assert {"DATABASE_PASSWORD", "SECRET_KEY", "PINECONE_API_KEY"} <= secrets(template, name).keys()
 
 
-def test_ecs_checks_the_container_s_health(rendered: Rendered) -> None:
+def test_ecs_checks_the_containers_health(rendered: Rendered) -> None:
     assert container(rendered.api, "api")["HealthCheck"] == {
         "Command": ["CMD", "python", "-m", "facerec_site.container_health"],
         "Interval": 30,
@@ -130,7 +130,7 @@ def test_failed_deployments_are_rolled_back(rendered: Rendered) -> None:
     for workload in ("api", "worker"):
         breaker = rendered.all()[workload]["Service"]["DeploymentConfiguration"]["DeploymentCircuitBreaker"]
         assert breaker == {"Enable": True, "Rollback": True}
-    # LowCpu is in ALARM at rest: a deployment that watched it would never succeed
+    # LowCpu is in ALARM without load, so a deployment that watched it would never succeed
     assert rendered.api["Service"]["DeploymentConfiguration"]["Alarms"] == {
         "Enable": True,
         "Rollback": True,
@@ -159,7 +159,7 @@ def test_there_is_one_nat_gateway_and_both_private_subnets_use_it(rendered: Rend
     assert gateways == {"<NatGateway1>"}
 
 
-def test_copilot_s_own_functions_use_a_current_runtime(rendered: Rendered) -> None:
+def test_copilots_functions_use_a_current_runtime(rendered: Rendered) -> None:
     functions = [
         function
         for template in rendered.all().values()
@@ -203,7 +203,7 @@ def test_photos_are_private_encrypted_versioned_and_outlive_the_stack(rendered: 
     assert rendered.addons.body["Resources"]["PhotoBucket"]["DeletionPolicy"] == "Retain"
 
 
-def test_a_message_that_fails_five_times_is_set_aside(rendered: Rendered) -> None:
+def test_a_message_that_fails_five_times_moves_to_the_dead_letter_queue(rendered: Rendered) -> None:
     queue = rendered.addons["Queue"]
     assert queue["VisibilityTimeout"] == 360
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": "<DeadLetterQueue.Arn>", "maxReceiveCount": 5}
@@ -211,7 +211,7 @@ def test_a_message_that_fails_five_times_is_set_aside(rendered: Rendered) -> Non
         assert properties["SqsManagedSseEnabled"] is True
 
 
-def test_the_database_is_encrypted_backed_up_and_open_to_tasks_only(rendered: Rendered) -> None:
+def test_the_database_is_encrypted_and_backed_up_and_only_tasks_can_reach_it(rendered: Rendered) -> None:
     database = rendered.addons["Database"]
     assert (database["Engine"], database["EngineVersion"].split(".")[0]) == ("postgres", "17")
     assert (database["DBInstanceClass"], database["StorageType"]) == ("db.t4g.micro", "gp3")
@@ -250,7 +250,7 @@ def test_no_manifest_or_template_contains_a_secret(rendered: Rendered) -> None:
         assert not re.search(r"AKIA[A-Z0-9]{16}|pcsk_|PRIVATE KEY|://[^/\s<$@]+:[^/\s$@]+@", path.read_text())
 
 
-# cfn-lint's findings in Copilot's own text, which we can't change: rule, place, why it is not a fault.
+# cfn-lint's findings in text of Copilot's, which we can't change: rule, location, and why it is not a fault.
 EXCEPTIONS = [
     ("W2001", r"(api|worker|maintenance) Parameters/.*", "one list of parameters for all kinds of manifests"),
     ("W8001", r"api Conditions/HasAssociatedDomain", "a condition for manifests with a domain"),
@@ -314,10 +314,10 @@ def lint(path: Path) -> list[tuple[str, str, str]]:
 @pytest.fixture(scope="session")
 def findings(rendered: Rendered) -> list[tuple[str, str, str]]:
     return [
-        (rule, f"{name} {where}", message)
+        (rule, f"{name} {location}", message)
         for name, template in rendered.all().items()
         if name != "api_with_static_keys"
-        for rule, where, message in lint(template.path)
+        for rule, location, message in lint(template.path)
     ]
 
 
@@ -325,14 +325,16 @@ def test_cfn_lint_finds_no_fault_in_the_rendered_templates(findings: list[tuple[
     faults = [
         finding
         for finding in findings
-        if not any(rule == finding[0] and re.fullmatch(place, finding[1]) for rule, place, _ in EXCEPTIONS)
+        if not any(
+            rule == finding[0] and re.fullmatch(location, finding[1]) for rule, location, _ in EXCEPTIONS
+        )
     ]
     assert faults == []
 
 
 def test_every_exception_to_cfn_lint_is_still_needed(findings: list[tuple[str, str, str]]) -> None:
-    for rule, place, _ in EXCEPTIONS:
-        assert any(rule == finding[0] and re.fullmatch(place, finding[1]) for finding in findings), (
+    for rule, location, _ in EXCEPTIONS:
+        assert any(rule == finding[0] and re.fullmatch(location, finding[1]) for finding in findings), (
             rule,
-            place,
+            location,
         )

@@ -1,4 +1,4 @@
-"""The contract, line by line, on the templates that Copilot's binary renders."""
+"""The templates that Copilot's binary renders keep the contract, line by line."""
 
 from __future__ import annotations
 
@@ -217,9 +217,9 @@ def log_retention(r: Rendered) -> None:
 
 def metrics(r: Rendered) -> None:
     widgets = json.loads(r.api["Dashboard"]["DashboardBody"])["widgets"]
-    shown = {metric[1] for widget in widgets for metric in widget["properties"]["metrics"]}
-    assert {"CPUUtilization", "MemoryUtilization", "RequestCount", "TargetResponseTime"} <= shown
-    assert "HTTPCode_Target_5XX_Count" in shown
+    metric_names = {metric[1] for widget in widgets for metric in widget["properties"]["metrics"]}
+    assert {"CPUUtilization", "MemoryUtilization", "RequestCount", "TargetResponseTime"} <= metric_names
+    assert "HTTPCode_Target_5XX_Count" in metric_names
 
 
 CHECKS: dict[str, Callable[[Rendered], None]] = {
@@ -249,7 +249,7 @@ CHECKS: dict[str, Callable[[Rendered], None]] = {
     "log-retention": log_retention,
     "metrics": metrics,
 }
-# Lines about a single value: how to get it, and what it must be.
+# Lines about a single value: a function that returns it, and the expected value.
 VALUES: dict[str, tuple[Callable[[Rendered], Any], Any]] = {
     "task-family": (lambda r: r.api["TaskDefinition"]["Family"], "facerec-api"),
     "task-cpu": (lambda r: r.api["TaskDefinition"]["Cpu"], "1024"),

@@ -1,4 +1,4 @@
-"""The manifests as they are written: mistakes that Copilot itself silently accepts."""
+"""The manifests contain no mistakes that Copilot silently accepts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def schema_errors(name: str, manifest: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_the_manifest_has_no_unknown_key_and_no_invalid_number(name: str) -> None:
+def test_the_manifest_has_no_unknown_key_and_no_invalid_value(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
     assert schema_errors(name, manifest(name)) == []
 

@@ -1,4 +1,4 @@
-"""Images: building and pushing from a checkout."""
+"""Building and pushing images from a checkout."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Checkout:
     folder: Path
     commit: str
-    """The first twelve digits."""
+    """The first twelve digits of its hash."""
 
 
 @pytest.fixture
@@ -88,14 +88,14 @@ def test_a_failed_build_is_reported_with_its_exit_code(
     assert "`docker build`" in output
 
 
-def test_a_missing_builder_is_reported(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_docker_is_reported(run: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     code, output = run("image", "build")
     assert code == 1
     assert "docker" in output
 
 
-def test_the_tag_of_a_changed_checkout_says_so(checkout: Checkout) -> None:
+def test_the_tag_of_a_checkout_with_changes_ends_in_changed(checkout: Checkout) -> None:
     assert images.version_tag() == f"sha-{checkout.commit}"
     (checkout.folder / "new.txt").touch()
     assert images.version_tag() == f"sha-{checkout.commit}-changed"

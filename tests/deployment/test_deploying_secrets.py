@@ -1,4 +1,4 @@
-"""Secrets: stored, generated, rotated, never shown."""
+"""Secrets are stored, generated and rotated, and never shown."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_rotating_the_database_password_changes_it_in_the_database(deployed: Ope
     assert "database's password" in output
 
 
-def test_rotating_the_administrator_s_password_refers_to_the_admin(run: Operator) -> None:
+def test_rotating_the_administrators_password_refers_to_the_admin(run: Operator) -> None:
     code, output = run("secrets", "rotate", "ADMIN_PASSWORD")
     assert code == 1
     assert "in the admin" in output

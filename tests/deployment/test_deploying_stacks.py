@@ -1,4 +1,4 @@
-"""Stacks: planned, created, continued after an interruption, rolled back, deleted."""
+"""Stacks are planned, created, resumed after an interruption, rolled back and deleted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_plan_shows_what_would_be_created_and_creates_nothing(run: Operator) -
     assert run("apply", "--dry-run") == (code, output)
 
 
-def test_apply_names_the_secret_that_it_can_t_generate(run: Operator) -> None:
+def test_apply_names_the_secret_that_it_can_not_generate(run: Operator) -> None:
     code, output = run("apply")
     assert code == 1
     assert "deploy/facerec-deploy secrets put PINECONE_API_KEY" in output
@@ -75,7 +75,8 @@ def test_a_second_apply_changes_nothing(deployed: Operator) -> None:
 
 
 def test_a_rollback_deploys_the_named_image_again(deployed: Operator) -> None:
-    # test_the_previous_image_is_the_last_one_that_differs covers it without --to: moto lacks those tasks
+    # moto lacks the task definitions of earlier deployments, so `rollback` without --to is covered by
+    # test_the_previous_image_is_the_last_one_that_differs
     first_image = parameter("service", "Image")
     push("sha-2")
     assert deployed("apply")[0] == 0
@@ -116,8 +117,8 @@ def test_an_interrupted_apply_continues_when_it_is_run_again(
     def interrupted(self: ChangeSet) -> None:
         apply(self)
         if self.stack_name == f"facerec-api-{part}":
-            # Ctrl-C, after AWS started the change and before we know the result. Not by the signal itself:
-            # after other tests of this process OpenVINO has left a handler behind
+            # Ctrl-C after AWS has started the change, and before we know the result. A signal wouldn't work,
+            # because OpenVINO leaves a signal handler behind after other tests in this process
             _thread.interrupt_main()
 
     with monkeypatch.context() as patch:
@@ -187,7 +188,7 @@ def test_a_stack_whose_creation_failed_is_deleted_first(stubbed: Stubbed) -> Non
     assert "ROLLBACK_COMPLETE" in stubbed.output[0]
 
 
-def test_an_operation_that_another_run_started_is_waited_for(stubbed: Stubbed) -> None:
+def test_an_operation_of_an_earlier_run_is_finished_first(stubbed: Stubbed) -> None:
     client = stubbed.stub("cloudformation")
     initial, running, complete, final = (
         {"Stacks": [{**STACK, "StackStatus": status}]}
@@ -233,7 +234,7 @@ def test_destroy_keeps_data_by_default(deployed: Operator) -> None:
     assert remaining == {"network", "data"}
 
 
-def test_destroy_requires_the_service_s_name(deployed: Operator) -> None:
+def test_destroy_requires_the_name_of_the_service(deployed: Operator) -> None:
     code, output = deployed("destroy", stdin="yes\n")
     assert code == 1
     assert "nothing was deleted" in output

@@ -1,4 +1,4 @@
-"""Tasks: the exact calls that start them, read their log and find the previous image."""
+"""The exact calls that start tasks, read their logs and find the previous image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NETWORK = {"subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp"
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/facerec-api-cluster/0123456789abcdef"
 
 
-def _expect_a_command(account: Stubbed, *, code: int | None) -> None:
+def _expect_command(account: Stubbed, *, code: int | None) -> None:
     ecs, logs = account.stub("ecs"), account.stub("logs")
     ecs.add_response(
         "run_task",
@@ -44,14 +44,14 @@ def _expect_a_command(account: Stubbed, *, code: int | None) -> None:
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_command_runs_in_its_own_task_and_its_exit_code_is_returned(stubbed: Stubbed, code: int) -> None:
-    _expect_a_command(stubbed, code=code)
+    _expect_command(stubbed, code=code)
     command = ["python", "manage.py", "verify_audit"]
     assert running.run_command(stubbed, command, NETWORK, "facerec-api-worker:7") == code
     assert stubbed.output[1:] == ["first", "second"]
 
 
 def test_a_task_that_never_ran_is_reported_with_the_reason(stubbed: Stubbed) -> None:
-    _expect_a_command(stubbed, code=None)
+    _expect_command(stubbed, code=None)
     with pytest.raises(Refused, match="no image"):
         running.run_command(stubbed, ["python", "manage.py", "verify_audit"], NETWORK, "facerec-api-worker:7")
 
@@ -64,9 +64,9 @@ def test_the_log_of_one_container_is_selected_by_its_streams(stubbed: Stubbed) -
 
 def test_a_restart_forces_new_tasks_for_each_service(stubbed: Stubbed) -> None:
     ecs = stubbed.stub("ecs")
-    described = [{"serviceName": name, "status": "ACTIVE"} for name in running.SERVICES]
+    services = [{"serviceName": name, "status": "ACTIVE"} for name in running.SERVICES]
     expected = {"cluster": "facerec-api-cluster", "services": ["facerec-api", "facerec-api-worker"]}
-    ecs.add_response("describe_services", {"services": described}, expected)
+    ecs.add_response("describe_services", {"services": services}, expected)
     for name in running.SERVICES:
         ecs.add_response(
             "update_service",

@@ -1,4 +1,4 @@
-"""The command `deploy/facerec-deploy`: arguments, parameters and errors."""
+"""The arguments, parameters and errors of the command `deploy/facerec-deploy`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.deployment.templates import read
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
 
 
-def test_a_misspelt_parameter_is_refused_with_the_right_name(run: Operator) -> None:
+def test_a_misspelt_parameter_is_refused_and_the_right_name_is_suggested(run: Operator) -> None:
     run.parameters.write_text("MaxTask = 4\n")
     code, output = run("plan")
     assert code == 1
@@ -49,7 +49,9 @@ def test_log_lines_are_shown_with_their_container(run: Operator) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("status",), ("logs",), ("rollback",), ("exec", "--", "true")])
-def test_every_command_says_that_nothing_is_deployed_yet(run: Operator, arguments: tuple[str, ...]) -> None:
+def test_every_command_reports_that_nothing_is_deployed_yet(
+    run: Operator, arguments: tuple[str, ...]
+) -> None:
     code, output = run(*arguments)
     assert "Traceback" not in output
     assert code == (0 if arguments == ("status",) else 1)
@@ -105,11 +107,11 @@ def test_the_guide_describes_every_subcommand_that_the_program_lists() -> None:
         assert f"facerec-deploy {subcommand}" in guide, f"docs/aws.md does not describe {subcommand}"
 
 
-def test_templates_have_every_parameter_of_the_example_file() -> None:
+def test_templates_declare_every_parameter_of_the_example_file() -> None:
     declared = {
         name for part in STACKS for name in read(FOLDER / "cloudformation" / f"{part}.yaml")["Parameters"]
     }
     text = (FOLDER / "parameters.toml").read_text()
-    shown = {line.lstrip("# ").split(" = ")[0] for line in text.splitlines() if " = " in line}
-    assert shown
-    assert shown <= declared
+    example_names = {line.lstrip("# ").split(" = ")[0] for line in text.splitlines() if " = " in line}
+    assert example_names
+    assert example_names <= declared

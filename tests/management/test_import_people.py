@@ -1,4 +1,4 @@
-"""`manage.py import_people` with folders and archives on this machine."""
+"""`manage.py import_people` with local folders and archives."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ def test_the_command_imports_an_archive_in_place_and_writes_every_result(
     assert not [name for name in stored_files() if name.startswith("imports/")]
 
 
-def test_the_command_explains_what_is_wrong_with_its_arguments(
-    collection: Collection, tmp_path: Path
-) -> None:
+def test_the_command_reports_which_argument_is_wrong(collection: Collection, tmp_path: Path) -> None:
     for source, name, message in [
         (str(tmp_path), "nothing", "Collection nothing"),
         (str(tmp_path / "nothing"), "default", f"{tmp_path}/nothing"),

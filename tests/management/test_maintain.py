@@ -1,4 +1,4 @@
-"""`prepare_database`, `maintain` and the health probe, as a deployment runs them."""
+"""`prepare_database`, `maintain` and the container's health check, as a deployment runs them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_first_preparation_creates_the_administrator_and_a_collection(
 
 
 @pytest.mark.django_db
-def test_a_later_preparation_leaves_the_administrator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_preparation_leaves_the_administrator_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     User.objects.create_superuser("someone", password="chosen")
     monkeypatch.setenv("ADMIN_PASSWORD", "of-no-account-1")
     _run("prepare_database")
@@ -98,7 +98,7 @@ def test_two_tasks_that_start_together_prepare_the_database_one_after_the_other(
 
 
 @pytest.mark.postgresql
-def test_a_migration_that_fails_fails_the_preparation(tmp_path: Path) -> None:
+def test_the_preparation_fails_if_a_migration_fails(tmp_path: Path) -> None:
     with postgresql() as url:
         with psycopg.connect(url.replace("postgres://", "postgresql://", 1), autocommit=True) as connection:
             connection.execute("CREATE TABLE people_collection (id int)")  # conflicts with the migration
@@ -113,7 +113,7 @@ def test_a_migration_that_fails_fails_the_preparation(tmp_path: Path) -> None:
             check=False,
             timeout=60,
         )
-        assert task.returncode != 0  # so that ECS doesn't start the service: see deploy/
+        assert task.returncode != 0  # so that ECS doesn't start the service; see deploy/
 
 
 @pytest.mark.django_db
@@ -153,7 +153,7 @@ def test_maintain_applies_retention_even_if_the_index_is_unavailable(
     assert not Person.objects.exists()
 
 
-def test_the_health_probe_fails_without_a_server_or_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_health_check_fails_without_a_server_or_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", str(free_port()))
     assert container_health.main() == 1
     monkeypatch.setattr(container_health, "TIMEOUT_SECONDS", 0.05)
@@ -162,7 +162,7 @@ def test_the_health_probe_fails_without_a_server_or_a_response(monkeypatch: pyte
         assert container_health.main() == 1
 
 
-def test_the_health_probe_passes_if_the_service_responds(
+def test_the_health_check_passes_if_the_service_responds(
     live_server: Any, monkeypatch: pytest.MonkeyPatch, db: None, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PORT", live_server.url.rsplit(":", 1)[1])

@@ -21,7 +21,7 @@ def _lines() -> dict[str, str]:
     return dict(line.split(": ", 1) for line in out.getvalue().splitlines() if ": " in line)
 
 
-def test_the_first_run_creates_an_administrator_a_key_and_the_sample_and_the_second_nothing() -> None:
+def test_the_first_run_creates_administrator_key_and_sample_and_the_second_creates_nothing() -> None:
     lines = _lines()
     assert authenticate(username=lines["admin user"], password=lines["admin password"]) is not None
     assert api_keys.matching(lines["api key"]) is not None
@@ -48,10 +48,10 @@ def test_the_first_run_creates_an_administrator_a_key_and_the_sample_and_the_sec
 
 
 def test_new_credentials_replace_the_password_and_add_a_key() -> None:
-    first = _lines()
+    first_run = _lines()
     out = io.StringIO()
     call_command("new_credentials", stdout=out)
     lines = dict(line.split(": ", 1) for line in out.getvalue().splitlines())
     assert authenticate(username="admin", password=lines["admin password"]) is not None
-    assert authenticate(username="admin", password=first["admin password"]) is None
+    assert authenticate(username="admin", password=first_run["admin password"]) is None
     assert api_keys.matching(lines["api key"]) is not None

@@ -94,7 +94,7 @@ def test_people_erased_since_the_backup_are_erased_again(
     assert "In the database again: 0" in reapply(caplog.text, monkeypatch)
 
 
-def test_the_log_contains_ids_and_nothing_else(
+def test_the_log_identifies_erased_people_only_by_id(
     enrolled: Enrol,
     caplog: pytest.LogCaptureFixture,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -108,13 +108,13 @@ def test_the_log_contains_ids_and_nothing_else(
     assert erasure.erased_by_log(caplog.text.splitlines()) == [receipt.person_id]
 
 
-def test_ids_can_be_passed_as_arguments_and_other_people_stay(
+def test_only_people_whose_ids_are_passed_as_arguments_are_erased(
     collection: Collection, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, new = enrolled(1), enrolled(3)
-    output = reapply("", monkeypatch, str(old.pk), str(uuid4()))
+    listed_person, other_person = enrolled(1), enrolled(3)
+    output = reapply("", monkeypatch, str(listed_person.pk), str(uuid4()))
     assert "In the database again: 1" in output
-    assert list(Person.objects.all()) == [new]
+    assert list(Person.objects.all()) == [other_person]
 
 
 @pytest.mark.parametrize(("log", "arguments"), [("", []), ("Erasure without an id", []), ("", ["not-an-id"])])
