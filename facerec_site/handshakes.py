@@ -64,12 +64,12 @@ def pending_handshakes(listener: socket.socket) -> int:
             _HEADER.pack(_HEADER.size + len(query), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 0, 0) + query
         )
         while True:
-            answers = kernel.recv(1 << 16)
-            while answers:
-                length, kind, *_ = _HEADER.unpack_from(answers)
+            messages = kernel.recv(1 << 16)
+            while messages:
+                length, kind, *_ = _HEADER.unpack_from(messages)
                 if kind == _DONE:
                     return pending
                 if kind == _ERROR:
                     raise OSError("the kernel has no socket diagnostics")
                 pending += 1
-                answers = answers[(length + 3) & ~3 :]  # messages are aligned to four bytes
+                messages = messages[(length + 3) & ~3 :]  # each message is aligned to four bytes

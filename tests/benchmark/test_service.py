@@ -58,7 +58,7 @@ def test_the_service_is_measured_and_then_removed(
     assert _processes_of(scratch) == []
 
 
-def test_an_installation_that_can_not_be_prepared_is_reported_and_removed(
+def test_an_installation_that_cannot_be_prepared_is_reported_and_removed(
     real_engine: None, scratch: Path
 ) -> None:
     plan = replace(PLAN, database_url="mysql://127.0.0.1/faces")

@@ -40,7 +40,7 @@ def test_a_plan_shows_what_would_be_created_and_creates_nothing(run: Operator) -
     assert run("apply", "--dry-run") == (code, output)
 
 
-def test_apply_names_the_secret_that_it_can_not_generate(run: Operator) -> None:
+def test_apply_names_the_secret_that_it_cannot_generate(run: Operator) -> None:
     code, output = run("apply")
     assert code == 1
     assert "deploy/facerec-deploy secrets put PINECONE_API_KEY" in output
@@ -106,7 +106,7 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("part", ["network", "data", "edge", "service"])
-def test_an_interrupted_apply_continues_when_it_is_run_again(
+def test_an_interrupted_apply_resumes_when_it_is_run_again(
     interruptible: None, run: Operator, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     run("secrets", "put", "PINECONE_API_KEY", stdin="pcsk_of-no-account")

@@ -59,7 +59,7 @@ def test_outcomes_are_saved_if_the_run_fails(tmp_path: Path) -> None:
         assert same(cache.get(b"one"), OUTCOME)
 
 
-def test_other_users_can_not_read_the_cached_templates(tmp_path: Path) -> None:
+def test_other_users_cannot_read_the_cached_templates(tmp_path: Path) -> None:
     folder = tmp_path / "var" / "evaluation"
     with OutcomeCache.opened(folder, "fake/1") as cache:
         cache.put(b"one", OUTCOME)

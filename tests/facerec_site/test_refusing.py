@@ -19,9 +19,9 @@ WORKER: Any = SimpleNamespace(log=logging.getLogger("gunicorn.error.test"))
 
 
 def _response(error: Exception) -> tuple[bytes, dict[str, Any]]:
-    ours, client = socket.socketpair()
-    with closing(ours), closing(client):
-        RefusingWorker.handle_error(WORKER, None, ours, None, error)
+    server_side, client = socket.socketpair()
+    with closing(server_side), closing(client):
+        RefusingWorker.handle_error(WORKER, None, server_side, None, error)
         head, _, body = client.recv(10_000).partition(b"\r\n\r\n")
     return head.partition(b"\r\n")[0], json.loads(body)
 
@@ -51,8 +51,8 @@ def test_a_clients_fault_is_a_4xx_response_and_ours_a_500_and_neither_quotes_the
 
 
 def test_a_client_that_has_disconnected_is_not_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    ours, client = socket.socketpair()
+    server_side, client = socket.socketpair()
     client.close()
-    with closing(ours):
-        RefusingWorker.handle_error(WORKER, None, ours, None, gunicorn_errors.InvalidHeader("x"))
+    with closing(server_side):
+        RefusingWorker.handle_error(WORKER, None, server_side, None, gunicorn_errors.InvalidHeader("x"))
     assert all(record.levelno < logging.ERROR for record in caplog.records)

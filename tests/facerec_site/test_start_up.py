@@ -28,7 +28,7 @@ NAMES = {
 }
 
 
-def test_task_names_stay_those_of_messages_already_queued() -> None:
+def test_task_names_do_not_change_because_queued_messages_contain_them() -> None:
     assert set(Task) == NAMES
     assert {name for name in app.tasks if name.startswith("people.")} == NAMES
 
