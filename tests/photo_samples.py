@@ -196,7 +196,9 @@ def good() -> dict[str, bytes]:
         ),
         "PNG with a broken profile": with_chunks(saved(image, "PNG"), png_chunk(b"iCCP", b"x\0\7")),
         "animated PNG": saved(image, "PNG", save_all=True, append_images=[Image.new("RGB", image.size)]),
-        "PNG with an empty animation chunk": with_chunks(saved(image, "PNG"), png_chunk(b"acTL", bytes(8))),
+        "PNG with an animation without frames": with_chunks(
+            saved(image, "PNG"), png_chunk(b"acTL", bytes(8))
+        ),
         "PNG with a transparent colour": saved(image, "PNG", transparency=(9, 9, 9)),
         "palette PNG with alpha": saved(image.convert("RGBA").quantize(8), "PNG"),
         "PNG": saved(image, "PNG"),

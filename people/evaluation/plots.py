@@ -27,7 +27,7 @@ def error_curves(evaluation: Evaluation) -> bytes:
         labels = (
             "Identification",
             "FPIR: searches for strangers that return a match",
-            "FNIR: searches for enrolled people without the right match at rank 1",
+            "FNIR: searches without the enrolled person at rank 1",
         )
         _curve(right, *evaluation.searches.det(), labels)
     return _png(plot)
