@@ -165,7 +165,7 @@ if env("AWS_STORAGE_BUCKET_NAME", default=""):
             "region_name": AWS_REGION,
         },
     }
-# Buckets whose objects requests may name as photos or imports. Any API key that can send photos can read them.
+# Buckets whose objects can be used as photos and imports. Any API key that can send photos can read them.
 FACEREC_S3_INPUT_BUCKETS: list[str] = env.list("FACEREC_S3_INPUT_BUCKETS", default=[])
 # The largest ZIP archive that can be uploaded for an import, in megabytes.
 FACEREC_IMPORT_MAX_MB = env.int("FACEREC_IMPORT_MAX_MB", default=2000)
