@@ -1,8 +1,8 @@
-"""A server with Pinecone's HTTP API, and with the faults of a network and of an eventually consistent store.
+"""A server that speaks Pinecone's HTTP, with the faults a network and an eventually consistent store have.
 
-Writes are appended to a log. Each of two copies of the store has applied the log up to a point at most `lag`
-seconds ago, and a random copy serves each read. So a read may return older data than the read before it.
-Requests and responses are checked against Pinecone's OpenAPI document.
+Vectors live in a log. Each of two copies of the store has read the log up to a point that lies
+`lag` seconds back at most, and every read is answered by one of them at random: so a read may see
+less than the read before it. Requests and responses are checked against Pinecone's own OpenAPI document.
 """
 
 from __future__ import annotations
@@ -33,27 +33,26 @@ LIST_PAGE = 100
 
 @dataclass
 class Faults:
-    """The share of requests, 0–1, that have each fault. Tests change it while the server runs."""
+    """How often, 0–1, a request meets which fault; changed while the server runs."""
 
     errors: float = 0.0
-    """The request isn't processed, and the response is a 503."""
+    """Answered 503 without being done."""
     dropped: float = 0.0
-    """The request isn't processed, and the connection is closed without a response."""
+    """The connection is closed without being done."""
     lost: float = 0.0
-    """The request is processed, and the connection is closed without a response."""
+    """Done, and the connection closed without an answer."""
     slow: float = 0.0
-    """The request is processed, and the response is sent `slow_seconds` later."""
+    """Done, and answered `slow_seconds` later."""
     slow_seconds: float = 4.0
     late: float = 0.0
-    """The response is an immediate 503, but the request is processed `slow_seconds` later."""
+    """Answered 503 at once, and done `slow_seconds` later all the same."""
     down: bool = False
-    """Every connection is closed without a response."""
     control_down: bool = False
-    """The same, but only for the control plane, which lists, describes and creates indexes."""
+    """Only the control plane, which lists, describes and makes indexes."""
     lag: float = 0.0
-    """How many seconds reads may be behind writes, at most."""
+    """Seconds by which reads may be behind writes."""
     tells_positions: bool = True
-    """Whether responses contain positions in the log."""
+    """Whether answers bear positions in the log."""
 
 
 @dataclass
@@ -61,23 +60,20 @@ class _Write:
     at: float
     namespace: str
     vectors: dict[str, np.ndarray | None]
-    """By id; None for a deleted vector."""
+    """None: deleted."""
 
 
 @dataclass
 class _Copy:
-    """One copy of the store, to which the first `applied` writes of the log have been applied."""
+    """One copy of the store: a prefix of the log, applied."""
 
     applied: int = 0
     spaces: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    """Vectors by namespace and id."""
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(
-            sys.exc_info()[1], OSError
-        ):  # a client that has disconnected is no fault of the double
+        if not isinstance(sys.exc_info()[1], OSError):  # clients that gave up are no fault of the double
             super().handle_error(request, client_address)
 
 
@@ -86,7 +82,7 @@ class Double:
         self.faults = Faults()
         self.requests: dict[str, int] = {}
         self.problems: list[str] = []
-        """Requests and responses that violate Pinecone's OpenAPI document or limits."""
+        """What didn't fit Pinecone's OpenAPI document or limits."""
         self.indexes: dict[str, dict[str, Any]] = {}
         self._random = random.Random(seed)
         self._log: dict[str, list[_Write]] = {}
@@ -114,35 +110,34 @@ class Double:
             thread.join()
 
     def stored(self) -> dict[str, set[str]]:
-        """Return the ids by namespace as they are once all writes are applied."""
+        """Return the ids by namespace once every write has arrived."""
         with self._lock:
-            ids_by_namespace: dict[str, set[str]] = {}
+            found: dict[str, set[str]] = {}
             for log in self._log.values():
                 for write in log:
-                    ids = ids_by_namespace.setdefault(write.namespace, set())
+                    ids = found.setdefault(write.namespace, set())
                     for pk, vector in write.vectors.items():
                         (ids.discard if vector is None else ids.add)(pk)
-            return {namespace: ids for namespace, ids in ids_by_namespace.items() if ids}
+            return {namespace: ids for namespace, ids in found.items() if ids}
 
     def chance(self, share: float) -> bool:
-        """Return True at random, for this share of the calls."""
         with self._lock:
             return share > 0 and self._random.random() < share
 
     def write(self, index: str, namespace: str, vectors: dict[str, np.ndarray | None]) -> int:
-        """Append a write to the index's log, and return its position."""
         with self._lock:
             log = self._log.setdefault(index, [])
             log.append(_Write(time.monotonic(), namespace, vectors))
             return len(log)
 
-    def read(self, index: str) -> tuple[dict[str, dict[str, np.ndarray]], int]:
-        """Return the vectors in a random copy, by namespace and id, and the position it has applied."""
+    def seen(self, index: str) -> tuple[dict[str, dict[str, np.ndarray]], int]:
+        """Return what one of the copies shows, and how far it has read."""
         with self._lock:
             copies = self._copies.setdefault(index, [_Copy(), _Copy()])
             copy = self._random.choice(copies)
             log = self._log.get(index, [])
-            limit = time.monotonic() - self._random.uniform(0, self.faults.lag)
+            behind = self._random.uniform(0, self.faults.lag)
+            limit = time.monotonic() - behind
             while copy.applied < len(log) and (not self.faults.lag or log[copy.applied].at <= limit):
                 write = log[copy.applied]
                 space = copy.spaces.setdefault(write.namespace, {})
@@ -154,14 +149,13 @@ class Double:
                 copy.applied += 1
             return copy.spaces, copy.applied
 
-    def check(self, path: str, method: str, status: int, request: Any, response: Any) -> None:
-        """Check both bodies against Pinecone's OpenAPI document, and record what violates it."""
+    def check(self, path: str, method: str, status: int, request: Any, answer: Any) -> None:
         if path.startswith("/indexes"):
-            return  # the SDK creates indexes with a newer control plane than that of the published document
+            return  # the SDK creates indexes by a newer control plane than the published document describes
         if isinstance(request, dict) and "vectors" in request:
-            # only the first vectors, because checking all numbers takes longer than clients wait
+            # the first of many alike: checking all numbers takes longer than clients wait
             request = {**request, "vectors": request["vectors"][:10]}
-        problems = _document().problems(path, method, status, request, response)
+        problems = _document().problems(path, method, status, request, answer)
         with self._lock:
             self.problems += problems
 
@@ -178,44 +172,41 @@ class _Document:
         self._content = yaml.safe_load(Path(__file__).with_name("pinecone_openapi.yaml").read_text())
         self._validators: dict[str, Any] = {}
 
-    def problems(self, path: str, method: str, status: int, request: Any, response: Any) -> list[str]:
+    def problems(self, path: str, method: str, status: int, request: Any, answer: Any) -> list[str]:
         operation = self._content["paths"][path][method]
-        problems = []
+        found = []
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         if body is not None and request is not None:
-            problems += self._errors(body, request, f"request {method} {path}")
-        responses = operation["responses"]
-        documented = responses.get(str(status)) or responses.get(f"{status // 100}XX")
-        if documented is None:
-            return [*problems, f"{method} {path} never returns {status}"]
-        schema = documented.get("content", {}).get("application/json", {}).get("schema")
-        if schema is not None and response is not None:
-            problems += self._errors(schema, response, f"response {status} {method} {path}")
-        return problems
+            found += self._errors(body, request, f"request {method} {path}")
+        said = operation["responses"].get(str(status)) or operation["responses"].get(f"{status // 100}XX")
+        if said is None:
+            return [*found, f"{method} {path} never answers {status}"]
+        schema = said.get("content", {}).get("application/json", {}).get("schema")
+        if schema is not None and answer is not None:
+            found += self._errors(schema, answer, f"answer {status} {method} {path}")
+        return found
 
-    def _errors(self, schema: Any, value: Any, context: str) -> list[str]:
+    def _errors(self, schema: Any, value: Any, where: str) -> list[str]:
         key = json.dumps(schema, sort_keys=True)
         if key not in self._validators:
-            json_schema = _as_json_schema({**schema, "components": self._content["components"]})
-            self._validators[key] = Draft202012Validator(json_schema)
+            whole = _nullable({**schema, "components": self._content["components"]})
+            self._validators[key] = Draft202012Validator(whole)
         errors = self._validators[key].iter_errors(value)
-        return [f"{context}: {error.json_path} {error.message[:200]}" for error in errors]
+        return [f"{where}: {error.json_path} {error.message[:200]}" for error in errors]
 
 
-def _as_json_schema(schema: Any) -> Any:
-    """Return an OpenAPI 3.0 schema as JSON Schema, where `nullable` is expressed by the type null."""
+def _nullable(schema: Any) -> Any:
+    """Return an OpenAPI 3.0 schema as JSON Schema: `nullable` is a type there."""
     if isinstance(schema, list):
-        return [_as_json_schema(item) for item in schema]
+        return [_nullable(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    converted = {
-        name: _as_json_schema(value)
-        for name, value in schema.items()
-        if name not in ("nullable", "discriminator")
+    plain = {
+        name: _nullable(value) for name, value in schema.items() if name not in ("nullable", "discriminator")
     }
     if schema.get("nullable") is True and isinstance(schema.get("type"), str):
-        converted["type"] = [schema["type"], "null"]
-    return converted
+        plain["type"] = [schema["type"], "null"]
+    return plain
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -226,15 +217,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._respond("get")
+        self._answer("get")
 
     def do_POST(self) -> None:
-        self._respond("post")
+        self._answer("post")
 
     def do_DELETE(self) -> None:
-        self._respond("delete")
+        self._answer("delete")
 
-    def _respond(self, method: str) -> None:
+    def _answer(self, method: str) -> None:
         owner, faults = self.owner, self.owner.faults
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
@@ -243,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner.requests[address.path] = owner.requests.get(address.path, 0) + 1
         control_down = faults.control_down and address.path.startswith("/indexes")
         if faults.down or control_down or owner.chance(faults.dropped):
-            self._disconnect()
+            self._hang_up()
             return
         if owner.chance(faults.errors):
             self._send(503, {"code": 14, "message": "unavailable", "details": []}, {})
@@ -253,30 +244,31 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(503, {"code": 14, "message": "unavailable", "details": []}, {})
             time.sleep(faults.slow_seconds)
         headers: dict[str, str] = {}
+        told: str | None = None
         if not self.headers.get("Api-Key"):
-            status, response = 401, {"code": 16, "message": "no key", "details": []}
+            status, answer = 401, {"code": 16, "message": "no key", "details": []}
         elif length > MAX_REQUEST:
             owner.problems.append(f"a request of {length} bytes")
-            status, response = 400, {"code": 3, "message": "too large", "details": []}
+            status, answer = 400, {"code": 3, "message": "too large", "details": []}
         else:
             body = json.loads(raw) if raw else None
-            status, response, headers, documented_path = self._route(method, address.path, query, body)
-            if documented_path is not None:
-                owner.check(documented_path, method, status, body, response)
+            status, answer, headers, told = self._route(method, address.path, query, body)
+            if told is not None:
+                owner.check(told, method, status, body, answer)
         if late:
             return
         if owner.chance(faults.lost):
-            self._disconnect()
+            self._hang_up()
             return
         if owner.chance(faults.slow):
             time.sleep(faults.slow_seconds)
-        self._send(status, response, headers if faults.tells_positions else {})
+        self._send(status, answer, headers if faults.tells_positions else {})
 
-    def _disconnect(self) -> None:
+    def _hang_up(self) -> None:
         self.close_connection = True
 
-    def _send(self, status: int, response: Any, headers: dict[str, str]) -> None:
-        content = json.dumps(response).encode() if response is not None else b""
+    def _send(self, status: int, answer: Any, headers: dict[str, str]) -> None:
+        content = json.dumps(answer).encode() if answer is not None else b""
         try:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -286,24 +278,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(content)
         except OSError:
-            self.close_connection = True  # the client has disconnected
+            self.close_connection = True  # the client gave up
 
     def _route(
         self, method: str, path: str, query: dict[str, list[str]], body: Any
     ) -> tuple[int, Any, dict[str, str], str | None]:
-        """Process a request.
-
-        Returns the response's status, body and headers, and the path by which Pinecone's OpenAPI document
-        describes the operation, or None if it doesn't.
-        """
         owner = self.owner
         if path == "/indexes":
             if method == "get":
                 return 200, {"indexes": list(owner.indexes.values())}, {}, None
             model = owner.indexes.setdefault(body["name"], self._model(body))
             return 201, model, {}, None
-        if name_match := re.fullmatch(r"/indexes/([^/]+)", path):
-            index = owner.indexes.get(name_match[1])
+        if found := re.fullmatch(r"/indexes/([^/]+)", path):
+            index = owner.indexes.get(found[1])
             if index is None:
                 return (
                     404,
@@ -312,13 +299,13 @@ class _Handler(BaseHTTPRequestHandler):
                     None,
                 )
             return 200, index, {}, None
-        # the data plane: all indexes of this double have the same address, so there can only be one
+        # the data plane: every index of this double answers at the same address, told apart by a prefix
         index_name = next(iter(owner.indexes), "")
         return self._data(index_name, method, path, query, body)
 
     def _model(self, body: dict[str, Any]) -> dict[str, Any]:
         fields = body.get("schema", {}).get("fields", {}).values()
-        vector = next((entry for entry in fields if entry.get("type") == "dense_vector"), body)
+        vector = next((one for one in fields if one.get("type") == "dense_vector"), body)
         if vector.get("metric", "cosine") != "cosine":
             self.owner.problems.append(f"metric {vector.get('metric')}")
         return {
@@ -341,9 +328,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if vector.get("metadata"):
                     owner.problems.append("metadata was sent")
             position = owner.write(
-                index,
-                namespace,
-                {vector["id"]: np.array(vector["values"], dtype=np.float32) for vector in vectors},
+                index, namespace, {one["id"]: np.array(one["values"], dtype=np.float32) for one in vectors}
             )
             return (
                 200,
@@ -353,14 +338,14 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if path == "/vectors/delete":
             if body.get("deleteAll"):
-                deletions: dict[str, np.ndarray | None] = dict.fromkeys(owner.stored().get(namespace, ()))
+                gone: dict[str, np.ndarray | None] = dict.fromkeys(owner.stored().get(namespace, ()))
             else:
-                deletions = dict.fromkeys(body["ids"])
-            position = owner.write(index, namespace, deletions)
+                gone = dict.fromkeys(body["ids"])
+            position = owner.write(index, namespace, gone)
             return 200, {}, {"x-pinecone-request-lsn": str(position)}, path
-        spaces, applied = owner.read(index)
+        spaces, reached = owner.seen(index)
         space = spaces.get(namespace, {})
-        headers = {"x-pinecone-max-indexed-lsn": str(applied)}
+        reads = {"x-pinecone-max-indexed-lsn": str(reached)}
         usage = {"readUnits": 1}
         if path == "/query":
             top_k = body["topK"]
@@ -377,14 +362,15 @@ class _Handler(BaseHTTPRequestHandler):
                 )
                 best = np.argsort(-scores)[:top_k]
                 matches = [{"id": ids[row], "score": float(scores[row]), "values": []} for row in best]
-            return 200, {"matches": matches, "namespace": namespace, "usage": usage}, headers, path
+            answer = {"matches": matches, "namespace": namespace, "usage": usage}
+            return 200, answer, reads, path
         if path == "/vectors/fetch":
-            ids = query.get("ids", [])
-            if len(ids) > MAX_VECTORS:
-                owner.problems.append(f"{len(ids)} ids in one fetch")
+            wanted = query.get("ids", [])
+            if len(wanted) > MAX_VECTORS:
+                owner.problems.append(f"{len(wanted)} ids in one fetch")
             with owner._lock:
-                fetched = {pk: {"id": pk, "values": space[pk].tolist()} for pk in ids if pk in space}
-            return 200, {"vectors": fetched, "namespace": namespace, "usage": usage}, {}, path
+                found = {pk: {"id": pk, "values": space[pk].tolist()} for pk in wanted if pk in space}
+            return 200, {"vectors": found, "namespace": namespace, "usage": usage}, {}, path
         if path == "/vectors/list":
             limit = int(query.get("limit", [LIST_PAGE])[0])
             with owner._lock:
@@ -398,13 +384,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/describe_index_stats":
             with owner._lock:
                 counts = {name: {"vectorCount": len(ids)} for name, ids in spaces.items() if ids}
-            total = sum(count["vectorCount"] for count in counts.values())
+            total = sum(one["vectorCount"] for one in counts.values())
             dimension = owner.indexes.get(index, {}).get("dimension", 0)
             return 200, {
                 "namespaces": counts, "dimension": dimension, "indexFullness": 0, "totalVectorCount": total,
             }, {}, path  # fmt: skip
-        if namespace_match := re.fullmatch(r"/namespaces/(.+)", path):
-            name = unquote(namespace_match[1])
+        if matched := re.fullmatch(r"/namespaces/(.+)", path):
+            name = unquote(matched[1])
             if name not in owner.stored():
                 return 404, {"code": 5, "message": "no such namespace", "details": []}, {}, None
             owner.write(index, name, dict.fromkeys(owner.stored()[name]))
@@ -414,7 +400,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def pinecone_index(double: Double) -> dict[str, Any]:
-    """Return a value of the setting TEMPLATE_INDEX for an index on the double."""
+    """Return the setting TEMPLATE_INDEX that talks to the double."""
     return {
         "BACKEND": "people.indexes.pinecone.PineconeIndex",
         "OPTIONS": {

@@ -50,7 +50,7 @@ class Command(BaseCommand):
             elif options["status"]:
                 self._status()
             elif options["discard"]:
-                version = self._inactive_version()
+                version = self._beside()
                 count = reembedding.discard(version, actor=COMMAND)
                 self.stdout.write(f"Deleted {version.engine} and its {count} templates.")
             else:
@@ -105,7 +105,7 @@ class Command(BaseCommand):
         self.stdout.write("Searches use the old engine until you run --switch.")
 
     def _switch(self, *, incomplete: bool) -> None:
-        version = self._inactive_version()
+        version = self._beside()
         missing = reembedding.missing(version).count()
         if missing and not incomplete:
             raise CommandError(
@@ -124,7 +124,7 @@ class Command(BaseCommand):
         if not rows:
             self.stdout.write("Only the engine from the settings is in use.")
 
-    def _inactive_version(self) -> EngineVersion:
+    def _beside(self) -> EngineVersion:
         version = EngineVersion.objects.filter(state=State.BESIDE).first()
         if version is None:
             raise CommandError("There is no other engine. Add one with --engine first.")
