@@ -169,6 +169,11 @@ SHARED = {"rendered": "copilot"}
 SLOW_FIXTURES = {"real_engine", *SHARED}
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are cores: the tests of processes wait for much of their time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if MISSING and os.environ.get("FACEREC_REQUIRE_ALL"):
         raise pytest.UsageError(
