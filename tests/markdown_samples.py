@@ -27,8 +27,11 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """The page and the sample's first line, which change less often than its line number."""
-        return f"{self.page}: {self.text.splitlines()[0].rstrip()}"
+        """The page and the beginning of the sample's first line (in Python, the first after the imports)."""
+        lines = self.text.splitlines()
+        if self.language == "python":
+            lines = [line for line in lines if line and not line.startswith(("import ", "from "))]
+        return f"{self.page}: {lines[0][:60].rstrip()}"
 
 
 @dataclass(frozen=True, slots=True)
