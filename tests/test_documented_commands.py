@@ -10,6 +10,8 @@ from argparse import ArgumentParser
 from functools import cache
 
 import pytest
+from botocore import xform_name
+from botocore.session import get_session
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import CommandError
 from facerec_deploy import cli
@@ -31,6 +33,11 @@ SHELL_LINES = sorted(
     },
     key=str,
 )
+AWS_LINES = sorted({line for sample in SHELL_SAMPLES for line in command_lines(sample.text, "aws")}, key=str)
+AWS_OPTIONS = {"query", "output"}
+"""Options that the AWS command line accepts with every operation."""
+AWS_CUSTOM = {("ecr", "get-login-password")}
+"""Commands of the AWS command line that aren't operations of the service."""
 QUOTES = [(page, quotes) for page in PAGES for quotes in markdown_samples.inline_code(page)]
 COMMANDS = get_commands()
 OWN_COMMANDS = {name for name, application in COMMANDS.items() if application in ("people", "benchmark")}
@@ -67,6 +74,19 @@ def test_an_option_quoted_next_to_a_command_belongs_to_it() -> None:
         if quote.startswith("--") and not any(quote.split()[0] in _options(parser) for parser in parsers)
     ]
     assert unknown == []
+
+
+@pytest.mark.parametrize("line", AWS_LINES, ids=str)
+def test_an_aws_command_line_names_an_operation_and_its_parameters(line: CommandLine) -> None:
+    service, operation, *arguments = line.arguments
+    if (service, operation) in AWS_CUSTOM:
+        return
+    model = get_session().get_service_model(service)
+    names = {xform_name(name, "-"): name for name in model.operation_names}
+    members = model.operation_model(names[operation]).input_shape.members
+    parameters = {xform_name(member, "-") for member in members} | AWS_OPTIONS
+    options = {argument.removeprefix("--") for argument in arguments if argument.startswith("--")}
+    assert {option.removeprefix("no-") for option in options} <= parameters
 
 
 def test_each_make_target_exists() -> None:
