@@ -62,7 +62,7 @@ class FacerecError(Exception):
 class Malformed(FacerecError):
     code, status = "malformed", 400
     meaning = "The request could not be parsed."
-    remedy = "Fix its syntax and send it again."
+    remedy = "Fix the syntax and send it again."
 
 
 class Invalid(FacerecError):
@@ -70,7 +70,7 @@ class Invalid(FacerecError):
 
     code, status = "invalid", 400
     meaning = "Some fields have invalid values."
-    remedy = "See `errors` for the messages per field."
+    remedy = "See `errors` for the message about each field."
 
 
 class UnknownHost(FacerecError):
