@@ -83,8 +83,9 @@ def test_an_aws_command_line_names_an_operation_and_its_parameters(line: Command
         return
     model = get_session().get_service_model(service)
     names = {xform_name(name, "-"): name for name in model.operation_names}
-    members = model.operation_model(names[operation]).input_shape.members
-    parameters = {xform_name(member, "-") for member in members} | AWS_OPTIONS
+    shape = model.operation_model(names[operation]).input_shape
+    assert shape is not None
+    parameters = {xform_name(member, "-") for member in shape.members} | AWS_OPTIONS
     options = {argument.removeprefix("--") for argument in arguments if argument.startswith("--")}
     assert {option.removeprefix("no-") for option in options} <= parameters
 
