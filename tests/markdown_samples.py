@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
-from textwrap import dedent
+from textwrap import dedent, shorten
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -31,7 +31,7 @@ class Sample:
         lines = self.text.splitlines()
         if self.language == "python":
             lines = [line for line in lines if line and not line.startswith(("import ", "from "))]
-        return f"{self.page}: {lines[0][:60].rstrip()}"
+        return f"{self.page}: {shorten(lines[0], 60, placeholder=' …')}"
 
 
 @dataclass(frozen=True, slots=True)
