@@ -8,15 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests import fakes, markdown_samples
+from tests import fakes, markdown_samples, servers
 from tests.markdown_samples import PAGES, ROOT, Sample
 from tests.service import Service, running
 
@@ -54,13 +56,13 @@ NOT_RUN = {
     ],
     "takes minutes to hours, and downloads LFW or needs photos of many people": [
         "docs/accuracy.md: .venv/bin/python manage.py evaluate lfw-dev # the first …",
+        "docs/accuracy.md: .venv/bin/python manage.py evaluate lfw-dev --enrol 5 # …",
         "docs/accuracy.md: .venv/bin/python manage.py evaluate FOLDER # prints the …",
         "docs/performance.md: make bench # 20 minutes on an idle machine; manage.py …",
         "docs/performance.md: .venv/bin/python manage.py benchmark --cores 0 --against …",
     ],
-    "needs Docker, a reverse proxy, PostgreSQL with Redis and S3, or runs until SIGTERM": [
+    "needs Docker, a reverse proxy, or PostgreSQL with Redis and S3": [
         "docs/deployment.md: CELERY_BROKER_URL=redis://redis.internal:6379/0",
-        "docs/deployment.md: .venv/bin/gunicorn --config …",
         "docs/deployment.md: faces.example.org {",
         "docs/deployment.md: make stack # PORT=… for a port other than 8000",
     ],
@@ -240,8 +242,8 @@ def test_an_erasure_is_repeated_from_the_log(reader: Reader, service: Service) -
     assert "Erased people listed: 1. In the database again: 0." in reader.run(reapply)
 
 
-def test_an_installation_on_one_machine_is_prepared_and_backed_up(reader: Reader) -> None:
-    variables, prepare, back_up = samples("docs/deployment.md")
+def test_an_installation_on_one_machine_is_prepared_started_and_backed_up(reader: Reader) -> None:
+    variables, prepare, start, back_up = samples("docs/deployment.md")
     folder, backup = reader.folder / "facerec", reader.folder / "backup"
     backup.mkdir()
     paths = {"/srv/facerec": str(folder), "/backup": str(backup), "/etc/facerec.env": "./facerec.env"}
@@ -253,10 +255,59 @@ def test_an_installation_on_one_machine_is_prepared_and_backed_up(reader: Reader
     for name in ("DJANGO_SETTINGS_MODULE", "FACEREC_VAR_DIR", "DATABASE_URL"):
         del reader.environment[name]
     assert "The administrator `admin` can log in" in reader.run(prepare, paths | secrets)
+    reader.environment["PORT"] = str(servers.free_port())
+    as_the_proxy = {"Host": "faces.example.org", "X-Forwarded-Proto": "https"}
+    with _started(reader, start.text.splitlines()) as log:
+        url = f"http://127.0.0.1:{reader.environment['PORT']}/ready"
+        assert _first_response(url, as_the_proxy).json()["status"] == "ok"
+        _wait_until(lambda: " ready." in log.read_text())  # the worker
     (folder / "photos").mkdir()  # as the first enrolment would
     reader.run(back_up, paths)
     assert (backup / "facerec.sqlite3").stat().st_size > 0
     assert (backup / "photos").is_dir()
+
+
+@contextmanager
+def _started(reader: Reader, commands: list[str]) -> Iterator[Path]:
+    """Run commands as a supervisor does, and require that SIGTERM ends each of them in order.
+
+    Returns their log.
+    """
+    path = reader.folder / "processes.log"
+    with ExitStack() as stack:
+        log = stack.enter_context(path.open("wb"))
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command.split(), cwd=reader.folder, env=reader.environment, stdout=log, stderr=log
+                )
+            )
+            for command in commands
+        ]
+        stack.callback(lambda: [process.kill() for process in processes])
+        yield path
+        for process in processes:
+            process.terminate()
+        assert [process.wait(60) for process in processes] == [0] * len(commands)
+
+
+def _first_response(url: str, headers: Mapping[str, str]) -> requests.Response:
+    responses: list[requests.Response] = []
+
+    def responds() -> bool:
+        with suppress(requests.ConnectionError):
+            responses.append(requests.get(url, headers=headers, timeout=10))
+        return bool(responses)
+
+    _wait_until(responds)
+    return responses[0]
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def _replaced(sample: Sample, replacements: Mapping[str, str]) -> str:
