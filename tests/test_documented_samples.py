@@ -284,7 +284,8 @@ def _started(reader: Reader, commands: list[str]) -> Iterator[Path]:
             )
             for command in commands
         ]
-        stack.callback(lambda: [process.kill() for process in processes])
+        for process in processes:
+            stack.callback(process.kill)
         yield path
         for process in processes:
             process.terminate()
