@@ -212,7 +212,7 @@ def _compare_space(index: RemoteIndex, space: Space, total: Comparison, *, repai
     if extra and not Collection.objects.filter(pk=space.collection_id).exists():
         index.drop(space)
     for vector_id in extra:
-        outbox.purge_vector(
+        outbox.request_vector_purge(
             vector_id,
             collection_id=space.collection_id,
             engine=space.engine,

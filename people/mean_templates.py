@@ -77,7 +77,7 @@ def _purge_vectors(means: Sequence[MeanTemplate]) -> None:
     for mean in means:
         # a vector that was never sent needs no purge: the sync skips deleted rows
         if mean.sent_at is not None:
-            outbox.purge_vector(
+            outbox.request_vector_purge(
                 mean.vector_id,
                 collection_id=mean.collection_id,
                 engine=mean.engine,

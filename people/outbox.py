@@ -74,7 +74,7 @@ def purge_file(
     )
 
 
-def purge_vector(
+def request_vector_purge(
     vector_id: UUID,
     *,
     collection_id: UUID,
