@@ -72,7 +72,7 @@ def submit(
     )
     name = f"{person.collection_id}/{photo.id}.jpg"
     # Written first, so that the file is removed even if its row is never stored.
-    leftover = outbox.purge_file(name, after=ABANDONED_AFTER)
+    leftover = outbox.request_file_purge(name, after=ABANDONED_AFTER)
     try:
         photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
     except Exception:  # whatever the storage raises
@@ -301,4 +301,4 @@ def remove(photo: Photo) -> None:
     """Delete the photo's rows and schedule the purge of its file. In the caller's transaction."""
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
-    outbox.wake(outbox.purge_file(str(photo.file.name), person_id=photo.person_id))
+    outbox.wake(outbox.request_file_purge(str(photo.file.name), person_id=photo.person_id))

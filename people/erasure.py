@@ -74,7 +74,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         for record in records:
             import_records.forget(record)
         for name in files:
-            outbox.wake(outbox.purge_file(name, person_id=person.pk))
+            outbox.wake(outbox.request_file_purge(name, person_id=person.pk))
         for record_id in ids:
             outbox.charge_to(erasure.pk, record_id)
             outbox.person_changed(record_id)

@@ -65,7 +65,7 @@ def run_import(import_id: UUID) -> None:
     wake(OutboxEntry.objects.create(topic=Topic.RUN_IMPORT, import_id=import_id, due_at=timezone.now()))
 
 
-def purge_file(
+def request_file_purge(
     file_name: str, *, after: timedelta = timedelta(0), person_id: UUID | None = None
 ) -> OutboxEntry:
     """Have the stored file deleted, unless a photo has this file when the time comes."""

@@ -280,7 +280,7 @@ def test_a_purge_taken_over_by_an_erasure_during_its_delivery_counts_on_the_rece
 def test_a_purge_whose_entry_is_deleted_during_its_delivery_is_not_repeated(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = outbox.purge_file("nothing.jpg")
+    entry = outbox.request_file_purge("nothing.jpg")
     exists = type(photo_storage()).exists
 
     def delete_entries(self: Any, name: str) -> bool:
@@ -294,7 +294,7 @@ def test_a_purge_whose_entry_is_deleted_during_its_delivery_is_not_repeated(
 
 def test_a_file_that_belongs_to_a_photo_is_not_purged(enrolled: Enrol) -> None:
     photo = enrolled(1).photos.get()
-    entry = _deliver(outbox.purge_file(str(photo.file.name)))
+    entry = _deliver(outbox.request_file_purge(str(photo.file.name)))
     assert entry.done_at is not None
     assert stored_files() == [photo.file.name]
 

@@ -144,7 +144,7 @@ def _disk_error(*args: Any) -> None:
 
 
 def test_an_entry_is_claimed_by_one_worker_only(enrolled: Enrol) -> None:
-    entry = outbox.purge_file("nothing.jpg")
+    entry = outbox.request_file_purge("nothing.jpg")
     assert outbox.claim(entry.pk) is not None
     assert outbox.claim(entry.pk) is None
 

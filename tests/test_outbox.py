@@ -26,7 +26,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
 def _pauses(now: datetime, draw: float, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the seconds after each failure of an entry until it is tried again."""
     monkeypatch.setattr(outbox, "random", lambda: draw)
-    entry = outbox.purge_file("nothing.jpg")
+    entry = outbox.request_file_purge("nothing.jpg")
     pauses = []
     for attempt in range(1, outbox.MAX_ATTEMPTS + 1):
         OutboxEntry.objects.filter(pk=entry.pk).update(due_at=now)
@@ -65,7 +65,7 @@ def test_a_pause_for_an_outage_is_spread_too_and_is_not_counted_as_an_attempt(
     draw: float, seconds: float, now: datetime, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "random", lambda: draw)
-    entry = outbox.purge_file("nothing.jpg")
+    entry = outbox.request_file_purge("nothing.jpg")
     claimed = outbox.claim(entry.pk)
     assert claimed is not None
     assert claimed.due_at == now + outbox.LEASE

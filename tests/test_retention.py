@@ -303,7 +303,7 @@ def test_old_entries_are_deleted_except_the_newest_of_the_change_log(
     for seed in range(3):
         enrolled(seed)
     work()
-    pending = outbox.purge_file("nothing.jpg", after=timedelta(days=1))
+    pending = outbox.request_file_purge("nothing.jpg", after=timedelta(days=1))
     newest = OutboxEntry.objects.filter(topic="person_changed").order_by("-pk")[0]
     _age(8, done_at__isnull=False)
     tasks.prune_outbox()

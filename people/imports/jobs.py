@@ -45,7 +45,7 @@ def submit_archive(
     job = _new(collection, ImportJob.Source.ZIP, "", dry_run, actor)
     name = f"imports/{job.pk}.zip"
     # Written first, so that the archive is removed even if its import is never stored.
-    leftover = outbox.purge_file(name, after=UPLOAD_ABANDONED_AFTER)
+    leftover = outbox.request_file_purge(name, after=UPLOAD_ABANDONED_AFTER)
     file.seek(0)
     try:
         job.location = photo_storage().save(name, File(file))
