@@ -215,8 +215,8 @@ def _required(value: UUID | None) -> UUID:
 
 HANDLERS: Mapping[str, Handler] = {
     Topic.ENROL_PHOTO: Handler(_single(_enrol_photo), give_up=_reject_photo),
-    Topic.PURGE_FILE: Handler(_single(_purge_file), complete=erasure.purged),
-    Topic.PURGE_VECTOR: Handler(_purge_vectors, batch=PURGE_BATCH, complete=erasure.purged),
+    Topic.PURGE_FILE: Handler(_single(_purge_file), complete=erasure.record_purged),
+    Topic.PURGE_VECTOR: Handler(_purge_vectors, batch=PURGE_BATCH, complete=erasure.record_purged),
     Topic.RUN_IMPORT: Handler(_single(_run_import), give_up=_give_up_import),
 }
 """Handlers for every topic that workers process. PERSON_CHANGED is a log that indexes read."""

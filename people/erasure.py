@@ -101,7 +101,7 @@ def erased_by_log(lines: Iterable[str]) -> list[UUID]:
     return list(dict.fromkeys(UUID(text) for text in logged_ids))
 
 
-def purged(entry: OutboxEntry) -> None:
+def record_purged(entry: OutboxEntry) -> None:
     """Record on the receipt that the entry's file or vector was purged; the last purge completes it."""
     with transaction.atomic():
         outbox.done(entry)
