@@ -76,7 +76,7 @@ def submit(
     try:
         photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
     except Exception:  # whatever the storage raises
-        outbox.hasten(leftover)
+        outbox.make_due_now(leftover)
         raise
     try:
         with transaction.atomic():
@@ -96,7 +96,7 @@ def submit(
                 details={"person": str(person.pk)},
             )  # fmt: skip
     except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
-        outbox.hasten(leftover)
+        outbox.make_due_now(leftover)
         if isinstance(error, PersonMerged):
             raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()

@@ -108,7 +108,7 @@ def cancel(entry: OutboxEntry) -> None:
     OutboxEntry.objects.filter(pk=entry.pk).delete()
 
 
-def hasten(entry: OutboxEntry) -> None:
+def make_due_now(entry: OutboxEntry) -> None:
     """Make an entry that was written for later due now."""
     OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
     wake(entry)

@@ -50,7 +50,7 @@ def submit_archive(
     try:
         job.location = photo_storage().save(name, File(file))
     except Exception:  # whatever the storage raises
-        outbox.hasten(leftover)
+        outbox.make_due_now(leftover)
         raise
     with transaction.atomic():
         _store(job, actor)
