@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from people import audit, extraction, mean_templates, outbox, photo_warnings, photos
-from people.active_engine import active_engine, engines_beside
+from people.active_engine import active_engine, secondary_engines
 from people.actors import WORKER, Actor
 from people.engines import engine_id
 from people.engines.base import FaceEngine
@@ -128,7 +128,7 @@ def enrol(photo_id: uuid.UUID) -> None:
         return
     warnings = photo_warnings.raised(photo.person, extracted.vectors[0], engine)
     box = extracted.faces[0].detected.box
-    extractions = [extracted, *(_same_face(data, box, added_engine) for added_engine in engines_beside())]
+    extractions = [extracted, *(_same_face(data, box, added_engine) for added_engine in secondary_engines())]
     with transaction.atomic():
         # Always lock in this order: person, then photo.
         person = _lock_owner(photo_id)

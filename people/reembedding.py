@@ -63,11 +63,11 @@ def begin(backend: str, *, actor: Actor) -> EngineVersion:
             engine=engine_id(old),
             defaults={"backend": backend_path(settings.FACE_ENGINE["BACKEND"]), "state": State.ACTIVE},
         )
-        third = EngineVersion.objects.filter(state=State.BESIDE).exclude(engine=new).first()
+        third = EngineVersion.objects.filter(state=State.SECONDARY).exclude(engine=new).first()
         if third is not None:
             raise Conflict(f"{third.engine} has already been added alongside. Discard it first.")
         version, created = EngineVersion.objects.get_or_create(
-            engine=new, defaults={"backend": backend_path(backend), "state": State.BESIDE}
+            engine=new, defaults={"backend": backend_path(backend), "state": State.SECONDARY}
         )
         if created:
             audit.record("engine.begun", actor=actor, object_id=new)
@@ -123,7 +123,7 @@ def switch(to: EngineVersion, *, actor: Actor) -> None:
         if all(row.engine != to.engine for row in rows):
             raise Conflict(f"{to.engine} no longer exists.")
         # in this order: a database constraint allows one active engine at a time
-        EngineVersion.objects.filter(state=State.ACTIVE).update(state=State.BESIDE)
+        EngineVersion.objects.filter(state=State.ACTIVE).update(state=State.SECONDARY)
         EngineVersion.objects.filter(pk=to.pk).update(state=State.ACTIVE)
         audit.record("engine.switched", actor=actor, object_id=to.engine)
 
@@ -131,7 +131,7 @@ def switch(to: EngineVersion, *, actor: Actor) -> None:
 def discard(version: EngineVersion, *, actor: Actor) -> int:
     """Delete the engine alongside with its templates; return how many. Raises Conflict if it is active."""
     with transaction.atomic():
-        if not EngineVersion.objects.filter(pk=version.pk, state=State.BESIDE).delete()[0]:
+        if not EngineVersion.objects.filter(pk=version.pk, state=State.SECONDARY).delete()[0]:
             raise Conflict(f"{version.engine} is the active engine. Switch to the other one first.")
         audit.record("engine.discarded", actor=actor, object_id=version.engine)
     return drop_templates(version.engine)
