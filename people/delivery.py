@@ -83,7 +83,7 @@ def deliver(entry_id: int) -> None:
     handler = HANDLERS.get(entry.topic, _UNKNOWN)
     entries = [entry]
     if handler.batch > 1:
-        entries += outbox.claim_like(entry, handler.batch - 1)
+        entries += outbox.claim_more_of_topic(entry, handler.batch - 1)
     try:
         outcomes = list(zip(entries, handler.process(entries), strict=True))
     except Exception as error:

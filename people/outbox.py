@@ -132,7 +132,7 @@ def claim(entry_id: int) -> OutboxEntry | None:
     return OutboxEntry.objects.filter(pk=entry_id).first() if claimed else None
 
 
-def claim_like(entry: OutboxEntry, limit: int) -> list[OutboxEntry]:
+def claim_more_of_topic(entry: OutboxEntry, limit: int) -> list[OutboxEntry]:
     """Lease up to `limit` further due entries of the same topic, oldest first."""
     others = _due().filter(topic=entry.topic).exclude(pk=entry.pk).order_by("due_at", "pk")
     claimed = (claim(entry_id) for entry_id in others.values_list("pk", flat=True)[:limit])
