@@ -76,7 +76,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         for name in files:
             outbox.wake(outbox.request_file_purge(name, person_id=person.pk))
         for record_id in ids:
-            outbox.charge_to(erasure.pk, record_id)
+            outbox.assign_purges_to_receipt(erasure.pk, record_id)
             outbox.person_changed(record_id)
         audit.record(
             "person.erased", actor=actor, collection_id=person.collection_id, object_id=person.pk,

@@ -96,7 +96,7 @@ def request_vector_purge(
     )
 
 
-def charge_to(erasure_id: UUID, person_id: UUID) -> None:
+def assign_purges_to_receipt(erasure_id: UUID, person_id: UUID) -> None:
     """Count every purge of this person that is still to be done on the receipt of their erasure."""
     OutboxEntry.objects.filter(
         topic__in=(Topic.PURGE_FILE, Topic.PURGE_VECTOR), person_id=person_id, done_at=None
