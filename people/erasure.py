@@ -47,7 +47,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
     Raises Person.DoesNotExist if they have already been erased.
     """
     with transaction.atomic():
-        records = Person.lock_everyone(person.pk)
+        records = Person.lock_all_records(person.pk)
         if not records:
             raise Person.DoesNotExist
         ids = [record.pk for record in records]

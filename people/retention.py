@@ -141,7 +141,7 @@ def apply_to_all(*, seconds: float, actor: Actor) -> bool:
 
 def _erase_if_still_due(person_id: UUID, actor: Actor) -> Erasure | None:
     with transaction.atomic():
-        records = Person.lock_everyone(person_id)
+        records = Person.lock_all_records(person_id)
         person = next((record for record in records if record.pk == person_id), None)
         if person is None:
             return None  # erased in the meantime

@@ -128,15 +128,15 @@ def test_a_change_before_the_person_is_locked_prevents_the_erasure(
         "rule turned off": lambda: Collection.objects.update(erase_without_consent=False),
         "erased": lambda: erasure.erase(due_person, actor=STAFF),
     }
-    lock = Person.lock_everyone
+    lock = Person.lock_all_records
 
     def change_first(person_id: Any) -> list[Person]:
-        monkeypatch.setattr(Person, "lock_everyone", lock)
+        monkeypatch.setattr(Person, "lock_all_records", lock)
         changes[change]()
         return lock(person_id)
 
     assert due(strict) == {due_person.pk: rule}
-    monkeypatch.setattr(Person, "lock_everyone", change_first)
+    monkeypatch.setattr(Person, "lock_all_records", change_first)
     assert list(retention.apply(strict, actor=STAFF)) == []
     assert Person.objects.exists() == (change != "erased")
 
