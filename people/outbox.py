@@ -169,7 +169,7 @@ def failed(entry: OutboxEntry, error: Exception) -> bool:
     return is_given_up
 
 
-def given_up() -> QuerySet[OutboxEntry]:
+def failed_entries() -> QuerySet[OutboxEntry]:
     """Return the entries that failed too often, or whose worker died at the last attempt."""
     return OutboxEntry.objects.filter(
         done_at=None, attempts__gte=MAX_ATTEMPTS, due_at__lte=timezone.now()
@@ -181,7 +181,7 @@ def restart(entries: QuerySet[OutboxEntry]) -> int:
 
     In the caller's transaction.
     """
-    restarted = list(given_up().filter(pk__in=entries.values("pk")).select_for_update())
+    restarted = list(failed_entries().filter(pk__in=entries.values("pk")).select_for_update())
     OutboxEntry.objects.filter(pk__in=[entry.pk for entry in restarted]).update(
         attempts=0, due_at=timezone.now()
     )
