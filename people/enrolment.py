@@ -269,7 +269,8 @@ def withdraw(photo: Photo, *, actor: Actor) -> None:
             return
         remove(photo)
         if person.status != Person.Status.MERGED:
-            for twin in Photo.objects.filter(person__in=Person.all_record_ids(person.pk), sha256=photo.sha256):
+            record_ids = Person.all_record_ids(person.pk)
+            for twin in Photo.objects.filter(person__in=record_ids, sha256=photo.sha256):
                 remove(twin)
         mean_templates.recompute(person)
         audit.record(
