@@ -224,9 +224,8 @@ def prune() -> int:
     before = timezone.now() - KEPT_FOR
     change_log = OutboxEntry.objects.filter(topic=Topic.PERSON_CHANGED)
     # up to the first recent entry, so that a clock that was set back can't leave a gap in the log
-    first_recent_id = (
-        change_log.filter(done_at__gte=before).order_by("id").values_list("id", flat=True).first()
-    )
+    recent_changes = change_log.filter(done_at__gte=before)
+    first_recent_id = recent_changes.order_by("id").values_list("id", flat=True).first()
     newest_id = change_log.order_by("-id").values_list("id", flat=True).first()
     old_changes = change_log.filter(id__lt=first_recent_id or newest_id or 0)
     old_work = OutboxEntry.objects.filter(done_at__lt=before).exclude(topic=Topic.PERSON_CHANGED)
