@@ -112,7 +112,7 @@ def test_processes_that_are_forked_share_the_templates() -> None:
 def test_a_large_in_memory_index_logs_a_recommendation_of_pinecone(
     monkeypatch: pytest.MonkeyPatch, collection: Collection, enrolled: Enrol, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(embedded, "COMFORTABLE", 2)
+    monkeypatch.setattr(embedded, "LARGE_COLLECTION", 2)
     for seed in range(4):
         enrolled(seed)
         get_index().load("fake/1")
