@@ -97,20 +97,20 @@ def test_a_failure_is_logged_and_counted_and_after_the_last_attempt_the_entry_is
             raise ValueError("a name that must not be logged")
         return [Failed(ValueError("a name that must not be logged"))]
 
-    given_up: list[OutboxEntry] = []
-    set_handler(process, give_up=given_up.append)
+    reported_entries: list[OutboxEntry] = []
+    set_handler(process, give_up=reported_entries.append)
     entry = an_entry()
     with caplog.at_level(logging.ERROR):
         deliver(entry, outbox.MAX_ATTEMPTS - 1)
-        assert (given_up, list(failed_tasks())) == ([], [])
+        assert (reported_entries, list(failed_tasks())) == ([], [])
         deliver(entry)
     assert [line.levelname for line in caplog.records] == ["ERROR"] * outbox.MAX_ATTEMPTS
     assert "failed task" in caplog.records[-1].getMessage()
     assert (entry.attempts, entry.last_error) == (outbox.MAX_ATTEMPTS, "ValueError")
     # immediately, without another pause
-    assert (given_up, list(failed_tasks())) == ([entry], [entry])
+    assert (reported_entries, list(failed_tasks())) == ([entry], [entry])
     deliver(entry)
-    assert given_up == [entry]
+    assert reported_entries == [entry]
 
 
 @pytest.mark.parametrize(

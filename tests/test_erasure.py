@@ -1,4 +1,4 @@
-"""Erasure: what is deleted, what the receipt and the audit keep, and the audit's hash chain."""
+"""Erasure: what is deleted, what the receipt and the audit log keep, and the audit log's hash chain."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.stored_files import stored_files
 Enrol = Callable[..., Person]
 
 
-def test_an_erasure_has_deleted_the_person_and_all_their_data_when_the_call_returns(
+def test_when_the_call_returns_the_person_and_all_their_data_are_deleted(
     collection: Collection, enrolled: Enrol, work: Callable[[], None]
 ) -> None:
     person, other = enrolled(1, 1, 2), enrolled(2)
@@ -45,10 +45,10 @@ def test_an_erasure_has_deleted_the_person_and_all_their_data_when_the_call_retu
     assert stored_files() == [other.photos.get().file.name]
 
 
-@pytest.mark.once  # PostgreSQL's files belong to its server
+@pytest.mark.once  # only SQLite's files can be read here
 @pytest.mark.django_db(transaction=True)
-def test_an_erased_person_leaves_no_bytes_in_the_files_of_sqlite(enrolled: Enrol) -> None:
-    person = enrolled(1, name="Ada Lovelace, who is erased")
+def test_no_bytes_of_an_erased_person_remain_in_sqlite_s_files(enrolled: Enrol) -> None:
+    person = enrolled(1, name="Ada Lovelace, to be erased")
     vector = bytes(MeanTemplate.objects.get().vector)
     file = Path(connection.settings_dict["NAME"])
 
@@ -83,7 +83,7 @@ def test_stored_responses_about_an_erased_person_are_deleted(enrolled: Enrol) ->
             person_id=subject.pk,
         )
     erasure.erase(person, actor=STAFF)
-    assert [answer.person_id for answer in IdempotentAnswer.objects.all()] == [other.pk]
+    assert [response.person_id for response in IdempotentAnswer.objects.all()] == [other.pk]
 
 
 def test_erasing_a_person_twice_raises_does_not_exist(enrolled: Enrol) -> None:

@@ -50,7 +50,7 @@ def due(collection: Collection) -> dict[Any, str]:
     return {due_person.person_id: due_person.rule for due_person in retention.due(collection)}
 
 
-def test_each_rule_lists_the_people_it_applies_to(strict: Collection) -> None:
+def test_each_rule_applies_to_the_people_who_meet_its_condition(strict: Collection) -> None:
     person(strict)
     person(strict, consent_expires_at=ago(hours=23))
     person(strict, consent_expires_at=ago(days=-1))
@@ -178,7 +178,7 @@ def test_a_run_that_cannot_schedule_another_run_does_not_fail(
     assert any(record.name == "people.broker" for record in caplog.records)
 
 
-def test_one_person_who_cannot_be_erased_does_not_hold_up_the_others(
+def test_the_others_are_erased_even_if_one_person_cannot_be(
     strict: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [without_consent(strict) for _ in range(3)]

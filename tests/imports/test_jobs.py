@@ -1,4 +1,4 @@
-"""Import jobs from submission to end: interrupted, cancelled, delayed, failed."""
+"""Import jobs from submission to end, including interruptions, cancellations, outages and failures."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_deleting_a_collection_stops_its_imports_and_deletes_their_archives(
     assert not ImportItem.objects.exists()
 
 
-def test_the_worker_runs_an_import_in_turns(
+def test_the_worker_runs_an_import_a_little_at_a_time(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, messages: list[int]
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
