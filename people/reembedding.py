@@ -59,23 +59,22 @@ def begin(backend: str, *, actor: Actor) -> EngineVersion:
 
     Raises Conflict if the engine is already active, or if another secondary engine has already been added.
     """
-    new = engine_id(engine_named(backend))
-    old = active_engine()
-    if new == engine_id(old):
-        raise Conflict(f"{new} is already the active engine.")
+    new_id, active_id = engine_id(engine_named(backend)), engine_id(active_engine())
+    if new_id == active_id:
+        raise Conflict(f"{new_id} is already the active engine.")
     with transaction.atomic():
         EngineVersion.objects.get_or_create(
-            engine=engine_id(old),
+            engine=active_id,
             defaults={"backend": backend_path(settings.FACE_ENGINE["BACKEND"]), "state": State.ACTIVE},
         )
-        third = EngineVersion.objects.filter(state=State.SECONDARY).exclude(engine=new).first()
-        if third is not None:
-            raise Conflict(f"{third.engine} has already been added alongside. Discard it first.")
+        another = EngineVersion.objects.filter(state=State.SECONDARY).exclude(engine=new_id).first()
+        if another is not None:
+            raise Conflict(f"{another.engine} is already the secondary engine. Discard it first.")
         version, created = EngineVersion.objects.get_or_create(
-            engine=new, defaults={"backend": backend_path(backend), "state": State.SECONDARY}
+            engine=new_id, defaults={"backend": backend_path(backend), "state": State.SECONDARY}
         )
         if created:
-            audit.record("engine.begun", actor=actor, object_id=new)
+            audit.record("engine.begun", actor=actor, object_id=new_id)
     return version
 
 
@@ -96,25 +95,26 @@ def fill(version: EngineVersion) -> Iterator[tuple[UUID, bool]]:
 
 
 def agreement(old: str, new: str) -> Agreement:
-    """Compare two engines on the photos that have templates of both."""
+    """Compare two engines, given by their ids, on the photos that have templates of both."""
     counts = dict.fromkeys(("photos", "only_old", "only_new", "searched", "same", "old", "new"), 0)
     collections = Photo.objects.order_by().values_list("person__collection", flat=True).distinct()
     for collection_id in collections:
         by_engine = {name: _templates(collection_id, name) for name in (old, new)}
-        both = by_engine[old].keys() & by_engine[new].keys()
-        counts["photos"] += len(both)
-        counts["only_old"] += len(by_engine[old]) - len(both)
-        counts["only_new"] += len(by_engine[new]) - len(both)
-        photos = sorted(both)
-        owners = [by_engine[old][pk][0] for pk in photos]
-        first = {name: _first([by_engine[name][pk][1] for pk in photos], owners) for name in (old, new)}
-        for number, owner in enumerate(owners):
-            if (ranked_by_old := first[old][number]) is None:
+        photo_ids = sorted(by_engine[old].keys() & by_engine[new].keys())
+        counts["photos"] += len(photo_ids)
+        counts["only_old"] += len(by_engine[old]) - len(photo_ids)
+        counts["only_new"] += len(by_engine[new]) - len(photo_ids)
+        owners = [by_engine[old][pk][0] for pk in photo_ids]
+        first_by_old, first_by_new = (
+            _ranked_first([by_engine[name][pk][1] for pk in photo_ids], owners) for name in (old, new)
+        )
+        for owner, old_result, new_result in zip(owners, first_by_old, first_by_new, strict=True):
+            if old_result is None:
                 continue
             counts["searched"] += 1
-            counts["same"] += ranked_by_old == first[new][number]
-            counts["old"] += ranked_by_old == owner
-            counts["new"] += first[new][number] == owner
+            counts["same"] += old_result == new_result
+            counts["old"] += old_result == owner
+            counts["new"] += new_result == owner
     return Agreement(
         counts["photos"], counts["only_old"], counts["only_new"], counts["searched"], counts["same"],
         counts["old"], counts["new"],
@@ -169,7 +169,7 @@ def _templates(collection_id: UUID, engine: str) -> dict[UUID, tuple[UUID, Vecto
     }
 
 
-def _first(vectors: list[Vectors], owners: list[UUID]) -> list[UUID | None]:
+def _ranked_first(vectors: list[Vectors], owners: list[UUID]) -> list[UUID | None]:
     """Return the person ranked first for each vector, compared with the means of all *other* photos.
 
     The element is None for a person's only photo.

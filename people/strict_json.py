@@ -90,8 +90,8 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            shown = name[:40].encode(errors="replace").decode()
-            raise ValueError(f"An object has `{shown}` more than once")
+            printable_name = name[:40].encode(errors="replace").decode()
+            raise ValueError(f"An object has `{printable_name}` more than once")
         members[name] = value
     return members
 

@@ -34,24 +34,24 @@ Enrol = Callable[..., Person]
 def test_a_merge_while_the_worker_processes_a_photo_is_taken_into_account(
     collection: Collection, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch, undone: bool
 ) -> None:
-    kept, other = enrolled(1), Person.objects.create(collection=collection)
-    photo = enrolment.submit(other, fakes.photo(1, variation=4), actor=STAFF).photo
+    kept_person, merged_person = enrolled(1), Person.objects.create(collection=collection)
+    photo = enrolment.submit(merged_person, fakes.photo(1, variation=4), actor=STAFF).photo
     from_photo = extraction.from_photo
 
     def merge_first(*args: Any, **options: Any) -> Any:
-        merge = merging.merge(kept, other, actor=STAFF)
+        merge = merging.merge(kept_person, merged_person, actor=STAFF)
         if undone:
             merging.undo(merge, actor=STAFF)
         return from_photo(*args, **options)
 
     monkeypatch.setattr(extraction, "from_photo", merge_first)
     enrolment.enrol(photo.pk)
-    owner = other if undone else kept
+    owner = merged_person if undone else kept_person
     photo.refresh_from_db()
     assert (photo.status, photo.person) == (Photo.Status.ACCEPTED, owner)
     assert Template.objects.get(photo=photo).person == owner
-    assert MeanTemplate.objects.get(person=kept).templates == (1 if undone else 2)
-    assert MeanTemplate.objects.filter(person=other).exists() == undone
+    assert MeanTemplate.objects.get(person=kept_person).templates == (1 if undone else 2)
+    assert MeanTemplate.objects.filter(person=merged_person).exists() == undone
     assert [warning["code"] for warning in photo.warnings] == (
         ["possible_duplicate_person"] if undone else []
     )
@@ -60,9 +60,9 @@ def test_a_merge_while_the_worker_processes_a_photo_is_taken_into_account(
 def test_a_photo_submitted_while_its_person_is_merged_leaves_no_file(
     enrolled: Enrol, work: Callable[[], None]
 ) -> None:
-    kept, other = enrolled(1), enrolled(2)
-    stale = Person.objects.get(pk=other.pk)
-    merging.merge(kept, other, actor=STAFF)
+    kept_person, merged_person = enrolled(1), enrolled(2)
+    stale = Person.objects.get(pk=merged_person.pk)
+    merging.merge(kept_person, merged_person, actor=STAFF)
     with pytest.raises(PersonMerged):
         enrolment.submit(stale, fakes.photo(2, variation=8), actor=STAFF)
     work()
@@ -73,10 +73,12 @@ def test_a_photo_submitted_while_its_person_is_merged_leaves_no_file(
 def test_concurrent_enrolments_merges_and_undos_leave_every_template_with_its_photo(
     enrolled: Enrol,
 ) -> None:
-    kept = enrolled(1)
-    collection = kept.collection
-    other = Person.objects.create(collection=collection)
-    photos = [enrolment.submit(other, fakes.photo(1, variation=v), actor=STAFF).photo for v in range(1, 9)]
+    kept_person = enrolled(1)
+    collection = kept_person.collection
+    merged_person = Person.objects.create(collection=collection)
+    photos = [
+        enrolment.submit(merged_person, fakes.photo(1, variation=v), actor=STAFF).photo for v in range(1, 9)
+    ]
     failures: list[Exception] = []
 
     def run(work: Callable[[], Any]) -> None:
@@ -89,8 +91,8 @@ def test_concurrent_enrolments_merges_and_undos_leave_every_template_with_its_ph
 
     def merge_and_undo() -> None:
         for _ in range(4):
-            merging.undo(merging.merge(kept, other, actor=STAFF), actor=STAFF)
-        merging.merge(kept, other, actor=STAFF)
+            merging.undo(merging.merge(kept_person, merged_person, actor=STAFF), actor=STAFF)
+        merging.merge(kept_person, merged_person, actor=STAFF)
 
     def enrol(share: list[Photo]) -> None:
         for photo in share:
@@ -103,8 +105,8 @@ def test_concurrent_enrolments_merges_and_undos_leave_every_template_with_its_ph
     for thread in threads:
         thread.join()
     assert failures == []
-    assert Photo.objects.filter(status=Photo.Status.ACCEPTED, person=kept).count() == 9
-    assert {template.person_id for template in Template.objects.all()} == {kept.pk}
+    assert Photo.objects.filter(status=Photo.Status.ACCEPTED, person=kept_person).count() == 9
+    assert {template.person_id for template in Template.objects.all()} == {kept_person.pk}
     assert MeanTemplate.objects.get().templates == 9
 
 

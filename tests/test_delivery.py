@@ -171,10 +171,10 @@ def test_each_entry_of_a_batch_has_its_own_outcome(set_handler: Callable[..., No
     set_handler(lambda entries: [Done(), Failed(ValueError()), Failed(StorageUnavailable())], batch=3)
     entries = [an_entry() for _ in range(3)]
     delivery.deliver(entries[0].pk)
-    done, failed, waiting = OutboxEntry.objects.order_by("pk")
-    assert done.done_at is not None
-    assert (failed.attempts, failed.last_error) == (1, "ValueError")
-    assert (waiting.attempts, waiting.last_error) == (0, "StorageUnavailable")
+    done_entry, failed_entry, delayed_entry = OutboxEntry.objects.order_by("pk")
+    assert done_entry.done_at is not None
+    assert (failed_entry.attempts, failed_entry.last_error) == (1, "ValueError")
+    assert (delayed_entry.attempts, delayed_entry.last_error) == (0, "StorageUnavailable")
 
 
 def test_a_missing_outcome_fails_the_whole_batch(set_handler: Callable[..., None]) -> None:
@@ -221,5 +221,5 @@ def test_a_sweep_without_time_left_does_not_sync_the_index(
     set_handler(lambda entries: [Done()])
     entries = [an_entry(), an_entry()]
     delivery.sweep(0)
-    done = OutboxEntry.objects.exclude(done_at=None)
-    assert [entry.pk for entry in done] == [entries[0].pk]
+    done_entries = OutboxEntry.objects.exclude(done_at=None)
+    assert [entry.pk for entry in done_entries] == [entries[0].pk]

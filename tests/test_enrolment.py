@@ -152,11 +152,11 @@ def test_a_collection_that_requires_consent_enrols_only_people_with_consent(coll
 def test_enrolling_a_person_who_looks_like_another_warns_of_a_duplicate(
     enrolled: Callable[..., Person], person: Person
 ) -> None:
-    other = enrolled(7)
+    similar_person = enrolled(7)
     photo = _enrol(person, fakes.photo(7, variation=1))
     assert photo.status == Photo.Status.ACCEPTED
     (warning,) = photo.warnings
-    assert (warning["code"], warning["person"]) == ("possible_duplicate_person", str(other.pk))
+    assert (warning["code"], warning["person"]) == ("possible_duplicate_person", str(similar_person.pk))
 
 
 def test_a_photo_of_someone_else_warns_that_it_may_not_be_this_person(

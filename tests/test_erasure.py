@@ -33,16 +33,16 @@ Enrol = Callable[..., Person]
 def test_when_the_call_returns_the_person_and_all_their_data_are_deleted(
     collection: Collection, enrolled: Enrol, work: Callable[[], None]
 ) -> None:
-    person, other = enrolled(1, 1, 2), enrolled(2)
+    person, remaining_person = enrolled(1, 1, 2), enrolled(2)
     receipt = erasure.erase(person, actor=STAFF)
     assert (receipt.photos, receipt.templates) == (2, 2)
     assert not Photo.objects.filter(person=person.pk).exists()
-    assert {template.person for template in Template.objects.all()} == {other}
-    assert {mean.person for mean in MeanTemplate.objects.all()} == {other}
+    assert {template.person for template in Template.objects.all()} == {remaining_person}
+    assert {mean.person for mean in MeanTemplate.objects.all()} == {remaining_person}
     result = identification.identify(fakes.photo(1), collection=collection, actor=STAFF, include_below=True)
-    assert [candidate.person for candidate in result.faces[0].candidates] == [other]
+    assert [candidate.person for candidate in result.faces[0].candidates] == [remaining_person]
     work()
-    assert stored_files() == [other.photos.get().file.name]
+    assert stored_files() == [remaining_person.photos.get().file.name]
 
 
 @pytest.mark.once  # only SQLite's files can be read here
@@ -72,8 +72,8 @@ def test_the_receipt_and_the_audit_identify_the_person_by_id_only(enrolled: Enro
 
 
 def test_stored_responses_about_an_erased_person_are_deleted(enrolled: Enrol) -> None:
-    person, other = enrolled(1), enrolled(2)
-    for number, subject in enumerate((person, other)):
+    person, remaining_person = enrolled(1), enrolled(2)
+    for number, subject in enumerate((person, remaining_person)):
         IdempotentAnswer.objects.create(
             actor="key:1",
             key=str(number),
@@ -83,7 +83,7 @@ def test_stored_responses_about_an_erased_person_are_deleted(enrolled: Enrol) ->
             person_id=subject.pk,
         )
     erasure.erase(person, actor=STAFF)
-    assert [response.person_id for response in IdempotentAnswer.objects.all()] == [other.pk]
+    assert [response.person_id for response in IdempotentAnswer.objects.all()] == [remaining_person.pk]
 
 
 def test_erasing_a_person_twice_raises_does_not_exist(enrolled: Enrol) -> None:
@@ -112,13 +112,13 @@ def test_a_person_or_photo_cannot_be_deleted_in_any_other_way(enrolled: Enrol, m
 def test_deleting_a_collection_erases_everyone_in_it(
     collection: Collection, enrolled: Enrol, work: Callable[[], None]
 ) -> None:
-    other = Collection.objects.create(name="other")
+    remaining_collection = Collection.objects.create(name="remaining")
     for seed in (1, 2, 3):
         enrolled(seed)
-    enrolled(4, into=other)
+    enrolled(4, into=remaining_collection)
     assert erasure.erase_collection(collection, actor=STAFF) == 3
     work()
-    assert list(Collection.objects.all()) == [other]
+    assert list(Collection.objects.all()) == [remaining_collection]
     assert len(stored_files()) == 1
     assert Erasure.objects.count() == 3
 

@@ -38,13 +38,13 @@ Enrol = Callable[..., Person]
 def test_the_kept_person_immediately_has_and_matches_the_photos_of_both(
     collection: Collection, enrolled: Enrol
 ) -> None:
-    kept, other = enrolled(1, 1), enrolled(2, 2, 3)
+    kept_person, merged_person = enrolled(1, 1), enrolled(2, 2, 3)
     files = stored_files()
-    assert candidates(collection, 2) == [other]
-    merging.merge(kept, other, actor=STAFF)
-    assert candidates(collection, 2) == candidates(collection, 1) == [kept]
-    assert (len(photos_of(kept)), photos_of(other)) == (3, set())
-    assert {template.person for template in Template.objects.all()} == {kept}
+    assert candidates(collection, 2) == [merged_person]
+    merging.merge(kept_person, merged_person, actor=STAFF)
+    assert candidates(collection, 2) == candidates(collection, 1) == [kept_person]
+    assert (len(photos_of(kept_person)), photos_of(merged_person)) == (3, set())
+    assert {template.person for template in Template.objects.all()} == {kept_person}
     assert MeanTemplate.objects.get().templates == 3
     assert gallery.enrolled(collection.pk, "fake/1") == 1
     assert stored_files() == files
@@ -53,7 +53,7 @@ def test_the_kept_person_immediately_has_and_matches_the_photos_of_both(
 def test_a_process_that_searched_before_the_merge_sees_it_immediately(
     collection: Collection, enrolled: Enrol
 ) -> None:
-    kept, other = enrolled(1), enrolled(2)
+    kept_person, merged_person = enrolled(1), enrolled(2)
     first = get_index()
     forget_index()
     second = get_index()
@@ -64,21 +64,26 @@ def test_a_process_that_searched_before_the_merge_sees_it_immediately(
         options: dict[str, Any] = {"collection_id": collection.pk, "engine": "fake/1", "limit": 5}
         return [index.nearest(vectors, **options).persons[0] for index in (first, second)]
 
-    assert proposed() == [[other.pk, kept.pk]] * 2
-    merge = merging.merge(kept, other, actor=STAFF)
-    assert proposed() == [[kept.pk]] * 2
+    assert proposed() == [[merged_person.pk, kept_person.pk]] * 2
+    merge = merging.merge(kept_person, merged_person, actor=STAFF)
+    assert proposed() == [[kept_person.pk]] * 2
     merging.undo(merge, actor=STAFF)
-    assert proposed() == [[other.pk, kept.pk]] * 2
+    assert proposed() == [[merged_person.pk, kept_person.pk]] * 2
 
 
 def test_undoing_a_merge_restores_everything(collection: Collection, enrolled: Enrol) -> None:
-    kept = enrolled(1, 1, name="Ada", external_id="a")
-    other = enrolled(2, 2, 3, name="Ada L.", external_id="b", metadata={"floor": 3})
-    registration.save_person(changed(other, status="suspended"), actor=STAFF)
+    kept_person = enrolled(1, 1, name="Ada", external_id="a")
+    merged_person = enrolled(2, 2, 3, name="Ada L.", external_id="b", metadata={"floor": 3})
+    registration.save_person(changed(merged_person, status="suspended"), actor=STAFF)
     before = state()
-    merge = merging.merge(kept, other, actor=STAFF)
-    merged = Person.objects.get(pk=other.pk)
-    assert (merged.status, merged.kept(), merged.name, merged.external_id) == ("merged", kept, "Ada L.", "b")
+    merge = merging.merge(kept_person, merged_person, actor=STAFF)
+    merged = Person.objects.get(pk=merged_person.pk)
+    assert (merged.status, merged.kept(), merged.name, merged.external_id) == (
+        "merged",
+        kept_person,
+        "Ada L.",
+        "b",
+    )
     merging.undo(merge, actor=STAFF)
     assert state() == before
     with pytest.raises(UndoneAlready):
@@ -88,30 +93,30 @@ def test_undoing_a_merge_restores_everything(collection: Collection, enrolled: E
 def test_an_undo_keeps_photos_enrolled_since_the_merge_and_does_not_restore_withdrawn_ones(
     collection: Collection, enrolled: Enrol
 ) -> None:
-    kept, other = enrolled(1), enrolled(2, 2, 3)
-    first, second = Photo.objects.filter(person=other)
-    merge = merging.merge(kept, other, actor=STAFF)
-    new = enrolment.submit(kept, fakes.photo(1, variation=7), actor=STAFF).photo
+    kept_person, merged_person = enrolled(1), enrolled(2, 2, 3)
+    first, second = Photo.objects.filter(person=merged_person)
+    merge = merging.merge(kept_person, merged_person, actor=STAFF)
+    new = enrolment.submit(kept_person, fakes.photo(1, variation=7), actor=STAFF).photo
     enrolment.enrol(new.pk)
     enrolment.withdraw(first, actor=STAFF)
     merging.undo(merge, actor=STAFF)
-    assert photos_of(other) == {second.pk}
-    assert new.pk in photos_of(kept)
+    assert photos_of(merged_person) == {second.pk}
+    assert new.pk in photos_of(kept_person)
     assert (
-        MeanTemplate.objects.get(person=kept).templates,
-        MeanTemplate.objects.get(person=other).templates,
+        MeanTemplate.objects.get(person=kept_person).templates,
+        MeanTemplate.objects.get(person=merged_person).templates,
     ) == (2, 1)
 
 
 def test_a_photo_that_both_people_have_is_not_moved_and_counts_once(
     collection: Collection, enrolled: Enrol
 ) -> None:
-    kept, other = enrolled(1, 1, 2), enrolled(1, 2, 3)
+    kept_person, merged_person = enrolled(1, 1, 2), enrolled(1, 2, 3)
     before = state()
-    merge = merging.merge(kept, other, actor=STAFF)
+    merge = merging.merge(kept_person, merged_person, actor=STAFF)
     assert len(merge.photo_ids) == 1
-    assert (len(photos_of(kept)), len(photos_of(other))) == (3, 1)
-    assert [mean.person for mean in MeanTemplate.objects.all()] == [kept]
+    assert (len(photos_of(kept_person)), len(photos_of(merged_person))) == (3, 1)
+    assert [mean.person for mean in MeanTemplate.objects.all()] == [kept_person]
     merging.undo(merge, actor=STAFF)
     assert state() == before
 
@@ -119,23 +124,23 @@ def test_a_photo_that_both_people_have_is_not_moved_and_counts_once(
 def test_a_rejected_photo_is_replaced_by_the_same_photo_that_was_accepted(
     collection: Collection, enrolled: Enrol
 ) -> None:
-    kept, other = enrolled(1), Person.objects.create(collection=collection)
+    kept_person, merged_person = enrolled(1), Person.objects.create(collection=collection)
     data = fakes.photo(2, 3)
-    rejected = enrolment.submit(kept, data, actor=STAFF).photo
+    rejected = enrolment.submit(kept_person, data, actor=STAFF).photo
     enrolment.enrol(rejected.pk)
-    accepted = enrolment.submit(other, data, actor=STAFF, face="largest").photo
+    accepted = enrolment.submit(merged_person, data, actor=STAFF, face="largest").photo
     enrolment.enrol(accepted.pk)
-    merging.merge(kept, other, actor=STAFF)
-    assert accepted.pk in photos_of(kept)
+    merging.merge(kept_person, merged_person, actor=STAFF)
+    assert accepted.pk in photos_of(kept_person)
     assert not Photo.objects.filter(pk=rejected.pk).exists()
 
 
 def test_a_pending_photo_is_enrolled_for_the_kept_person(collection: Collection, enrolled: Enrol) -> None:
-    kept, other = enrolled(1), Person.objects.create(collection=collection)
-    photo = enrolment.submit(other, fakes.photo(1, variation=4), actor=STAFF).photo
-    merging.merge(kept, other, actor=STAFF)
+    kept_person, merged_person = enrolled(1), Person.objects.create(collection=collection)
+    photo = enrolment.submit(merged_person, fakes.photo(1, variation=4), actor=STAFF).photo
+    merging.merge(kept_person, merged_person, actor=STAFF)
     enrolment.enrol(photo.pk)
-    assert Template.objects.get(photo=photo).person == kept
+    assert Template.objects.get(photo=photo).person == kept_person
     assert MeanTemplate.objects.get().templates == 2
     photo.refresh_from_db()
     assert photo.warnings == []
@@ -163,9 +168,9 @@ def test_chained_merges_move_all_photos_and_are_undone_in_reverse(
 
 
 def test_two_merges_into_one_person_are_undone_in_reverse(collection: Collection, enrolled: Enrol) -> None:
-    kept, second, third = enrolled(1), enrolled(2), enrolled(3)
-    earlier = merging.merge(kept, second, actor=STAFF)
-    later = merging.merge(kept, third, actor=STAFF)
+    kept_person, second, third = enrolled(1), enrolled(2), enrolled(3)
+    earlier = merging.merge(kept_person, second, actor=STAFF)
+    later = merging.merge(kept_person, third, actor=STAFF)
     with pytest.raises(UndoOutOfOrder):
         merging.undo(earlier, actor=STAFF)
     merging.undo(later, actor=STAFF)
@@ -177,18 +182,23 @@ def test_only_two_different_unmerged_people_of_one_collection_can_be_merged(
     collection: Collection, enrolled: Enrol
 ) -> None:
     elsewhere = Collection.objects.create(name="elsewhere")
-    kept, foreign, other, third = enrolled(1), enrolled(1, into=elsewhere), enrolled(2), enrolled(3)
-    for pair in ((kept, kept), (kept, foreign)):
+    kept_person, foreign, merged_person, third = (
+        enrolled(1),
+        enrolled(1, into=elsewhere),
+        enrolled(2),
+        enrolled(3),
+    )
+    for pair in ((kept_person, kept_person), (kept_person, foreign)):
         with pytest.raises(NotMergeable):
             merging.merge(*pair, actor=STAFF)
-    merging.merge(kept, other, actor=STAFF)
-    for pair in ((other, third), (third, other)):
+    merging.merge(kept_person, merged_person, actor=STAFF)
+    for pair in ((merged_person, third), (third, merged_person)):
         with pytest.raises(PersonMerged) as caught:
             merging.merge(*pair, actor=STAFF)
-        assert caught.value.extra == {"kept": str(kept.pk)}
+        assert caught.value.extra == {"kept": str(kept_person.pk)}
     erasure.erase(third, actor=STAFF)
     with pytest.raises(Person.DoesNotExist):
-        merging.merge(kept, third, actor=STAFF)
+        merging.merge(kept_person, third, actor=STAFF)
     assert Merge.objects.count() == 1
 
 
@@ -201,11 +211,11 @@ def test_a_persons_status_cannot_be_set_to_merged(enrolled: Enrol) -> None:
 
 
 def test_the_audit_contains_ids_and_counts_only(enrolled: Enrol) -> None:
-    kept, other = enrolled(1, name="Ada"), enrolled(2, 1, 2, name="Lovelace")
-    merge = merging.merge(kept, other, actor=STAFF)
+    kept_person, merged_person = enrolled(1, name="Ada"), enrolled(2, 1, 2, name="Lovelace")
+    merge = merging.merge(kept_person, merged_person, actor=STAFF)
     merging.undo(merge, actor=STAFF)
     for action in ("person.merged", "merge.undone"):
         event = AuditEvent.objects.get(action=action)
-        assert (event.actor, event.object_id) == ("user:1", str(kept.pk))
-        assert event.details == {"merge": str(merge.pk), "merged": str(other.pk), "photos": 2}
+        assert (event.actor, event.object_id) == ("user:1", str(kept_person.pk))
+        assert event.details == {"merge": str(merge.pk), "merged": str(merged_person.pk), "photos": 2}
     assert audit.first_broken() is None

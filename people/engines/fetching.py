@@ -214,7 +214,7 @@ class Archives:
         form = ["--only-binary", ":all:"] if kind == "wheel" else ["--no-binary", package.split("==")[0]]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps", *form]
         try:
-            done = subprocess.run(  # noqa: S603
+            process = subprocess.run(  # noqa: S603
                 [*command, "--dest", str(folder), package],
                 capture_output=True,
                 text=True,
@@ -224,8 +224,8 @@ class Archives:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SourceFailed(f"pip download could not be run: {error}") from error
         files = list(folder.iterdir())
-        if done.returncode or len(files) != 1:
-            reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        if process.returncode or len(files) != 1:
+            reason = (process.stderr.strip() or "no reason given").splitlines()[-1]
             raise SourceFailed(f"pip download failed: {reason}")
         self._progress(f"{files[0].name}: downloaded, {files[0].stat().st_size:,} bytes")
         return files[0]

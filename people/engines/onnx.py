@@ -193,7 +193,7 @@ def _weights(recogniser: str | Mapping[str, Any]) -> Weights:
             f"The recogniser's model file {weights.path} is missing. Check `path` in FACE_ENGINE."
         )
     if sha256 is not None and sha256_of(weights.path) != sha256:
-        raise ImproperlyConfigured(f"{weights.path} does not have the sha256 that FACE_ENGINE gives.")
+        raise ImproperlyConfigured(f"{weights.path} does not have the sha256 in FACE_ENGINE.")
     return weights
 
 

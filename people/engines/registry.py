@@ -26,7 +26,7 @@ def entries(part: str) -> Mapping[str, Entry]:
 
 
 def model_path(name: str) -> Path:
-    """Return the path of the model `name`. Raises ModelMissing if there is no such file."""
+    """Return the path of the model `name`. Raises ModelMissing if the file doesn't exist."""
     path = Path(settings.FACEREC_MODELS_DIR) / entries("models")[name].file
     if not path.is_file():
         raise ModelMissing(f"The model {name} is missing at {path}. Run `manage.py fetch_models`.")

@@ -46,10 +46,10 @@ class YuNet:
         padded = _padded(image)
         rows = self._rows(self._network(padded.shape[:2])(padded), image.shape[1])
         boxes = rows[:, :4].astype(np.int32)
-        kept = cv2.dnn.NMSBoxes(
+        kept_positions = cv2.dnn.NMSBoxes(
             boxes.tolist(), rows[:, 14].tolist(), self._min_confidence, self._overlap, top_k=CANDIDATES
         )
-        return rows[np.asarray(kept, np.int64).reshape(-1)]
+        return rows[np.asarray(kept_positions, np.int64).reshape(-1)]
 
     def _network(self, shape: tuple[int, ...]) -> Network:
         """Return the network for images of this shape: one of their own if the shape is frequent."""

@@ -178,9 +178,9 @@ class Matrix:
         positions = positions[np.isin(ids["low"][positions], removed_ids["low"])]
         for position in map(int, reversed(positions)):
             self._remove_row(position, ids)
-        kept = len(ids) - len(positions)
+        kept_count = len(ids) - len(positions)
         del ids  # while this view exists, the ids can't be shortened
-        del self._ids[kept * _ID.itemsize :]
+        del self._ids[kept_count * _ID.itemsize :]
 
     def _remove_row(self, position: int, ids: NDArray[Any]) -> None:
         rows = self._rows()

@@ -159,8 +159,8 @@ class TestOnnx:
     def test_a_face_is_returned_once_even_if_two_views_show_it(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:
-        both = np.concatenate([images["obama.jpg"], images["obama.jpg"]], axis=1)
-        assert len(onnx.detect(both)) == 2
+        two_faces = np.concatenate([images["obama.jpg"], images["obama.jpg"]], axis=1)
+        assert len(onnx.detect(two_faces)) == 2
 
     def test_a_photo_s_size_changes_boxes_and_vectors_very_little(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]

@@ -158,8 +158,8 @@ def test_a_thumbnail_is_a_square_inside_the_photo_even_near_the_border(box: Box)
 def test_a_thumbnail_shows_the_face_in_its_middle() -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     image[40:60, 60:80] = 255
-    with Image.open(io.BytesIO(photos.thumbnail(image, Box(60, 40, 20, 20), 90))) as shown:
-        pixels = np.asarray(shown.convert("L"))
+    with Image.open(io.BytesIO(photos.thumbnail(image, Box(60, 40, 20, 20), 90))) as thumbnail:
+        pixels = np.asarray(thumbnail.convert("L"))
     assert pixels[45, 45] > 240
     assert pixels[:10].max() < 15
     assert pixels[:, -10:].max() < 15
