@@ -87,9 +87,9 @@ def submit(
             photo.save(force_insert=True)
             outbox.cancel(leftover)
             if attend is None:
-                outbox.enrol_photo(photo.id)
+                outbox.request_enrolment(photo.id)
             else:
-                outbox.enrol_photo(photo.id, after=outbox.LEASE)
+                outbox.request_enrolment(photo.id, after=outbox.LEASE)
                 attend(photo)
             audit.record(
                 "photo.submitted", actor=actor, collection_id=person.collection_id, object_id=photo.id,
@@ -250,7 +250,7 @@ def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
             status=Photo.Status.PENDING, face_choice=choice, rejection=None, decided_at=None
         ):
             return
-        outbox.enrol_photo(photo.pk)
+        outbox.request_enrolment(photo.pk)
         audit.record(
             "photo.face_chosen", actor=actor, collection_id=person.collection_id, object_id=photo.pk,
             details={"person": str(person.pk)},

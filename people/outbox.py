@@ -40,7 +40,7 @@ def person_changed(person_id: UUID) -> None:
     OutboxEntry.objects.create(topic=Topic.PERSON_CHANGED, person_id=person_id, due_at=now, done_at=now)
 
 
-def enrol_photo(photo_id: UUID, *, after: timedelta = timedelta(0)) -> None:
+def request_enrolment(photo_id: UUID, *, after: timedelta = timedelta(0)) -> None:
     """Queue the photo's enrolment. Callers that are about to enrol it themselves pass a delay in `after`."""
     entry = OutboxEntry.objects.create(
         topic=Topic.ENROL_PHOTO, photo_id=photo_id, due_at=timezone.now() + after
@@ -61,7 +61,7 @@ def cancel_enrolments(photo_ids: Several[UUID]) -> None:
     OutboxEntry.objects.filter(photo_id__in=photo_ids).delete()
 
 
-def run_import(import_id: UUID) -> None:
+def request_import(import_id: UUID) -> None:
     """Queue the import. Workers run it a little at a time, in turn with other tasks."""
     wake(OutboxEntry.objects.create(topic=Topic.RUN_IMPORT, import_id=import_id, due_at=timezone.now()))
 

@@ -55,7 +55,7 @@ def submit_archive(
     with transaction.atomic():
         _store(job, actor)
         outbox.cancel(purge)
-        outbox.run_import(job.pk)
+        outbox.request_import(job.pk)
     return job
 
 
@@ -70,7 +70,7 @@ def submit_prefix(
     job = _new(collection, ImportJob.Source.S3, location, dry_run, actor)
     with transaction.atomic():
         _store(job, actor)
-        outbox.run_import(job.pk)
+        outbox.request_import(job.pk)
     return job
 
 

@@ -59,7 +59,7 @@ def test_an_uploaded_archive_is_deleted_when_its_import_completes_fails_or_is_ca
 def test_an_archive_whose_import_was_never_stored_is_removed(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(outbox, "run_import", kill)
+    monkeypatch.setattr(outbox, "request_import", kill)
     with pytest.raises(KeyboardInterrupt):
         jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     assert len(stored_files()) == 1
