@@ -71,7 +71,7 @@ class Handler:
 
     process: Callable[[Sequence[OutboxEntry]], Sequence[Outcome]]
     batch: int = 1
-    complete: Callable[[OutboxEntry], None] = outbox.done
+    complete: Callable[[OutboxEntry], None] = outbox.record_done
     give_up: Callable[[OutboxEntry], None] = lambda entry: None
 
 
@@ -141,7 +141,7 @@ def _fail(entry: OutboxEntry, handler: Handler, error: Exception) -> None:
         )  # fmt: skip
         outbox.await_recovery(entry, error)
         return
-    is_failed_task = outbox.failed(entry, error)
+    is_failed_task = outbox.record_failure(entry, error)
     next_step = "it is now a failed task" if is_failed_task else "it will be retried"
     logger.error(
         "Outbox entry %s (%s) failed on attempt %s; %s",

@@ -104,7 +104,7 @@ def erased_by_log(lines: Iterable[str]) -> list[UUID]:
 def record_purged(entry: OutboxEntry) -> None:
     """Record on the receipt that the entry's file or vector was purged; the last purge completes it."""
     with transaction.atomic():
-        outbox.done(entry)
+        outbox.record_done(entry)
         # read again: an erasure may have taken over the entry since it was claimed
         erasure_id = OutboxEntry.objects.filter(pk=entry.pk).values_list("erasure_id", flat=True).first()
         if erasure_id is None:

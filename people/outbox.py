@@ -49,7 +49,7 @@ def request_enrolment(photo_id: UUID, *, after: timedelta = timedelta(0)) -> Non
         wake(entry)
 
 
-def photo_enrolled(photo_id: UUID) -> None:
+def record_enrolment(photo_id: UUID) -> None:
     """Record that the photo no longer needs a worker to enrol it."""
     OutboxEntry.objects.filter(topic=Topic.ENROL_PHOTO, photo_id=photo_id, done_at=None).update(
         done_at=timezone.now(), last_error=""
@@ -146,7 +146,7 @@ def claim_more_of_topic(entry: OutboxEntry, limit: int) -> list[OutboxEntry]:
     return [claimed for claimed in claimed_entries if claimed is not None]
 
 
-def done(entry: OutboxEntry) -> None:
+def record_done(entry: OutboxEntry) -> None:
     """Record that the entry's work is finished."""
     OutboxEntry.objects.filter(pk=entry.pk).update(done_at=timezone.now(), last_error="")
 
@@ -166,7 +166,7 @@ def await_recovery(entry: OutboxEntry, error: Exception) -> None:
     _uncount(entry, _spread(OUTAGE_PAUSE), type(error).__name__)
 
 
-def failed(entry: OutboxEntry, error: Exception) -> bool:
+def record_failure(entry: OutboxEntry, error: Exception) -> bool:
     """Record a failed attempt; return whether it was the last one, which makes the entry a failed task.
 
     Otherwise the entry is due again after a pause that grows with each failure.

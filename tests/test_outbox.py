@@ -35,7 +35,7 @@ def _pauses(now: datetime, random_number: float, monkeypatch: pytest.MonkeyPatch
         OutboxEntry.objects.filter(pk=entry.pk).update(due_at=now)
         claimed = outbox.claim(entry.pk)
         assert claimed is not None
-        was_last_attempt = outbox.failed(claimed, OSError("10.0.0.7 is down"))
+        was_last_attempt = outbox.record_failure(claimed, OSError("10.0.0.7 is down"))
         assert was_last_attempt == (attempt == outbox.MAX_ATTEMPTS)
         entry.refresh_from_db()
         assert (entry.attempts, entry.last_error) == (attempt, "OSError")
