@@ -105,7 +105,6 @@ def test_a_failure_is_logged_and_counted_and_after_the_last_attempt_the_entry_is
         assert (reported_entries, list(failed_tasks())) == ([], [])
         deliver(entry)
     assert [line.levelname for line in caplog.records] == ["ERROR"] * outbox.MAX_ATTEMPTS
-    assert "failed task" in caplog.records[-1].getMessage()
     assert (entry.attempts, entry.last_error) == (outbox.MAX_ATTEMPTS, "ValueError")
     # immediately, without another pause
     assert (reported_entries, list(failed_tasks())) == ([entry], [entry])

@@ -40,9 +40,10 @@ def test_after_the_switch_everyone_matches_with_the_new_engine_under_the_same_id
 ) -> None:
     people = [enrolled(seed, 1, 2) for seed in range(5)]
     photos = set(Photo.objects.values_list("pk", flat=True))
-    output = _run("--engine", OTHER)
-    assert "10 templates" in output
-    assert "same person first: 100.00 %" in output
+    _run("--engine", OTHER)
+    agreement = reembedding.agreement("fake/1", "other-fake/3")
+    assert (agreement.photos, agreement.only_old, agreement.only_new) == (10, 0, 0)
+    assert agreement.searched == agreement.same_person == agreement.right_old == agreement.right_new == 10
     assert _identify(collection, 0) == ("fake/1", [people[0].pk])
     _run("--switch")
     assert [_identify(collection, seed) for seed in range(5)] == [
@@ -62,7 +63,7 @@ def test_an_interrupted_run_resumes_where_it_stopped(collection: Collection, enr
     assert isinstance(fill, Generator)
     fill.close()
     assert reembedding.missing(version).count() == 4
-    assert "4 templates" in _run("--engine", OTHER)
+    _run("--engine", OTHER)
     assert Template.objects.filter(engine="other-fake/3").count() == 6
 
 
@@ -84,8 +85,9 @@ def test_a_switch_is_rejected_while_photos_have_no_template_of_the_engine(
 ) -> None:
     enrolled(1)
     reembedding.begin(OTHER, actor=STAFF)
-    with pytest.raises(CommandError, match="other-fake/3: 1"):
+    with pytest.raises(CommandError, match="--incomplete"):
         _run("--switch")
+    assert engine_id(active_engine()) == "fake/1"
     _run("--switch", "--incomplete")
     assert engine_id(active_engine()) == "other-fake/3"
 
@@ -98,11 +100,11 @@ def test_the_old_engine_is_discarded_with_its_templates_but_the_active_one_canno
     with pytest.raises(Conflict):
         reembedding.discard(EngineVersion.objects.get(state=State.ACTIVE), actor=STAFF)
     _run("--switch")
-    assert "fake/1 and its 2 templates" in _run("--discard")
+    assert "fake/1" in _run("--discard")
     assert set(Template.objects.values_list("engine", flat=True)) == {"other-fake/3"}
     assert set(MeanTemplate.objects.values_list("engine", flat=True)) == {"other-fake/3"}
     assert _identify(collection, 1) == ("other-fake/3", [person.pk])
-    assert "other-fake/3: active, 0 " in _run("--status")
+    assert "other-fake/3: active" in _run("--status")
     with pytest.raises(CommandError, match="--engine"):
         _run("--rollback")
 

@@ -1,4 +1,4 @@
-"""`fetch_models`, `fetch_samples` and the system check for missing models, with small catalogues."""
+"""Fetching files: `fetch_models`, `fetch_samples` and the module that they use, with small catalogues."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 
-from people.engines import ONNX_ENGINE, registry
+from people.engines import registry
 from people.engines.fetching import Archives, Entry, Source, fetch, fetch_all
-from people.errors import FetchFailed, ModelMissing
+from people.errors import FetchFailed
 from people.management.commands.fetch_models import Command
 
 CONTENT = b"weights " * 1000
@@ -215,13 +215,6 @@ def test_after_a_damaged_archive_the_next_source_is_tried(
     assert (target / "model.onnx").read_bytes() == content
 
 
-def test_every_entry_of_the_catalogue_has_a_licence_and_a_file_name_of_its_own() -> None:
-    entries = [*registry.entries("models").values(), *registry.entries("samples").values()]
-    assert len({entry.file for entry in entries}) == len(entries)
-    assert all(entry.licence and entry.sources and len(entry.sha256) == 64 for entry in entries)
-    assert all(entry.person and entry.credit for entry in registry.entries("samples").values())
-
-
 def test_fetch_models_prints_the_folder_of_the_models(
     settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,38 +259,3 @@ def test_fetch_samples_credits_each_photo(
     shutil.copytree(samples, tmp_path / "photos")
     call_command("fetch_samples", to=tmp_path / "photos")
     assert "astronaut.png: Eileen Collins. Photo: NASA" in capsys.readouterr().out
-
-
-def test_the_error_for_a_missing_model_names_the_command_that_fetches_it(
-    settings: Any, tmp_path: Path
-) -> None:
-    settings.FACEREC_MODELS_DIR = tmp_path
-    with pytest.raises(ModelMissing, match=r"manage\.py fetch_models"):
-        registry.model_path("yunet")
-
-
-def test_the_check_reports_nothing_if_the_models_exist(settings: Any) -> None:
-    settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE}
-    assert registry.check_models() == []
-
-
-def test_the_check_reports_models_that_are_missing_or_truncated(settings: Any, tmp_path: Path) -> None:
-    settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE}
-    settings.FACEREC_MODELS_DIR = tmp_path
-    (tmp_path / registry.entries("models")["yunet"].file).write_bytes(b"short")
-    errors = registry.check_models()
-    assert [error.id for error in errors] == ["people.E001", "people.E001"]
-    assert all("fetch_models" in str(error.hint) for error in errors)
-
-
-def test_the_check_covers_the_operator_s_own_recogniser(settings: Any, tmp_path: Path) -> None:
-    recogniser = {"path": str(tmp_path / "custom.onnx"), "name": "custom", "version": 1}
-    settings.FACE_ENGINE = {"BACKEND": "onnx", "OPTIONS": {"recogniser": recogniser}}
-    (error,) = registry.check_models()
-    assert (error.id, "custom.onnx" in error.msg) == ("people.E001", True)
-
-
-def test_the_check_requires_no_file_if_another_engine_is_configured(settings: Any, tmp_path: Path) -> None:
-    settings.FACEREC_MODELS_DIR = tmp_path
-    settings.FACE_ENGINE = {"BACKEND": "dlib"}
-    assert registry.check_models() == []
