@@ -15,11 +15,10 @@ from people import delivery, index_sync, outbox
 from people.delivery import Done, Failed, Handler, Later, Outcome
 from people.errors import IndexUnavailable, StorageUnavailable
 from people.failed_tasks import failed_tasks
-from people.models import OutboxEntry, Person
+from people.models import OutboxEntry
 from tests.outbox_entries import an_entry, deliver
 
 Topic = OutboxEntry.Topic
-Enrol = Callable[..., Person]
 pytestmark = pytest.mark.django_db
 
 
