@@ -41,7 +41,7 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This attempt failed. Outages aren't counted: the entry is tried again until they end.
+    """The attempt failed. Outages aren't counted: the entry is tried again until they end.
 
     After outbox.MAX_ATTEMPTS failures for any other reason, the entry becomes a failed task.
     """

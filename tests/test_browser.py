@@ -18,7 +18,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.needs import BROWSER, DRIVER
 from tests.service import Service, running
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 SCREENSHOTS = os.environ.get("FACEREC_SCREENSHOTS")
 
 
