@@ -23,7 +23,7 @@ def active_engine() -> FaceEngine:
     return get_engine() if row is None else engine_named(row[0])
 
 
-def engines_beside() -> list[FaceEngine]:
+def secondary_engines() -> list[FaceEngine]:
     """Return the engines that also get a template of every enrolment."""
-    rows = EngineVersion.objects.filter(state=State.BESIDE).order_by("pk")
+    rows = EngineVersion.objects.filter(state=State.SECONDARY).order_by("pk")
     return [engine_named(backend) for backend in rows.values_list("backend", flat=True)]

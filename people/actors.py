@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`label` is what the audit records: `user:7`, `key:3f9a1c2b`, `system:worker`. Never a name."""
+    """Who acts. `label` is what the audit log records: `user:7`, `key:3f9a1c2b`, `system:worker`; no name."""
 
     label: str
 
@@ -18,7 +18,7 @@ RETENTION = Actor("system:retention")
 COMMAND = Actor("system:command")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request being answered, for logs and the audit. The middleware sets it.
+"""The id of the current request, for logs and the audit log. The middleware sets it.
 
-At most 64 letters, digits, dots, dashes and underscores; empty outside a request, as in a task.
+At most 64 letters, digits, dots, dashes and underscores; empty outside a request, for example in a task.
 """

@@ -28,7 +28,7 @@ def record(
 ) -> AuditEvent:
     """Append an event, in the caller's transaction if there is one.
 
-    `details` must hold counts, decisions and ids only.
+    `details` must contain only counts, decisions and ids.
     """
     with transaction.atomic(savepoint=False):  # if the event can't be recorded, the operation must fail
         serialise(AUDIT)
@@ -49,11 +49,14 @@ def record(
 
 
 record_search = without_waiting_for_the_disk()(record)
-"""Like `record`, for an operation that changed nothing: its response doesn't wait for the disk."""
+"""Like `record`, but for an operation that changed nothing: its response doesn't wait for the disk."""
 
 
 def first_broken() -> AuditEvent | None:
-    """Return the first event that was changed, or whose predecessor was changed or removed; or None."""
+    """Return the first event that was changed, or whose predecessor was changed or removed.
+
+    None if the chain is intact.
+    """
     previous = _FIRST
     for event in AuditEvent.objects.order_by("id").iterator():
         if event.previous_hash != previous or event.hash != _hash(event):

@@ -1,4 +1,4 @@
-"""Notify workers of new work. A message may be lost: the outbox keeps the work, and a sweep finds it."""
+"""Notify workers of new work. Messages may get lost: the work is in the outbox, where a sweep finds it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from django.db import transaction
 
 logger = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0
-"""Pause after a failed notification, so that not every request waits for an unreachable broker."""
+"""No notifications are sent for this long after a failure, so that requests don't all wait for the broker."""
 _next_try = 0.0
 
 
 class Task(StrEnum):
-    """The tasks of `people.tasks`, by the names that messages and schedules carry.
+    """The tasks of `people.tasks`, by the names used in messages and schedules.
 
-    A queued message outlives the process that sent it, so a name never changes.
+    A name must never change: a queued message may be read by a newer version than the one that sent it.
     """
 
     DELIVER = "people.tasks.deliver"

@@ -1,7 +1,7 @@
-"""How many photos a process works on at a time, and when it refuses more.
+"""How many photos a process handles at a time, and when it rejects more.
 
-On cores that are busy, two photos at a time aren't faster; they only take more memory, and both answers
-come later. So a process works on one photo, queues a few, and rejects the rest immediately.
+When the cores are busy, processing two photos at a time isn't faster: it takes more memory, and delays both
+responses. So each process handles one photo at a time, queues a few, and rejects the rest immediately.
 """
 
 from __future__ import annotations
@@ -13,34 +13,35 @@ from contextlib import contextmanager
 from people.errors import Overloaded
 
 MAX_REQUESTS = 8
-"""Requests of a process that work or wait, of its twelve threads (facerec_site.gunicorn_conf): a fifth of a
-second for photos of one face. The other threads serve requests that wait for other things, or are refused."""
+"""Photo requests per process that are handled or queued. With photos of one face, the last one waits about a
+fifth of a second. A process has twelve threads (facerec_site.gunicorn_conf): the others serve requests that
+wait for something else, and reject photos above the limit."""
 
 
 class Capacity:
-    """Room for `max_requests` requests, of which one works at a time."""
+    """Admits up to `max_requests` requests and handles one of them at a time; the others wait."""
 
     def __init__(self, max_requests: int) -> None:
         self._free = threading.Semaphore(max_requests)
-        self._work = threading.Lock()
+        self._current = threading.Lock()
 
     def check(self) -> None:
-        """Raise Overloaded if `slot` would, before any work is spent on the request."""
+        """Raise Overloaded if `slot` would. Call it before doing any work for the request."""
         if not self._free.acquire(blocking=False):
             raise Overloaded
         self._free.release()
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for the other requests, then work until the block ends. Raises Overloaded if too many wait."""
+        """Wait for earlier requests, then run the block alone. Raises Overloaded if too many are waiting."""
         if not self._free.acquire(blocking=False):
             raise Overloaded
         try:
-            with self._work:
+            with self._current:
                 yield
         finally:
             self._free.release()
 
 
 probe_capacity = Capacity(MAX_REQUESTS)
-"""For requests that send a photo and wait for the answer."""
+"""For requests that send a photo and wait for the response."""

@@ -10,14 +10,14 @@ from django.db import connection, transaction
 OUTBOX = 0x0FACE001
 AUDIT = 0x0FACE002
 _PREPARATION = 7_246_031_185
-"""Keys of PostgreSQL's advisory locks: arbitrary, as long as nothing else in the database uses them."""
+"""Keys of PostgreSQL's advisory locks: arbitrary numbers that nothing else in the database may use."""
 
 
 def serialise(lock: int) -> None:
-    """Let only one transaction at a time proceed from here until it ends.
+    """Let only one transaction at a time continue past this call; it holds the lock until it ends.
 
-    This puts ids in commit order, which a sequence alone doesn't guarantee on PostgreSQL.
-    On SQLite writing transactions exclude each other anyway (transaction_mode IMMEDIATE).
+    This puts ids in commit order, which a sequence alone doesn't guarantee on PostgreSQL. On SQLite only one
+    transaction can write at a time anyway (transaction_mode IMMEDIATE).
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -26,12 +26,12 @@ def serialise(lock: int) -> None:
 
 @contextmanager
 def one_preparation_at_a_time() -> Iterator[None]:
-    """Wait until no other process prepares this database. On SQLite migrations lock it by themselves."""
+    """Wait until no other process is preparing this database. On SQLite, migrations lock the database."""
     if connection.vendor != "postgresql":
         yield
         return
     with connection.cursor() as cursor:
-        # the limit is for requests; waiting here and migrating may take longer
+        # the timeout is meant for requests; waiting for the lock and migrating may take longer
         cursor.execute("SET statement_timeout = 0")
         cursor.execute("SELECT pg_advisory_lock(%s)", [_PREPARATION])
     try:
@@ -47,8 +47,8 @@ def one_preparation_at_a_time() -> Iterator[None]:
 def without_waiting_for_the_disk() -> Iterator[None]:
     """Commit the block's changes without waiting until they are on disk.
 
-    Every process sees them immediately, and killing a process can't lose them; a power cut may lose the
-    last moments. Inside a transaction this has no effect: the transaction's own commit waits.
+    Every process sees them immediately, and killing a process can't lose them, but a power failure may lose
+    the most recent ones. Inside a transaction this has no effect: that transaction's commit waits.
     """
     if connection.in_atomic_block:
         yield
@@ -68,9 +68,9 @@ def without_waiting_for_the_disk() -> Iterator[None]:
 
 
 def wipe_deleted_bytes() -> None:
-    """Write SQLite's log back into its file, which overwrites deleted rows, and empty the log.
+    """Write SQLite's write-ahead log into the database file, overwriting deleted rows, and empty the log.
 
-    PostgreSQL's files belong to its server.
+    Does nothing on PostgreSQL, whose server manages its files.
     """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:

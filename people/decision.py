@@ -1,4 +1,4 @@
-"""From comparison scores to a decision: thresholds and similarities. Pure functions, without Django."""
+"""Turn comparison scores into decisions: thresholds and similarities. Pure functions, without Django."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 DEFAULT_FPIR = 0.01
 DEFAULT_FMR = 1e-4
 LOOSEST_SEARCH_FMR = 1e-4
+"""The highest FMR that `search_threshold` derives from an FPIR, for small collections."""
 AMBIGUITY_MARGIN = 0.05
 """Cosine. If two people's scores are above the threshold and closer than this, they can't be distinguished:
-retaking the same photo moves a score of the default engine by about as much."""
+retaking the same photo changes a score of the default engine by about this much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What an engine's cosine means: the threshold at which pairs of different people match at a rate.
+    """What an engine's cosines mean: at which threshold what share of pairs of different people match.
 
-    `points` are (FMR, cosine), FMR falling and cosine rising, measured by `manage.py evaluate`.
+    `points` are (FMR, cosine), with FMR falling and cosine rising, measured by `manage.py evaluate`.
     """
 
     engine: str
@@ -40,14 +41,14 @@ class Calibration:
     def cosine_at_fmr(self, fmr: float) -> float:
         """Return the threshold for `fmr`, linear in log FMR between and beyond the measured points.
 
-        Beyond them it is an extrapolation, at most 1: a threshold that only the same photo passes.
+        Beyond them it is an extrapolation, limited to 1: a threshold that only the same photo reaches.
         """
         logs = [-math.log10(rate) for rate, _ in self.points]
         cosines = [cosine for _, cosine in self.points]
         return min(_line(logs, cosines, -math.log10(fmr)), 1.0)
 
     def fmr_at_cosine(self, cosine: float) -> float:
-        """Return the false match rate of a threshold, 0–1: the inverse of `cosine_at_fmr`."""
+        """Return the FMR, 0–1, at a threshold: the inverse of `cosine_at_fmr`."""
         logs = [-math.log10(rate) for rate, _ in self.points]
         cosines = [value for _, value in self.points]
         return float(min(10 ** -_line(cosines, logs, cosine), 1.0))
@@ -55,25 +56,27 @@ class Calibration:
     def similarity(self, cosine: float) -> float:
         """Return the calibrated score, 0–100: 70 is FMR 1e-3, 80 is 1e-4, 90 is 1e-5.
 
-        Linear between the measured points, and from the last of them to 100 at cosine 1.
+        Linear between the measured points, and from the last of them up to 100 at cosine 1.
         """
         cosines, similarities = self._scale()
         return min(max(_line(cosines, similarities, cosine), 0.0), 100.0)
 
     def cosine_at_similarity(self, similarity: float) -> float:
-        """Return the cosine whose `similarity` this is."""
+        """Return the cosine for a similarity, 0–100: the inverse of `similarity`."""
         cosines, similarities = self._scale()
         return _line(similarities, cosines, similarity)
 
     def _scale(self) -> tuple[list[float], list[float]]:
         scale = [(cosine, 40 - 10 * math.log10(rate)) for rate, cosine in self.points]
-        # 100 is kept for cosine 1, so that the scale rises to its end
+        # only cosine 1 has similarity 100, so that the scale rises up to its end
         inner = [(cosine, similarity) for cosine, similarity in scale if similarity < 99]
-        return [-1.0, *(one[0] for one in inner), 1.0], [0.0, *(one[1] for one in inner), 100.0]
+        cosines = [-1.0, *(cosine for cosine, _ in inner), 1.0]
+        similarities = [0.0, *(similarity for _, similarity in inner), 100.0]
+        return cosines, similarities
 
 
 def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
-    """Return y at x on the broken line through (xs, ys), xs rising; its end segments extend without limit."""
+    """Return y at x by piecewise linear interpolation of (xs, ys), xs rising; its ends are extrapolated."""
     right = min(max(bisect_left(xs, x), 1), len(xs) - 1)
     left = right - 1
     slope = (ys[right] - ys[left]) / (xs[right] - xs[left])
@@ -82,7 +85,7 @@ def _line(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """How to choose the threshold: by one of the three values, or by none (the default of the operation)."""
+    """How to choose the threshold: by one of the three values, or by none for the operation's default."""
 
     fpir: float | None = None
     fmr: float | None = None
@@ -94,7 +97,7 @@ class ThresholdChoice:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A score is a match at `cosine` or above; the other fields express the same threshold."""
+    """A comparison score is a match at `cosine` or above; the other fields express the same threshold."""
 
     cosine: float
     similarity: float
@@ -103,7 +106,7 @@ class Threshold:
 
 
 def search_threshold(calibration: Calibration, population: int, choice: ThresholdChoice) -> Threshold:
-    """Return the threshold of an identification among `population` people.
+    """Return the threshold for an identification among `population` people.
 
     By default about one in a hundred searches for a stranger returns a match:
     FPIR ≈ 1 − (1 − FMR)^N ≈ N · FMR for small rates (ISO/IEC 19795-1). So the threshold rises with the
@@ -124,7 +127,7 @@ def search_threshold(calibration: Calibration, population: int, choice: Threshol
 
 
 def pair_threshold(calibration: Calibration, choice: ThresholdChoice) -> Threshold:
-    """Return the threshold of a verification or comparison: by FMR, 1e-4 by default."""
+    """Return the threshold for a verification or comparison: by FMR, 1e-4 by default."""
     if choice.min_similarity is not None:
         cosine = calibration.cosine_at_similarity(choice.min_similarity)
         return Threshold(cosine, choice.min_similarity, calibration.fmr_at_cosine(cosine))
@@ -137,9 +140,9 @@ def _threshold_at_fmr(calibration: Calibration, fmr: float, fpir: float | None) 
 
 
 def decide(cosines: Sequence[float], threshold: float) -> tuple[str, float | None]:
-    """Return `match`, `ambiguous` or `no_match`, and the cosine between the best two people.
+    """Return `match`, `ambiguous` or `no_match`, and the difference between the two highest scores.
 
-    `cosines` holds each person's score, best first.
+    `cosines` contains each person's score, highest first. The difference is None without a second person.
     """
     margin = cosines[0] - cosines[1] if len(cosines) > 1 else None
     if not cosines or cosines[0] < threshold:
@@ -156,8 +159,11 @@ def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def mean_template(templates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the (d,) unit mean of (n, d) unit templates: the largest gain in accuracy there is."""
+    """Return the (d,) mean of (n, d) unit templates, scaled to unit length.
+
+    Nothing else improves accuracy as much as comparing with the mean of several photos.
+    """
     # in float64, so that the result doesn't depend on the order in which photos were enrolled
     mean = templates.astype(np.float64).mean(axis=0, keepdims=True)
-    first: NDArray[np.float32] = unit(mean.astype(np.float32))[0]
-    return first
+    unit_mean: NDArray[np.float32] = unit(mean.astype(np.float32))[0]
+    return unit_mean

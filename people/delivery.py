@@ -21,11 +21,11 @@ from people.outages import is_outage
 logger = logging.getLogger(__name__)
 Topic = OutboxEntry.Topic
 IMPORT_SECONDS = 20
-"""How long an import runs at a time, so that other tasks get a turn."""
+"""How long an import runs before it returns to the queue, so that other tasks get a turn."""
 PURGE_BATCH = 100
 """Vectors deleted per request."""
 LONG_OUTAGE = timedelta(hours=1)
-"""An entry that is still delayed this long after it was written is logged as an error, for the alarm."""
+"""If an entry is still delayed this long after it was written, an error is logged, which raises the alarm."""
 
 
 class Done:
@@ -41,9 +41,9 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt failed. After an outage the entry is tried again; other failures are counted.
+    """The attempt failed. Outages aren't counted: the entry is tried again until they end.
 
-    After outbox.MAX_ATTEMPTS counted failures the entry becomes a failed task.
+    After outbox.MAX_ATTEMPTS failures for any other reason, the entry becomes a failed task.
     """
 
     error: Exception
@@ -53,50 +53,50 @@ Outcome = Done | Later | Failed
 
 
 class StillThere(Exception):
-    """Something that was deleted still exists: delete it again."""
+    """A file or vector still exists after it was deleted, so it must be deleted again."""
 
 
 class UnknownTopic(Exception):
-    """The entry's topic has no handler: it was written by a newer version than this worker runs."""
+    """The entry's topic has no handler, because a newer version than this worker's wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
     """How entries of one topic are processed.
 
-    `process` takes up to `batch` entries and returns an outcome for each; if it raises, all of them have
-    failed. `complete` records that an entry is finished. `give_up` is called when an entry becomes a
-    failed task, to update whatever depends on it.
+    `process` takes up to `batch` entries and returns an outcome for each; if it raises, all of them fail.
+    `complete` records that an entry is finished. `give_up` is called when an entry becomes a failed task,
+    to update the records that depend on it.
     """
 
     process: Callable[[Sequence[OutboxEntry]], Sequence[Outcome]]
     batch: int = 1
-    complete: Callable[[OutboxEntry], None] = outbox.done
+    complete: Callable[[OutboxEntry], None] = outbox.record_done
     give_up: Callable[[OutboxEntry], None] = lambda entry: None
 
 
 def deliver(entry_id: int) -> None:
-    """Process one entry, unless another worker has claimed it, and fill up its batch with similar entries."""
+    """Process one entry, unless another worker has claimed it, in a batch with others of its topic."""
     entry = outbox.claim(entry_id)
     if entry is None:
         return
     handler = HANDLERS.get(entry.topic, _UNKNOWN)
     entries = [entry]
     if handler.batch > 1:
-        entries += outbox.claim_like(entry, handler.batch - 1)
+        entries += outbox.claim_more_of_topic(entry, handler.batch - 1)
     try:
         outcomes = list(zip(entries, handler.process(entries), strict=True))
     except Exception as error:
-        # any error at all: the entries must be retried and finally appear as failed tasks
+        # whatever the error is, the entries must be retried and eventually become failed tasks
         outcomes = [(claimed, Failed(error)) for claimed in entries]
     for claimed, outcome in outcomes:
         _settle(claimed, handler, outcome)
 
 
 def sweep(seconds: float) -> None:
-    """Process due entries for about `seconds` at most, then sync the index if there is time left.
+    """Process due entries for about `seconds` at most, then sync the index in the time left.
 
-    A sweep picks up entries whose message was lost or whose worker was killed.
+    A sweep finds entries whose message was lost or whose worker was killed.
     """
     until = time.monotonic() + seconds
     for entry_id in outbox.due():
@@ -141,17 +141,19 @@ def _fail(entry: OutboxEntry, handler: Handler, error: Exception) -> None:
         )  # fmt: skip
         outbox.await_recovery(entry, error)
         return
-    is_given_up = outbox.failed(entry, error)
-    next_step = "it is now a failed task" if is_given_up else "it will be retried"
+    is_failed_task = outbox.record_failure(entry, error)
+    next_step = "it is now a failed task" if is_failed_task else "it will be retried"
     logger.error(
         "Outbox entry %s (%s) failed on attempt %s; %s",
         entry.pk, entry.topic, entry.attempts, next_step, exc_info=error,
     )  # fmt: skip
-    if is_given_up:
+    if is_failed_task:
         try:
             handler.give_up(entry)
         except Exception:
-            logger.exception("Could not update what depends on failed task %s (%s)", entry.pk, entry.topic)
+            logger.exception(
+                "Could not update the records that depend on failed task %s (%s)", entry.pk, entry.topic
+            )
 
 
 def _single(
@@ -198,9 +200,9 @@ def _purge_vectors(entries: Sequence[OutboxEntry]) -> Sequence[Outcome]:
 
 
 def _run_import(entry: OutboxEntry) -> Outcome:
-    is_ended = jobs.run(_required(entry.import_id), until=time.monotonic() + IMPORT_SECONDS)
-    # an unfinished import queues behind enrolments and purges that arrived in the meantime
-    return Done() if is_ended else Later(0)
+    has_ended = jobs.run(_required(entry.import_id), until=time.monotonic() + IMPORT_SECONDS)
+    # an unfinished import goes to the end of the queue, behind enrolments and purges added in the meantime
+    return Done() if has_ended else Later(0)
 
 
 def _give_up_import(entry: OutboxEntry) -> None:
@@ -215,9 +217,9 @@ def _required(value: UUID | None) -> UUID:
 
 HANDLERS: Mapping[str, Handler] = {
     Topic.ENROL_PHOTO: Handler(_single(_enrol_photo), give_up=_reject_photo),
-    Topic.PURGE_FILE: Handler(_single(_purge_file), complete=erasure.purged),
-    Topic.PURGE_VECTOR: Handler(_purge_vectors, batch=PURGE_BATCH, complete=erasure.purged),
+    Topic.PURGE_FILE: Handler(_single(_purge_file), complete=erasure.record_purged),
+    Topic.PURGE_VECTOR: Handler(_purge_vectors, batch=PURGE_BATCH, complete=erasure.record_purged),
     Topic.RUN_IMPORT: Handler(_single(_run_import), give_up=_give_up_import),
 }
-"""Handlers for every topic that workers process. PERSON_CHANGED is a log that indexes read."""
+"""A handler for every topic except PERSON_CHANGED, whose entries are the change log that indexes read."""
 _UNKNOWN = Handler(_single(_refuse_unknown))

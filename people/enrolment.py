@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from people import audit, extraction, mean_templates, outbox, photo_warnings, photos
-from people.active_engine import active_engine, engines_beside
+from people.active_engine import active_engine, secondary_engines
 from people.actors import WORKER, Actor
 from people.engines import engine_id
 from people.engines.base import FaceEngine
@@ -72,11 +72,11 @@ def submit(
     )
     name = f"{person.collection_id}/{photo.id}.jpg"
     # Written first, so that the file is removed even if its row is never stored.
-    leftover = outbox.purge_file(name, after=ABANDONED_AFTER)
+    leftover = outbox.request_file_purge(name, after=ABANDONED_AFTER)
     try:
         photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
     except Exception:  # whatever the storage raises
-        outbox.hasten(leftover)
+        outbox.make_due_now(leftover)
         raise
     try:
         with transaction.atomic():
@@ -87,16 +87,16 @@ def submit(
             photo.save(force_insert=True)
             outbox.cancel(leftover)
             if attend is None:
-                outbox.enrol_photo(photo.id)
+                outbox.request_enrolment(photo.id)
             else:
-                outbox.enrol_photo(photo.id, after=outbox.LEASE)
+                outbox.request_enrolment(photo.id, after=outbox.LEASE)
                 attend(photo)
             audit.record(
                 "photo.submitted", actor=actor, collection_id=person.collection_id, object_id=photo.id,
                 details={"person": str(person.pk)},
             )  # fmt: skip
     except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
-        outbox.hasten(leftover)
+        outbox.make_due_now(leftover)
         if isinstance(error, PersonMerged):
             raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()
@@ -128,7 +128,7 @@ def enrol(photo_id: uuid.UUID) -> None:
         return
     warnings = photo_warnings.raised(photo.person, extracted.vectors[0], engine)
     box = extracted.faces[0].detected.box
-    extractions = [extracted, *(_same_face(data, box, added_engine) for added_engine in engines_beside())]
+    extractions = [extracted, *(_same_face(data, box, added_engine) for added_engine in secondary_engines())]
     with transaction.atomic():
         # Always lock in this order: person, then photo.
         person = _lock_owner(photo_id)
@@ -250,7 +250,7 @@ def choose_face(photo: Photo, box: Box, *, actor: Actor) -> None:
             status=Photo.Status.PENDING, face_choice=choice, rejection=None, decided_at=None
         ):
             return
-        outbox.enrol_photo(photo.pk)
+        outbox.request_enrolment(photo.pk)
         audit.record(
             "photo.face_chosen", actor=actor, collection_id=person.collection_id, object_id=photo.pk,
             details={"person": str(person.pk)},
@@ -269,7 +269,8 @@ def withdraw(photo: Photo, *, actor: Actor) -> None:
             return
         remove(photo)
         if person.status != Person.Status.MERGED:
-            for twin in Photo.objects.filter(person__in=Person.everyone(person.pk), sha256=photo.sha256):
+            record_ids = Person.all_record_ids(person.pk)
+            for twin in Photo.objects.filter(person__in=record_ids, sha256=photo.sha256):
                 remove(twin)
         mean_templates.recompute(person)
         audit.record(
@@ -301,4 +302,4 @@ def remove(photo: Photo) -> None:
     """Delete the photo's rows and schedule the purge of its file. In the caller's transaction."""
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
-    outbox.wake(outbox.purge_file(str(photo.file.name), person_id=photo.person_id))
+    outbox.wake(outbox.request_file_purge(str(photo.file.name), person_id=photo.person_id))

@@ -47,7 +47,7 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
     Raises Person.DoesNotExist if they have already been erased.
     """
     with transaction.atomic():
-        records = Person.lock_everyone(person.pk)
+        records = Person.lock_all_records(person.pk)
         if not records:
             raise Person.DoesNotExist
         ids = [record.pk for record in records]
@@ -74,9 +74,9 @@ def erase(person: Person, *, actor: Actor, reason: str = "request") -> Erasure:
         for record in records:
             import_records.forget(record)
         for name in files:
-            outbox.wake(outbox.purge_file(name, person_id=person.pk))
+            outbox.wake(outbox.request_file_purge(name, person_id=person.pk))
         for record_id in ids:
-            outbox.charge_to(erasure.pk, record_id)
+            outbox.assign_purges_to_receipt(erasure.pk, record_id)
             outbox.person_changed(record_id)
         audit.record(
             "person.erased", actor=actor, collection_id=person.collection_id, object_id=person.pk,
@@ -101,10 +101,10 @@ def erased_by_log(lines: Iterable[str]) -> list[UUID]:
     return list(dict.fromkeys(UUID(text) for text in logged_ids))
 
 
-def purged(entry: OutboxEntry) -> None:
+def record_purged(entry: OutboxEntry) -> None:
     """Record on the receipt that the entry's file or vector was purged; the last purge completes it."""
     with transaction.atomic():
-        outbox.done(entry)
+        outbox.record_done(entry)
         # read again: an erasure may have taken over the entry since it was claimed
         erasure_id = OutboxEntry.objects.filter(pk=entry.pk).values_list("erasure_id", flat=True).first()
         if erasure_id is None:

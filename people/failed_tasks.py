@@ -12,7 +12,7 @@ from people.models import OutboxEntry
 
 def failed_tasks() -> QuerySet[OutboxEntry]:
     """Return the outbox entries that used up their outbox.MAX_ATTEMPTS attempts."""
-    return outbox.given_up()
+    return outbox.failed_entries()
 
 
 def retry(entries: QuerySet[OutboxEntry], *, actor: Actor) -> int:

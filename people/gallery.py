@@ -1,7 +1,7 @@
 """Which people a search may return, and how many people it searches.
 
-Every search asks the first question, so the answer is raw SQL: the ORM takes longer to compose the
-statement than the database takes to answer it.
+Every search looks up the first, so that query is raw SQL: the ORM takes longer to compose the statement than
+the database takes to execute it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from people.models import Collection, MeanTemplate, Person
 from people.models.template import unpack
 
 CACHED_FROM = 10_000
-"""People. A larger count is cached for CACHED_SECONDS: counting takes as long as the search then, and a few
-people more or less don't move a threshold."""
+"""People. A larger count is cached for CACHED_SECONDS: counting that many takes as long as the search, and a
+few people more or less hardly change the threshold."""
 CACHED_SECONDS = 5.0
 _counts: dict[tuple[UUID, str], tuple[int, float]] = {}
 _MEANS = (
-    f"SELECT mean.person_id, person.collection_id, mean.vector "  # noqa: S608 our tables' names, no input
+    f"SELECT mean.person_id, person.collection_id, mean.vector "  # noqa: S608 table names, no user input
     f"FROM {MeanTemplate._meta.db_table} mean "
     f"JOIN {Person._meta.db_table} person ON person.id = mean.person_id "
     "WHERE mean.engine = %s AND person.status = %s"
@@ -37,9 +37,9 @@ _UUID = models.UUIDField()
 
 
 def searchable_means(person_ids: Several[UUID], collection: Collection, engine: str) -> dict[UUID, Vectors]:
-    """Return the mean templates, (d,) float32, of those of the people whom a search may return.
+    """Return the mean templates, (d,) float32, of the given people, without those a search may not return.
 
-    These are the collection's active people; if it requires consent, only those with valid consent.
+    A search may return the collection's active people; if it requires consent, only those with valid consent.
     """
     if not person_ids:
         return {}
@@ -49,7 +49,7 @@ def searchable_means(person_ids: Several[UUID], collection: Collection, engine: 
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         statement += _CONSENTED
         values += [now, now]
-    # filtered by ids only: with the collection in the condition, SQLite reads all of its people
+    # filtered by ids only: with the collection in the condition, SQLite reads all of the collection's people
     statement += f" AND mean.person_id IN ({', '.join(['%s'] * len(person_ids))})"
     values += [_UUID.get_db_prep_value(person_id, connection) for person_id in person_ids]
     with connection.cursor() as cursor:
@@ -63,7 +63,10 @@ def searchable_means(person_ids: Several[UUID], collection: Collection, engine: 
 
 
 def enrolled(collection_id: UUID, engine: str) -> int:
-    """Return how many people of the collection have a template of this engine, at most CACHED_SECONDS ago."""
+    """Return how many people in the collection have a template of this engine.
+
+    The count may be up to CACHED_SECONDS old.
+    """
     key, now = (collection_id, engine), time.monotonic()
     if key in _counts and now <= _counts[key][1] + CACHED_SECONDS:
         return _counts[key][0]

@@ -85,7 +85,7 @@ def drop_uploads(jobs: QuerySet[ImportJob]) -> None:
     """Schedule the purge of these unfinished imports' uploaded archives. In the caller's transaction."""
     for job in jobs.filter(source=ImportJob.Source.ZIP, state__in=UNFINISHED):
         if _is_upload(job):
-            outbox.wake(outbox.purge_file(job.location))
+            outbox.wake(outbox.request_file_purge(job.location))
 
 
 def _is_upload(job: ImportJob) -> bool:

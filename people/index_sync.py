@@ -1,4 +1,4 @@
-"""Keep a remote index in line with the database: send vectors, confirm them, purge, compare, repair.
+"""Keep a remote index in line with the database: send, confirm and purge vectors; compare and repair.
 
 The database is the source of truth. A mean template's `vector_id` identifies one vector and is never
 reused. So sending a vector twice is harmless, and a replaced or erased vector can't reappear under an id
@@ -30,16 +30,17 @@ logger = logging.getLogger(__name__)
 SETTLE = timedelta(seconds=10)
 """Time before a sent vector can be confirmed: the index's replicas don't all update at the same speed."""
 RESEND = timedelta(seconds=15)
-"""A vector that is not confirmed by then is sent again."""
+"""A vector that isn't confirmed this long after it was sent is sent again."""
 BATCH = 500
+"""Vectors confirmed per sync, or marked for sending again per statement."""
 SEND_BATCH = 100
-"""Vectors per send: they fit into one request for up to 700 dimensions, so LATE_WRITE covers the send."""
+"""Vectors per send. With up to 700 dimensions they fit into one request, so LATE_WRITE covers the send."""
 
 
 def sync() -> int:
-    """Confirm vectors sent earlier and send a batch that the index lacks; return how many were sent.
+    """Confirm vectors sent earlier, and send a batch of unsent vectors; return how many were sent.
 
-    Unconfirmed vectors are sent again later. Raises IndexUnavailable.
+    Vectors that stay unconfirmed for RESEND are sent again. Raises IndexUnavailable.
     """
     index = remote_index()
     if index is None:
@@ -57,8 +58,8 @@ def _send_waiting(index: RemoteIndex) -> int:
     space = Space(first.collection_id, first.engine)
     batch = waiting.filter(collection=space.collection_id, engine=space.engine).order_by("pk")
     ids = list(batch.values_list("vector_id", flat=True)[:SEND_BATCH])
-    # Record sent_at before sending: it shows a later deletion that a purge is needed. Means that were
-    # deleted before this point are not sent.
+    # Record sent_at before sending, so that a later deletion requests a purge. Means that were deleted
+    # before this point are not sent.
     marked = MeanTemplate.objects.filter(vector_id__in=ids, indexed_at=None)
     marked.update(sent_at=now, sent_position=None)
     vectors = {pk: unpack(vector) for pk, vector in marked.values_list("vector_id", "vector")}
@@ -85,7 +86,7 @@ def _confirm(index: RemoteIndex) -> None:
             # one search confirms all writes up to its position
             if position is None or position > searchable_up_to:
                 if not index.searchable(space, mean.vector_id, unpack(mean.vector), position):
-                    break  # searches lag behind: the next sync checks again
+                    break  # searches don't include it yet: the next sync checks again
                 searchable_up_to = searchable_up_to if position is None else position
             confirmed_ids.append(mean.vector_id)
         MeanTemplate.objects.filter(vector_id__in=confirmed_ids).update(indexed_at=now)
@@ -94,8 +95,8 @@ def _confirm(index: RemoteIndex) -> None:
 def purge(entries: Sequence[OutboxEntry]) -> set[int]:
     """Delete the entries' vectors from the index; return the ids of the entries whose purge is verified.
 
-    A purge is verified when a lookup doesn't find the vector at a time when no late write can restore it
-    any more. Raises IndexUnavailable.
+    A purge is verified when a lookup no longer returns the vector, and no late write can restore it any
+    more. Raises IndexUnavailable.
     """
     index = remote_index()
     if index is None:
@@ -126,11 +127,11 @@ class Comparison:
 
     kept: int = 0
     waiting: int = 0
-    """Not confirmed yet, or being purged: work in progress, not drift."""
+    """Vectors not confirmed yet, or being purged: work in progress, not drift."""
     missing: int = 0
-    """Confirmed according to the database, but not in the index."""
+    """Vectors confirmed according to the database, but not in the index."""
     extra: int = 0
-    """In the index, but neither in the database nor being purged."""
+    """Vectors in the index, but neither in the database nor being purged."""
 
     @property
     def drift(self) -> int:
@@ -138,7 +139,7 @@ class Comparison:
 
 
 def report_drift() -> None:
-    """Compare the remote index with the database, and log any difference as an error, for the alarm."""
+    """Compare the remote index with the database. Any difference is logged as an error, for the alarm."""
     comparison = compare()
     if comparison.drift:
         logger.error(
@@ -151,7 +152,7 @@ def report_drift() -> None:
 def compare() -> Comparison:
     """Compare the remote index with the database.
 
-    All counts are zero for the in-memory index, which reads the database itself. Raises IndexUnavailable.
+    With the in-memory index, which reads the database itself, all counts are zero. Raises IndexUnavailable.
     """
     return _compare(repair=False)
 
@@ -196,10 +197,10 @@ def _compare_space(index: RemoteIndex, space: Space, total: Comparison, *, repai
         .values_list("vector_id", flat=True)
     )
     missing = {pk for pk in expected - listed if indexed_at.get(pk) is not None}
-    if missing:  # the listing may lag behind: only a lookup is conclusive
+    if missing:  # the listing may be out of date: only a lookup is conclusive
         missing -= index.held(space, sorted(missing))
     extra = listed - set(indexed_at) - purging
-    if extra:  # they may have been replaced or erased since the listing was read
+    if extra:  # some may have been replaced or erased, and purged, since the listing was read
         extra &= index.held(space, sorted(extra))
     total.kept += len(listed & set(indexed_at))
     total.waiting += sum(at is None for at in indexed_at.values()) + len(purging & listed)
@@ -212,7 +213,7 @@ def _compare_space(index: RemoteIndex, space: Space, total: Comparison, *, repai
     if extra and not Collection.objects.filter(pk=space.collection_id).exists():
         index.drop(space)
     for vector_id in extra:
-        outbox.purge_vector(
+        outbox.request_vector_purge(
             vector_id,
             collection_id=space.collection_id,
             engine=space.engine,

@@ -20,9 +20,9 @@ from people.models.template import pack, unpack
 
 
 def recompute(person: Person) -> None:
-    """Recompute the person's mean templates and notify the indexes. In the caller's transaction.
+    """Recompute the person's mean templates and notify the indexes. Must be called in a transaction.
 
-    A merged person has no mean template: photos that stay with their record are not searched.
+    A merged record has no mean template: photos that stay with it are not searched.
     """
     vectors: dict[str, list[Vectors]] = {}
     templates = Template.objects.filter(person=person).exclude(person__status=Person.Status.MERGED)
@@ -35,13 +35,13 @@ def recompute(person: Person) -> None:
 
 
 def drop(means: QuerySet[MeanTemplate]) -> None:
-    """Delete mean templates and schedule the purge of their vectors from a remote index."""
-    _purge_vectors(list(means.select_for_update()))
+    """Delete mean templates and request the purge of their vectors from a remote index."""
+    _request_purges(list(means.select_for_update()))
     delete_rows(means)
 
 
 def store(person: Person, engine: str, vector: Vectors, templates: int) -> None:
-    """Store the person's mean template, (d,) float32. In the caller's transaction.
+    """Store the person's mean template, (d,) float32. Must be called in a transaction.
 
     `templates` is the number of templates it was computed from. The next sync sends it to a remote index.
     """
@@ -60,7 +60,7 @@ def store(person: Person, engine: str, vector: Vectors, templates: int) -> None:
         rows.update(templates=templates)
         return
     else:
-        _purge_vectors([mean])
+        _request_purges([mean])
         rows.update(
             vector=packed,
             templates=templates,
@@ -73,11 +73,11 @@ def store(person: Person, engine: str, vector: Vectors, templates: int) -> None:
         notify_on_commit(Task.SYNC_INDEX)
 
 
-def _purge_vectors(means: Sequence[MeanTemplate]) -> None:
+def _request_purges(means: Sequence[MeanTemplate]) -> None:
     for mean in means:
-        # a vector that was never sent needs no purge: the sync skips deleted rows
+        # a vector that was never sent needs no purge: the sync doesn't send deleted rows
         if mean.sent_at is not None:
-            outbox.purge_vector(
+            outbox.request_vector_purge(
                 mean.vector_id,
                 collection_id=mean.collection_id,
                 engine=mean.engine,

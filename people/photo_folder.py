@@ -21,17 +21,17 @@ logger = logging.getLogger(__name__)
 
 
 class PhotoFolder(FileSystemStorage):
-    """Django's FileSystemStorage, raising only two kinds of error: FileNotFoundError and StorageUnavailable.
+    """Django's FileSystemStorage, except that it raises only FileNotFoundError or StorageUnavailable.
 
-    StorageUnavailable means that the disk is full, read-only or failing, or that the service lacks
+    StorageUnavailable means that the disk is full, read-only or failing, or that the service has no
     permission for the folder. Photos and tasks wait until that is fixed.
     """
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless a photo could be stored. Nothing is left behind."""
+        """Raise StorageUnavailable unless a photo could be stored. Leaves no file behind."""
         folder = Path(self.location)
         with _translated():
-            while not folder.exists():  # it is created with the first photo
+            while not folder.exists():  # saving the first photo creates it
                 folder = folder.parent
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"1")
@@ -51,7 +51,7 @@ class PhotoFolder(FileSystemStorage):
             super().delete(name)
 
     def exists(self, name: str) -> bool:
-        # Django's method treats an unreadable folder as one without the file
+        # Django's method returns False if the folder can't be read
         with _translated():
             try:
                 os.lstat(self.path(name))

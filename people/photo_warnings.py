@@ -1,4 +1,4 @@
-"""Warnings about a photo's identity: raised at enrolment, and updated for later merges when read."""
+"""Warnings that a photo may show another person: made at enrolment, updated for later merges when read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from people.models import MeanTemplate, Person, Photo
 from people.models.template import unpack
 
 NEIGHBOURS = 5
-"""Other people that the index proposes for comparison: its order may differ slightly from the exact one."""
+"""How many other people to compare with: the index's order may differ slightly from the exact one."""
 SURE_SIMILARITY = 70.0
 """FMR 1e-3. A photo at or above this gets LOW_MATCH_CONFIDENCE only if another person is more similar."""
 
@@ -55,8 +55,8 @@ def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str
 def _cosines(person: Person, vector: Vectors, engine_name: str) -> tuple[float | None, float, UUID | None]:
     """Return the cosine to the person's own mean, to the nearest other person's mean, and that person's id.
 
-    The first is None if the person has no mean template. The last two are -1 and None if there is no other
-    person.
+    The first is None if the person has no mean template. If there is no other person, the last two are -1
+    and None.
     """
     proposals = get_index().nearest(
         vector[None], collection_id=person.collection_id, engine=engine_name, limit=NEIGHBOURS + 1
@@ -74,8 +74,8 @@ def _cosines(person: Person, vector: Vectors, engine_name: str) -> tuple[float |
 def current(photos: Iterable[Photo]) -> dict[UUID, list[dict[str, Any]]]:
     """Return each photo's warnings, updated for merges, by the photo's id.
 
-    If a warning names a person who has since been merged, the kept person is named instead. If that is
-    the photo's own person, the warning is dropped.
+    If a warning's person has since been merged, the warning contains the kept person instead. If that is
+    the photo's own person, the warning is omitted.
     """
     photos = list(photos)
     named_ids = {
@@ -95,7 +95,7 @@ def _current(photo: Photo, kept_ids: dict[str, str]) -> list[dict[str, Any]]:
     ]
     if not any(warning.get("person") == own_id for warning in warnings):
         return warnings
-    # the other, more similar person turned out to be the same human
+    # the other, more similar person has been merged with the photo's person
     return [
         warning
         for warning in warnings
@@ -105,6 +105,6 @@ def _current(photo: Photo, kept_ids: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _kept_ids(person_ids: set[UUID]) -> dict[str, str]:
-    """Return the id of the kept person for each of these people who was merged."""
+    """Return the kept record's id for each of these people whose record was merged."""
     merged = Person.objects.filter(pk__in=person_ids, status=Person.Status.MERGED)
     return {str(person.pk): str(person.kept().pk) for person in merged.select_related("merged_into")}

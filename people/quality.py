@@ -20,7 +20,7 @@ class Measures:
     """The measurements of one face."""
 
     size: float
-    """The shorter side of the box, pixels of the photo as decoded."""
+    """The shorter side of the box, in pixels of the decoded photo."""
     sharpness: float
     """0–1; from the variance of the aligned face's Laplacian."""
     brightness: float
@@ -28,15 +28,15 @@ class Measures:
     contrast: float
     """0–1; from the standard deviation of the aligned face's luma."""
     visible: float
-    """0–1; the share of the box that lies inside the photo."""
+    """0–1; the share of the box that is inside the photo."""
     confidence: float
-    """0–1; the detector's own."""
+    """0–1; as reported by the detector."""
     yaw: float
-    """Degrees, estimated from eyes and nose; positive when the nose points to the viewer's right."""
+    """Degrees, estimated from eyes and nose; positive if the nose points to the viewer's right."""
     roll: float
     """Degrees; never a reason to reject, because the aligner turns the face upright."""
     pitch: float | None
-    """Degrees, estimated from eyes, nose and mouth; positive looks down; None without a mouth."""
+    """Degrees, estimated from eyes, nose and mouth; positive if the face looks down; None without a mouth."""
 
     def as_json(self) -> dict[str, float | None]:
         return {name: None if value is None else round(value, 3) for name, value in asdict(self).items()}
@@ -57,6 +57,8 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """The worst measurements that a level accepts, in the units of `Measures`; brightness is a range."""
+
     size: float
     sharpness: float
     brightness: tuple[float, float]
@@ -77,16 +79,16 @@ _LIMITS: dict[str, Limits] = {
 
 
 def visible_share(box: Box, width: int, height: int) -> float:
-    """Return the share of `box`, 0–1, that lies inside a photo of `width` × `height` pixels."""
+    """Return the share of `box`, 0–1, that is inside a photo of `width` × `height` pixels."""
     across = min(box.left + box.width, width) - max(box.left, 0.0)
     down = min(box.top + box.height, height) - max(box.top, 0.0)
     return max(across, 0.0) * max(down, 0.0) / box.area if box.area else 0.0
 
 
 def measure(face: DetectedFace, chip: Chip, visible: float) -> Measures:
-    """Measure `face`, whose aligned chip is `chip` and whose box has this visible share."""
+    """Measure `face`, given its aligned chip and the share of its box that is visible, 0–1."""
     luma = chip.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    step = max(luma.shape[0] // 112, 1)  # so that engines with larger chips give comparable values
+    step = max(luma.shape[0] // 112, 1)  # makes the values of engines with larger chips comparable
     luma = luma[::step, ::step]
     laplacian = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:] - 4 * luma[1:-1, 1:-1]
     variance = float(laplacian.var())
@@ -106,10 +108,10 @@ def measure(face: DetectedFace, chip: Chip, visible: float) -> Measures:
 
 
 def _pose(landmarks: Mapping[str, Point]) -> tuple[float, float | None, float]:
-    """Estimate yaw, pitch, roll in degrees.
+    """Estimate yaw, pitch and roll in degrees.
 
-    In an upright frontal face the nose tip lies midway between the eyes, stands out from their
-    plane by about half their distance, and lies about 0.55 of the way from eyes to mouth.
+    Assumes that in an upright frontal face the nose tip is midway between the eyes, protrudes from their
+    plane by about half their distance, and is about 0.55 of the way from the eyes to the mouth.
     """
     left, right, nose = (np.array(landmarks[name]) for name in ("left_eye", "right_eye", "nose"))
     across = right - left
@@ -136,7 +138,7 @@ def judge(measures: Measures, level: str) -> list[Reason]:
     limits = _LIMITS[level]
     darkest, brightest = limits.brightness
     m = measures
-    found = [
+    rejections = [
         (m.size < limits.size, "SMALL_BOUNDING_BOX", m.size, limits.size,
          "Move closer, or send a photo with a higher resolution."),
         (abs(m.yaw) > limits.yaw, "EXTREME_POSE", abs(m.yaw), limits.yaw,
@@ -156,6 +158,6 @@ def judge(measures: Measures, level: str) -> list[Reason]:
     ]  # fmt: skip
     return [
         Reason(code, round(measured, 3), required, hint)
-        for refused, code, measured, required, hint in found
-        if refused
+        for applies, code, measured, required, hint in rejections
+        if applies
     ]

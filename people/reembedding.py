@@ -1,7 +1,7 @@
-"""Move to another engine: fill it alongside the active one, compare the two, switch, discard the old one.
+"""Move to another engine: create its templates, compare the two engines, switch, discard the old one.
 
-Photos, people and their ids don't change. From `begin` on, every enrolment creates templates for both
-engines, so switching and rolling back take one short transaction.
+Photos, people and their ids don't change. After `begin`, every enrolment creates templates of both engines,
+so switching and rolling back take one short transaction.
 """
 
 from __future__ import annotations
@@ -28,49 +28,53 @@ from people.models.guarded import delete_rows
 from people.models.template import unpack
 
 BATCH = 200
+"""Rows per query or transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """How far two engines agree on the same photos.
 
-    Each photo of a person with several photos is searched for among all the other photos.
+    Each photo is a probe in a search among all the other photos, if its person has several photos.
     """
 
     photos: int
-    """Photos with a template of both engines."""
+    """Photos with templates of both engines."""
     only_old: int
+    """Photos with a template of the old engine only."""
     only_new: int
+    """Photos with a template of the new engine only."""
     searched: int
+    """Number of searches with each engine."""
     same_person: int
     """Searches in which both engines ranked the same person first."""
     right_old: int
+    """Searches in which the old engine ranked the photo's own person first."""
     right_new: int
-    """Searches in which the engine ranked the photo's own person first."""
+    """Searches in which the new engine ranked the photo's own person first."""
 
 
 def begin(backend: str, *, actor: Actor) -> EngineVersion:
-    """Add the engine alongside the active one and return it. Safe to repeat.
+    """Add the engine as the secondary engine and return it. Safe to repeat.
 
-    Raises Conflict if the engine is already active, or if another engine has already been added.
+    Raises Conflict if the engine is already active, or if another secondary engine has already been added.
     """
-    new = engine_id(engine_named(backend))
-    old = active_engine()
-    if new == engine_id(old):
-        raise Conflict(f"{new} is already the active engine.")
+    new_id, active_id = engine_id(engine_named(backend)), engine_id(active_engine())
+    if new_id == active_id:
+        raise Conflict(f"{new_id} is already the active engine.")
     with transaction.atomic():
         EngineVersion.objects.get_or_create(
-            engine=engine_id(old),
+            engine=active_id,
             defaults={"backend": backend_path(settings.FACE_ENGINE["BACKEND"]), "state": State.ACTIVE},
         )
-        third = EngineVersion.objects.filter(state=State.BESIDE).exclude(engine=new).first()
-        if third is not None:
-            raise Conflict(f"{third.engine} has already been added alongside. Discard it first.")
+        another = EngineVersion.objects.filter(state=State.SECONDARY).exclude(engine=new_id).first()
+        if another is not None:
+            raise Conflict(f"{another.engine} is already the secondary engine. Discard it first.")
         version, created = EngineVersion.objects.get_or_create(
-            engine=new, defaults={"backend": backend_path(backend), "state": State.BESIDE}
+            engine=new_id, defaults={"backend": backend_path(backend), "state": State.SECONDARY}
         )
         if created:
-            audit.record("engine.begun", actor=actor, object_id=new)
+            audit.record("engine.begun", actor=actor, object_id=new_id)
     return version
 
 
@@ -80,7 +84,7 @@ def missing(version: EngineVersion) -> QuerySet[Photo]:
 
 
 def fill(version: EngineVersion) -> Iterator[tuple[UUID, bool]]:
-    """Create missing templates; yield (photo id, whether it now has one). May be stopped at any point."""
+    """Create missing templates; yield each photo's id and whether it now has one. Safe to interrupt."""
     engine = engine_named(version.backend)
     without_template = missing(version).order_by("pk").values_list("pk", flat=True)
     last_id = UUID(int=0)
@@ -91,25 +95,26 @@ def fill(version: EngineVersion) -> Iterator[tuple[UUID, bool]]:
 
 
 def agreement(old: str, new: str) -> Agreement:
-    """Compare two engines on the photos that have templates of both."""
+    """Compare two engines, given by their ids, on the photos that have templates of both."""
     counts = dict.fromkeys(("photos", "only_old", "only_new", "searched", "same", "old", "new"), 0)
     collections = Photo.objects.order_by().values_list("person__collection", flat=True).distinct()
     for collection_id in collections:
         by_engine = {name: _templates(collection_id, name) for name in (old, new)}
-        both = by_engine[old].keys() & by_engine[new].keys()
-        counts["photos"] += len(both)
-        counts["only_old"] += len(by_engine[old]) - len(both)
-        counts["only_new"] += len(by_engine[new]) - len(both)
-        photos = sorted(both)
-        owners = [by_engine[old][pk][0] for pk in photos]
-        first = {name: _first([by_engine[name][pk][1] for pk in photos], owners) for name in (old, new)}
-        for number, owner in enumerate(owners):
-            if (ranked_by_old := first[old][number]) is None:
+        photo_ids = sorted(by_engine[old].keys() & by_engine[new].keys())
+        counts["photos"] += len(photo_ids)
+        counts["only_old"] += len(by_engine[old]) - len(photo_ids)
+        counts["only_new"] += len(by_engine[new]) - len(photo_ids)
+        owners = [by_engine[old][pk][0] for pk in photo_ids]
+        first_by_old, first_by_new = (
+            _ranked_first([by_engine[name][pk][1] for pk in photo_ids], owners) for name in (old, new)
+        )
+        for owner, old_result, new_result in zip(owners, first_by_old, first_by_new, strict=True):
+            if old_result is None:
                 continue
             counts["searched"] += 1
-            counts["same"] += ranked_by_old == first[new][number]
-            counts["old"] += ranked_by_old == owner
-            counts["new"] += first[new][number] == owner
+            counts["same"] += old_result == new_result
+            counts["old"] += old_result == owner
+            counts["new"] += new_result == owner
     return Agreement(
         counts["photos"], counts["only_old"], counts["only_new"], counts["searched"], counts["same"],
         counts["old"], counts["new"],
@@ -117,28 +122,35 @@ def agreement(old: str, new: str) -> Agreement:
 
 
 def switch(to: EngineVersion, *, actor: Actor) -> None:
-    """Make this engine active from the next request on; the other stays alongside, for a rollback."""
+    """Make this engine active from the next request on.
+
+    The previously active engine becomes the secondary one, for a rollback. Raises Conflict if the engine
+    has been discarded.
+    """
     with transaction.atomic():
         rows = list(EngineVersion.objects.select_for_update().order_by("pk"))
         if all(row.engine != to.engine for row in rows):
             raise Conflict(f"{to.engine} no longer exists.")
         # in this order: a database constraint allows one active engine at a time
-        EngineVersion.objects.filter(state=State.ACTIVE).update(state=State.BESIDE)
+        EngineVersion.objects.filter(state=State.ACTIVE).update(state=State.SECONDARY)
         EngineVersion.objects.filter(pk=to.pk).update(state=State.ACTIVE)
         audit.record("engine.switched", actor=actor, object_id=to.engine)
 
 
 def discard(version: EngineVersion, *, actor: Actor) -> int:
-    """Delete the engine alongside with its templates; return how many. Raises Conflict if it is active."""
+    """Delete the secondary engine and its templates; return how many templates. Raises Conflict if active."""
     with transaction.atomic():
-        if not EngineVersion.objects.filter(pk=version.pk, state=State.BESIDE).delete()[0]:
+        if not EngineVersion.objects.filter(pk=version.pk, state=State.SECONDARY).delete()[0]:
             raise Conflict(f"{version.engine} is the active engine. Switch to the other one first.")
         audit.record("engine.discarded", actor=actor, object_id=version.engine)
     return drop_templates(version.engine)
 
 
 def drop_templates(engine: str) -> int:
-    """Delete the templates of an engine that is no longer in use, in small transactions; return how many."""
+    """Delete all templates of an engine that is no longer used; return how many.
+
+    The transactions are small, so that other processes can write in between.
+    """
     deleted = 0
     while ids := list(Template.objects.filter(engine=engine).values_list("pk", flat=True)[:BATCH]):
         deleted += delete_rows(Template.objects.filter(pk__in=ids))
@@ -157,10 +169,10 @@ def _templates(collection_id: UUID, engine: str) -> dict[UUID, tuple[UUID, Vecto
     }
 
 
-def _first(vectors: list[Vectors], owners: list[UUID]) -> list[UUID | None]:
-    """Return the person ranked first for each vector, comparing it with means of all *other* photos.
+def _ranked_first(vectors: list[Vectors], owners: list[UUID]) -> list[UUID | None]:
+    """Return the person ranked first for each vector, compared with the means of all *other* photos.
 
-    None for a person's only photo.
+    The element is None for a person's only photo.
     """
     numbers_of: dict[UUID, list[int]] = defaultdict(list)
     for number, owner in enumerate(owners):
@@ -172,7 +184,7 @@ def _first(vectors: list[Vectors], owners: list[UUID]) -> list[UUID | None]:
     means = np.stack([mean_template(stacked[numbers_of[person]]) for person in people])
     ranked_first: list[UUID | None] = []
     for number, owner in enumerate(owners):
-        other_numbers = [other for other in numbers_of[owner] if other != number]
+        other_numbers = [photo_number for photo_number in numbers_of[owner] if photo_number != number]
         if not other_numbers:
             ranked_first.append(None)
             continue

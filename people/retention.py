@@ -1,4 +1,4 @@
-"""Retention: which people a collection's own rules say to erase, and when."""
+"""Retention: which people are due for erasure under their collection's rules, and erasing them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from people.models.person import PersonQuerySet
 
 logger = logging.getLogger(__name__)
 GRACE = timedelta(days=1)
-"""Time between the end of consent and the erasure, to renew the consent or notice a mistake."""
+"""Time between the end of consent and the erasure, for staff to renew the consent or notice a mistake."""
 _CHUNK = 500
+"""People per query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A reason to erase people: the condition, and an expression for the time since when it has applied."""
+    """A reason to erase people: its condition, and an expression for the time from which it has applied."""
 
     name: str
     condition: Q
@@ -44,7 +45,7 @@ class Due:
 
 
 def rules(collection: Collection, now: datetime | None = None) -> list[Rule]:
-    """Return the collection's rules; an empty list means that people are kept until erased on request."""
+    """Return the collection's rules. Without any, people are kept until their erasure is requested."""
     now = now or timezone.now()
     active_rules = consent_rules(now) if collection.erase_without_consent else []
     if collection.erase_unseen_after_days:
@@ -55,7 +56,7 @@ def rules(collection: Collection, now: datetime | None = None) -> list[Rule]:
 def consent_rules(now: datetime) -> list[Rule]:
     """Return the rules of `erase_without_consent`."""
     deadline = now - GRACE
-    # without a photo there is only a name, and the consent may still arrive
+    # people without a photo are only a name in a list, and their consent may still arrive
     photos = Photo.objects.filter(person=OuterRef("pk"), created_at__lte=deadline).order_by("created_at")
     return [
         Rule("consent_expired", Q(consent_expires_at__lte=deadline), F("consent_expires_at")),
@@ -73,9 +74,9 @@ def unseen_rule(days: int, now: datetime) -> Rule:
 
 
 def due(collection: Collection) -> Iterator[Due]:
-    """Yield everyone the rules say to erase now, each person once, with the first rule that applies.
+    """Yield everyone who is due for erasure now, each person once, with the first rule that applies.
 
-    For merged people, only the kept record counts.
+    Of merged records, only the kept one is checked.
     """
     now = timezone.now()
     earlier_conditions: list[Q] = []
@@ -86,7 +87,7 @@ def due(collection: Collection) -> Iterator[Due]:
         earlier_conditions.append(rule.condition)
         last_id: UUID | None = None
         while True:
-            # read in whole chunks, so that no cursor stays open while people are erased
+            # read chunk by chunk, so that no cursor stays open while people are erased
             remaining = rows if last_id is None else rows.filter(pk__gt=last_id)
             chunk = [
                 Due(person_id, rule.name, since)
@@ -101,7 +102,7 @@ def due(collection: Collection) -> Iterator[Due]:
 
 
 def count(collection: Collection, *chosen: Rule) -> int:
-    """Return how many people at least one of these rules applies to, whether or not it is turned on."""
+    """Return how many people at least one of these rules applies to, even if the rules are turned off."""
     condition = Q()
     for rule in chosen:
         condition |= rule.condition
@@ -109,7 +110,7 @@ def count(collection: Collection, *chosen: Rule) -> int:
 
 
 def apply(collection: Collection, *, actor: Actor) -> Iterator[Erasure]:
-    """Erase everyone the rules say to erase, one at a time, and yield each erasure receipt.
+    """Erase everyone who is due for erasure, one at a time, and yield each erasure receipt.
 
     Each person is checked again and erased in a separate transaction: people who gave consent, were
     matched or changed in the meantime are kept. If interrupted, call it again to resume.
@@ -118,7 +119,7 @@ def apply(collection: Collection, *, actor: Actor) -> Iterator[Erasure]:
         try:
             receipt = _erase_if_still_due(person_due.person_id, actor)
         except DatabaseError:
-            # one person who can't be erased must not hold up the others
+            # if one person can't be erased, the others still must be
             logger.exception(
                 "Could not erase person %s, who is due under the rule %s",
                 person_due.person_id, person_due.rule,
@@ -129,7 +130,10 @@ def apply(collection: Collection, *, actor: Actor) -> Iterator[Erasure]:
 
 
 def apply_to_all(*, seconds: float, actor: Actor) -> bool:
-    """Apply the rules of every collection, for about `seconds` at most; return whether all of it is done."""
+    """Apply the rules of every collection for about `seconds` at most; return whether nobody is left.
+
+    People whose erasure failed don't count as left: the error is logged, and the next run tries again.
+    """
     until = time.monotonic() + seconds
     for collection in Collection.objects.all():
         for receipt in apply(collection, actor=actor):
@@ -141,7 +145,7 @@ def apply_to_all(*, seconds: float, actor: Actor) -> bool:
 
 def _erase_if_still_due(person_id: UUID, actor: Actor) -> Erasure | None:
     with transaction.atomic():
-        records = Person.lock_everyone(person_id)
+        records = Person.lock_all_records(person_id)
         person = next((record for record in records if record.pk == person_id), None)
         if person is None:
             return None  # erased in the meantime

@@ -1,6 +1,6 @@
-"""JSON that every part of the product can store and send on; what is ambiguous or can't be stored is refused.
+"""Decode JSON strictly: reject text that is ambiguous, or that some part of the product can't store or send.
 
-Python's decoder accepts more: NaN, numbers that become infinite, NUL (PostgreSQL stores none), lone
+Python's decoder accepts more: NaN, numbers that become infinite, NUL (PostgreSQL can't store it), lone
 surrogates (UTF-8 can't encode them), objects that repeat a name, and any depth that its stack allows.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
-"""Arrays and objects inside each other. The API's own bodies need four; the rest is for metadata."""
+"""Nested arrays and objects. The API's own request bodies need four levels; the rest are for metadata."""
 _MAX_DIGITS = 309
-"""Of an integer: those of the largest double. Python refuses to read 4,301 or more."""
+"""Digits of an integer: as many as the largest 64-bit float has. Python itself refuses 4,301 or more."""
 
 
 class StrictDecoder(json.JSONDecoder):
@@ -48,11 +48,14 @@ _TOO_DEEP = f"Arrays and objects are nested more than {MAX_DEPTH} deep"
 
 
 def check(value: Any) -> None:
-    """Raise ValueError if decoded JSON holds what StrictDecoder refuses, apart from repeated names."""
+    """Raise ValueError if decoded JSON contains a value that StrictDecoder rejects.
+
+    Repeated names are no longer visible in decoded JSON, so they aren't checked.
+    """
     level: list[Any] = [value]
     depth = 0
     while level:
-        below: list[Any] = []
+        next_level: list[Any] = []
         for item in level:
             if isinstance(item, str):
                 check_text(item)
@@ -61,17 +64,17 @@ def check(value: Any) -> None:
             elif isinstance(item, dict):
                 for name in item:
                     check_text(name)
-                below.extend(item.values())
+                next_level.extend(item.values())
             elif isinstance(item, list):
-                below.extend(item)
+                next_level.extend(item)
         depth += any(isinstance(item, dict | list) for item in level)
         if depth > MAX_DEPTH:
             raise ValueError(_TOO_DEEP)
-        level = below
+        level = next_level
 
 
 def check_text(text: str) -> None:
-    """Raise ValueError if a text can't be stored or encoded: it holds NUL or a lone surrogate."""
+    """Raise ValueError if a text can't be stored or encoded: it contains NUL or a lone surrogate."""
     if "\0" in text:
         raise ValueError("A text contains a NUL character")
     if not text.isascii():
@@ -87,8 +90,8 @@ def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            shown = name[:40].encode(errors="replace").decode()
-            raise ValueError(f"An object has `{shown}` more than once")
+            printable_name = name[:40].encode(errors="replace").decode()
+            raise ValueError(f"An object has `{printable_name}` more than once")
         members[name] = value
     return members
 

@@ -1,4 +1,4 @@
-"""Entry points for Celery. Each makes one call; the work itself is in the modules that they import."""
+"""Celery's entry points. Each task makes one call into the module that does the work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from people.api import idempotency
 from people.broker import Task, notify
 
 SECONDS = 20
-"""Time budget per task, well below CELERY_TASK_TIME_LIMIT; the next run continues."""
+"""Time budget per task, well below CELERY_TASK_TIME_LIMIT; the next run continues the work."""
 
 
 @shared_task(name=Task.DELIVER)
@@ -45,7 +45,7 @@ def forget_old_answers() -> None:
 
 @shared_task(name=Task.APPLY_RETENTION)
 def apply_retention() -> None:
-    """Erase people by the collections' retention rules; schedule another run if some are left."""
+    """Erase the people who are due under retention rules; queue another run if some are left."""
     if not retention.apply_to_all(seconds=SECONDS, actor=RETENTION):
         notify(Task.APPLY_RETENTION)
 

@@ -1,6 +1,6 @@
-"""Upload handlers that stop at the limit. Photos stay in memory, so a probe never touches the disk.
+"""Upload handlers that stop at the size limit.
 
-Archives are written to temporary files.
+Photos stay in memory, so a probe is never written to the disk. Archives are written to temporary files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from people.photos import MAX_BYTES
 
 
 class BoundedMemoryUploadHandler(FileUploadHandler):
-    """Keeps each file in memory; of a file that is too large, only enough to detect that."""
+    """Keeps each file in memory; if it is too large, only enough of it to detect that."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         super().new_file(*args, **kwargs)
@@ -45,16 +45,16 @@ class BoundedMemoryUploadHandler(FileUploadHandler):
 
 
 def content(file: UploadedFile[Any]) -> bytes:
-    """Return all of an uploaded file. One that is in memory is not copied."""
+    """Return an uploaded file's bytes. If they are in memory, they aren't copied."""
     return file.file.getvalue() if isinstance(file.file, BytesIO) else bytes(file.read())
 
 
 FORM_BYTES = 1_000_000
-"""Room in a form for the other fields next to its archive."""
+"""How much larger than its archive a form may be, for the other fields."""
 
 
 class ArchiveUploadHandler(TemporaryFileUploadHandler):
-    """Keep an archive in a temporary file. Raises ArchiveTooLarge as soon as the limit is exceeded."""
+    """Keeps an archive in a temporary file. Raises ArchiveTooLarge as soon as the limit is exceeded."""
 
     def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
@@ -80,5 +80,5 @@ class ArchiveUploadHandler(TemporaryFileUploadHandler):
 
 
 def expect_archive(request: HttpRequest) -> None:
-    """Have the body parsed as an archive. Call this before any of the body is read."""
+    """Have the request's body parsed as an archive. Must be called before any of it is read."""
     request.upload_handlers = [ArchiveUploadHandler(request)]

@@ -1,8 +1,8 @@
-"""A server that speaks Pinecone's HTTP, with the faults a network and an eventually consistent store have.
+"""A server with Pinecone's HTTP API, and the faults of a network and an eventually consistent store.
 
-Vectors live in a log. Each of two copies of the store has read the log up to a point that lies
-`lag` seconds back at most, and every read is answered by one of them at random: so a read may see
-less than the read before it. Requests and responses are checked against Pinecone's own OpenAPI document.
+Writes are appended to a log. Each of two replicas has applied the log up to a point at most `lag` seconds
+ago, and a random one of them serves each read: so a read may return less than the read before it. Requests
+and responses are checked against Pinecone's own OpenAPI document.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ LIST_PAGE = 100
 
 @dataclass
 class Faults:
-    """How often, 0–1, a request meets which fault; changed while the server runs."""
+    """The probability, 0–1, of each fault per request. Tests change them while the server runs."""
 
     errors: float = 0.0
-    """Answered 503 without being done."""
+    """The response is 503 and the request has no effect."""
     dropped: float = 0.0
-    """The connection is closed without being done."""
+    """The connection is closed and the request has no effect."""
     lost: float = 0.0
-    """Done, and the connection closed without an answer."""
+    """The request takes effect, but the connection is closed without a response."""
     slow: float = 0.0
-    """Done, and answered `slow_seconds` later."""
+    """The request takes effect, and the response is sent `slow_seconds` later."""
     slow_seconds: float = 4.0
     late: float = 0.0
-    """Answered 503 at once, and done `slow_seconds` later all the same."""
+    """The response is an immediate 503, but the request takes effect `slow_seconds` later."""
     down: bool = False
+    """Every connection is closed without a response."""
     control_down: bool = False
-    """Only the control plane, which lists, describes and makes indexes."""
+    """Only the control plane is down, which lists, describes and creates indexes."""
     lag: float = 0.0
-    """Seconds by which reads may be behind writes."""
-    tells_positions: bool = True
-    """Whether answers bear positions in the log."""
+    """Seconds by which reads may be behind writes, at most."""
+    reports_positions: bool = True
+    """Whether responses contain positions in the log."""
 
 
 @dataclass
@@ -60,12 +61,12 @@ class _Write:
     at: float
     namespace: str
     vectors: dict[str, np.ndarray | None]
-    """None: deleted."""
+    """Vectors by id; None deletes the vector."""
 
 
 @dataclass
-class _Copy:
-    """One copy of the store: a prefix of the log, applied."""
+class _Replica:
+    """One replica of the store, which has applied the first `applied` writes of the log."""
 
     applied: int = 0
     spaces: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -73,20 +74,22 @@ class _Copy:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # clients that gave up are no fault of the double
+        if not isinstance(sys.exc_info()[1], OSError):  # the client closed the connection
             super().handle_error(request, client_address)
 
 
 class Double:
+    """The server, on a free local port, and what tests configure and inspect."""
+
     def __init__(self, *, seed: int = 1) -> None:
         self.faults = Faults()
         self.requests: dict[str, int] = {}
         self.problems: list[str] = []
-        """What didn't fit Pinecone's OpenAPI document or limits."""
+        """Requests and responses that don't conform to Pinecone's OpenAPI document or limits."""
         self.indexes: dict[str, dict[str, Any]] = {}
         self._random = random.Random(seed)
         self._log: dict[str, list[_Write]] = {}
-        self._copies: dict[str, list[_Copy]] = {}
+        self._replicas: dict[str, list[_Replica]] = {}
         self._lock = threading.RLock()
         double = self
 
@@ -110,52 +113,54 @@ class Double:
             thread.join()
 
     def stored(self) -> dict[str, set[str]]:
-        """Return the ids by namespace once every write has arrived."""
+        """Return the stored ids by namespace, with all writes applied."""
         with self._lock:
-            found: dict[str, set[str]] = {}
+            ids_by_namespace: dict[str, set[str]] = {}
             for log in self._log.values():
                 for write in log:
-                    ids = found.setdefault(write.namespace, set())
+                    ids = ids_by_namespace.setdefault(write.namespace, set())
                     for pk, vector in write.vectors.items():
                         (ids.discard if vector is None else ids.add)(pk)
-            return {namespace: ids for namespace, ids in found.items() if ids}
+            return {namespace: ids for namespace, ids in ids_by_namespace.items() if ids}
 
-    def chance(self, share: float) -> bool:
+    def occurs(self, probability: float) -> bool:
+        """Return whether a fault of this probability, 0–1, occurs now."""
         with self._lock:
-            return share > 0 and self._random.random() < share
+            return probability > 0 and self._random.random() < probability
 
     def write(self, index: str, namespace: str, vectors: dict[str, np.ndarray | None]) -> int:
+        """Append a write to the index's log; return its position."""
         with self._lock:
             log = self._log.setdefault(index, [])
             log.append(_Write(time.monotonic(), namespace, vectors))
             return len(log)
 
     def seen(self, index: str) -> tuple[dict[str, dict[str, np.ndarray]], int]:
-        """Return what one of the copies shows, and how far it has read."""
+        """Return a random replica's vectors by namespace and id, and the position that it has reached."""
         with self._lock:
-            copies = self._copies.setdefault(index, [_Copy(), _Copy()])
-            copy = self._random.choice(copies)
+            replicas = self._replicas.setdefault(index, [_Replica(), _Replica()])
+            replica = self._random.choice(replicas)
             log = self._log.get(index, [])
-            behind = self._random.uniform(0, self.faults.lag)
-            limit = time.monotonic() - behind
-            while copy.applied < len(log) and (not self.faults.lag or log[copy.applied].at <= limit):
-                write = log[copy.applied]
-                space = copy.spaces.setdefault(write.namespace, {})
+            limit = time.monotonic() - self._random.uniform(0, self.faults.lag)
+            while replica.applied < len(log) and (not self.faults.lag or log[replica.applied].at <= limit):
+                write = log[replica.applied]
+                space = replica.spaces.setdefault(write.namespace, {})
                 for pk, vector in write.vectors.items():
                     if vector is None:
                         space.pop(pk, None)
                     else:
                         space[pk] = vector
-                copy.applied += 1
-            return copy.spaces, copy.applied
+                replica.applied += 1
+            return replica.spaces, replica.applied
 
-    def check(self, path: str, method: str, status: int, request: Any, answer: Any) -> None:
+    def check(self, path: str, method: str, status: int, request: Any, response: Any) -> None:
+        """Record where the request or response doesn't conform to the OpenAPI document."""
         if path.startswith("/indexes"):
-            return  # the SDK creates indexes by a newer control plane than the published document describes
+            return  # the SDK uses a newer version of the control plane than the published document describes
         if isinstance(request, dict) and "vectors" in request:
-            # the first of many alike: checking all numbers takes longer than clients wait
+            # only the first vectors: checking all their numbers takes longer than clients wait
             request = {**request, "vectors": request["vectors"][:10]}
-        problems = _document().problems(path, method, status, request, answer)
+        problems = _document().problems(path, method, status, request, response)
         with self._lock:
             self.problems += problems
 
@@ -172,41 +177,45 @@ class _Document:
         self._content = yaml.safe_load(Path(__file__).with_name("pinecone_openapi.yaml").read_text())
         self._validators: dict[str, Any] = {}
 
-    def problems(self, path: str, method: str, status: int, request: Any, answer: Any) -> list[str]:
+    def problems(self, path: str, method: str, status: int, request: Any, response: Any) -> list[str]:
+        """Return how the request and the response differ from the document."""
         operation = self._content["paths"][path][method]
-        found = []
+        problems = []
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
         if body is not None and request is not None:
-            found += self._errors(body, request, f"request {method} {path}")
-        said = operation["responses"].get(str(status)) or operation["responses"].get(f"{status // 100}XX")
-        if said is None:
-            return [*found, f"{method} {path} never answers {status}"]
-        schema = said.get("content", {}).get("application/json", {}).get("schema")
-        if schema is not None and answer is not None:
-            found += self._errors(schema, answer, f"answer {status} {method} {path}")
-        return found
+            problems += self._errors(body, request, f"request {method} {path}")
+        responses = operation["responses"]
+        documented = responses.get(str(status)) or responses.get(f"{status // 100}XX")
+        if documented is None:
+            return [*problems, f"{method} {path} has no response {status}"]
+        schema = documented.get("content", {}).get("application/json", {}).get("schema")
+        if schema is not None and response is not None:
+            problems += self._errors(schema, response, f"response {status} {method} {path}")
+        return problems
 
-    def _errors(self, schema: Any, value: Any, where: str) -> list[str]:
+    def _errors(self, schema: Any, value: Any, subject: str) -> list[str]:
         key = json.dumps(schema, sort_keys=True)
         if key not in self._validators:
-            whole = _nullable({**schema, "components": self._content["components"]})
-            self._validators[key] = Draft202012Validator(whole)
+            json_schema = _as_json_schema({**schema, "components": self._content["components"]})
+            self._validators[key] = Draft202012Validator(json_schema)
         errors = self._validators[key].iter_errors(value)
-        return [f"{where}: {error.json_path} {error.message[:200]}" for error in errors]
+        return [f"{subject}: {error.json_path} {error.message[:200]}" for error in errors]
 
 
-def _nullable(schema: Any) -> Any:
-    """Return an OpenAPI 3.0 schema as JSON Schema: `nullable` is a type there."""
+def _as_json_schema(schema: Any) -> Any:
+    """Return an OpenAPI 3.0 schema as JSON Schema, where `nullable` is expressed as a type."""
     if isinstance(schema, list):
-        return [_nullable(one) for one in schema]
+        return [_as_json_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {
-        name: _nullable(value) for name, value in schema.items() if name not in ("nullable", "discriminator")
+    json_schema = {
+        name: _as_json_schema(value)
+        for name, value in schema.items()
+        if name not in ("nullable", "discriminator")
     }
     if schema.get("nullable") is True and isinstance(schema.get("type"), str):
-        plain["type"] = [schema["type"], "null"]
-    return plain
+        json_schema["type"] = [schema["type"], "null"]
+    return json_schema
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -217,15 +226,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None: ...
 
     def do_GET(self) -> None:
-        self._answer("get")
+        self._respond("get")
 
     def do_POST(self) -> None:
-        self._answer("post")
+        self._respond("post")
 
     def do_DELETE(self) -> None:
-        self._answer("delete")
+        self._respond("delete")
 
-    def _answer(self, method: str) -> None:
+    def _respond(self, method: str) -> None:
         owner, faults = self.owner, self.owner.faults
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
@@ -233,42 +242,39 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(address.query)
         owner.requests[address.path] = owner.requests.get(address.path, 0) + 1
         control_down = faults.control_down and address.path.startswith("/indexes")
-        if faults.down or control_down or owner.chance(faults.dropped):
-            self._hang_up()
+        if faults.down or control_down or owner.occurs(faults.dropped):
+            self.close_connection = True
             return
-        if owner.chance(faults.errors):
+        if owner.occurs(faults.errors):
             self._send(503, {"code": 14, "message": "unavailable", "details": []}, {})
             return
-        late = owner.chance(faults.late)
-        if late:
+        is_late = owner.occurs(faults.late)
+        if is_late:
             self._send(503, {"code": 14, "message": "unavailable", "details": []}, {})
             time.sleep(faults.slow_seconds)
         headers: dict[str, str] = {}
-        told: str | None = None
+        documented_path: str | None = None
         if not self.headers.get("Api-Key"):
-            status, answer = 401, {"code": 16, "message": "no key", "details": []}
+            status, response = 401, {"code": 16, "message": "no key", "details": []}
         elif length > MAX_REQUEST:
             owner.problems.append(f"a request of {length} bytes")
-            status, answer = 400, {"code": 3, "message": "too large", "details": []}
+            status, response = 400, {"code": 3, "message": "too large", "details": []}
         else:
             body = json.loads(raw) if raw else None
-            status, answer, headers, told = self._route(method, address.path, query, body)
-            if told is not None:
-                owner.check(told, method, status, body, answer)
-        if late:
+            status, response, headers, documented_path = self._route(method, address.path, query, body)
+            if documented_path is not None:
+                owner.check(documented_path, method, status, body, response)
+        if is_late:
             return
-        if owner.chance(faults.lost):
-            self._hang_up()
+        if owner.occurs(faults.lost):
+            self.close_connection = True
             return
-        if owner.chance(faults.slow):
+        if owner.occurs(faults.slow):
             time.sleep(faults.slow_seconds)
-        self._send(status, answer, headers if faults.tells_positions else {})
+        self._send(status, response, headers if faults.reports_positions else {})
 
-    def _hang_up(self) -> None:
-        self.close_connection = True
-
-    def _send(self, status: int, answer: Any, headers: dict[str, str]) -> None:
-        content = json.dumps(answer).encode() if answer is not None else b""
+    def _send(self, status: int, response: Any, headers: dict[str, str]) -> None:
+        content = json.dumps(response).encode() if response is not None else b""
         try:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -278,19 +284,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(content)
         except OSError:
-            self.close_connection = True  # the client gave up
+            self.close_connection = True  # the client no longer waits
 
     def _route(
         self, method: str, path: str, query: dict[str, list[str]], body: Any
     ) -> tuple[int, Any, dict[str, str], str | None]:
+        """Return the status, body and headers of the response, and the path as the document names it."""
         owner = self.owner
         if path == "/indexes":
             if method == "get":
                 return 200, {"indexes": list(owner.indexes.values())}, {}, None
             model = owner.indexes.setdefault(body["name"], self._model(body))
             return 201, model, {}, None
-        if found := re.fullmatch(r"/indexes/([^/]+)", path):
-            index = owner.indexes.get(found[1])
+        if match := re.fullmatch(r"/indexes/([^/]+)", path):
+            index = owner.indexes.get(match[1])
             if index is None:
                 return (
                     404,
@@ -299,13 +306,13 @@ class _Handler(BaseHTTPRequestHandler):
                     None,
                 )
             return 200, index, {}, None
-        # the data plane: every index of this double answers at the same address, told apart by a prefix
+        # The data plane. All indexes have the same address, so requests are served from the first one.
         index_name = next(iter(owner.indexes), "")
         return self._data(index_name, method, path, query, body)
 
     def _model(self, body: dict[str, Any]) -> dict[str, Any]:
         fields = body.get("schema", {}).get("fields", {}).values()
-        vector = next((one for one in fields if one.get("type") == "dense_vector"), body)
+        vector = next((field for field in fields if field.get("type") == "dense_vector"), body)
         if vector.get("metric", "cosine") != "cosine":
             self.owner.problems.append(f"metric {vector.get('metric')}")
         return {
@@ -328,7 +335,9 @@ class _Handler(BaseHTTPRequestHandler):
                 if vector.get("metadata"):
                     owner.problems.append("metadata was sent")
             position = owner.write(
-                index, namespace, {one["id"]: np.array(one["values"], dtype=np.float32) for one in vectors}
+                index,
+                namespace,
+                {vector["id"]: np.array(vector["values"], dtype=np.float32) for vector in vectors},
             )
             return (
                 200,
@@ -338,14 +347,14 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if path == "/vectors/delete":
             if body.get("deleteAll"):
-                gone: dict[str, np.ndarray | None] = dict.fromkeys(owner.stored().get(namespace, ()))
+                deletions: dict[str, np.ndarray | None] = dict.fromkeys(owner.stored().get(namespace, ()))
             else:
-                gone = dict.fromkeys(body["ids"])
-            position = owner.write(index, namespace, gone)
+                deletions = dict.fromkeys(body["ids"])
+            position = owner.write(index, namespace, deletions)
             return 200, {}, {"x-pinecone-request-lsn": str(position)}, path
         spaces, reached = owner.seen(index)
         space = spaces.get(namespace, {})
-        reads = {"x-pinecone-max-indexed-lsn": str(reached)}
+        read_headers = {"x-pinecone-max-indexed-lsn": str(reached)}
         usage = {"readUnits": 1}
         if path == "/query":
             top_k = body["topK"]
@@ -360,17 +369,19 @@ class _Handler(BaseHTTPRequestHandler):
                 scores = (
                     matrix @ probe / np.maximum(np.linalg.norm(matrix, axis=1) * np.linalg.norm(probe), 1e-12)
                 )
-                best = np.argsort(-scores)[:top_k]
-                matches = [{"id": ids[row], "score": float(scores[row]), "values": []} for row in best]
-            answer = {"matches": matches, "namespace": namespace, "usage": usage}
-            return 200, answer, reads, path
+                nearest = np.argsort(-scores)[:top_k]
+                matches = [{"id": ids[row], "score": float(scores[row]), "values": []} for row in nearest]
+            response = {"matches": matches, "namespace": namespace, "usage": usage}
+            return 200, response, read_headers, path
         if path == "/vectors/fetch":
-            wanted = query.get("ids", [])
-            if len(wanted) > MAX_VECTORS:
-                owner.problems.append(f"{len(wanted)} ids in one fetch")
+            requested_ids = query.get("ids", [])
+            if len(requested_ids) > MAX_VECTORS:
+                owner.problems.append(f"{len(requested_ids)} ids in one fetch")
             with owner._lock:
-                found = {pk: {"id": pk, "values": space[pk].tolist()} for pk in wanted if pk in space}
-            return 200, {"vectors": found, "namespace": namespace, "usage": usage}, {}, path
+                fetched = {
+                    pk: {"id": pk, "values": space[pk].tolist()} for pk in requested_ids if pk in space
+                }
+            return 200, {"vectors": fetched, "namespace": namespace, "usage": usage}, {}, path
         if path == "/vectors/list":
             limit = int(query.get("limit", [LIST_PAGE])[0])
             with owner._lock:
@@ -384,7 +395,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/describe_index_stats":
             with owner._lock:
                 counts = {name: {"vectorCount": len(ids)} for name, ids in spaces.items() if ids}
-            total = sum(one["vectorCount"] for one in counts.values())
+            total = sum(count["vectorCount"] for count in counts.values())
             dimension = owner.indexes.get(index, {}).get("dimension", 0)
             return 200, {
                 "namespaces": counts, "dimension": dimension, "indexFullness": 0, "totalVectorCount": total,
@@ -400,7 +411,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def pinecone_index(double: Double) -> dict[str, Any]:
-    """Return the setting TEMPLATE_INDEX that talks to the double."""
+    """Return a TEMPLATE_INDEX setting that uses the double as Pinecone."""
     return {
         "BACKEND": "people.indexes.pinecone.PineconeIndex",
         "OPTIONS": {

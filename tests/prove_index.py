@@ -34,7 +34,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "late": {"late": 0.2},
     "down": {"down": True},
     "lag": {"lag": 5.0},
-    "lag, no positions": {"lag": 5.0, "tells_positions": False},
+    "lag, no positions": {"lag": 5.0, "reports_positions": False},
     "everything": {"errors": 0.1, "dropped": 0.1, "lost": 0.1, "slow": 0.05, "late": 0.05, "lag": 5.0},
 }
 

@@ -1,4 +1,4 @@
-"""Only the domain's operations write rows: no admin page, view, command or task does so itself."""
+"""Only the domain's operations write rows: admin pages, views, commands and tasks never do so directly."""
 
 from __future__ import annotations
 

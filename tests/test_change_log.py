@@ -1,4 +1,4 @@
-"""The change log's order is the order of commits: a reader that saw an entry has seen all before it."""
+"""The change log is in the order of commits: a reader that saw an entry has seen all earlier entries."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from tests.actors import STAFF
 
 @pytest.mark.django_db(transaction=True)
 def test_an_entry_that_was_written_first_is_committed_first() -> None:
-    first, second = uuid4(), uuid4()
-    written, go_on = threading.Event(), threading.Event()
+    first_id, second_id = uuid4(), uuid4()
+    is_written, may_commit = threading.Event(), threading.Event()
 
-    def slow() -> None:
+    def write_first_slowly() -> None:
         with transaction.atomic():
-            outbox.person_changed(first)
-            written.set()
-            go_on.wait(30)
+            outbox.person_changed(first_id)
+            is_written.set()
+            may_commit.wait(30)
         connection.close()
 
-    def quick() -> None:
+    def write_second() -> None:
         with transaction.atomic():
-            outbox.person_changed(second)
+            outbox.person_changed(second_id)
         connection.close()
 
-    threads = [threading.Thread(target=slow), threading.Thread(target=quick)]
+    threads = [threading.Thread(target=write_first_slowly), threading.Thread(target=write_second)]
     threads[0].start()
-    assert written.wait(30)
+    assert is_written.wait(30)
     threads[1].start()
     threads[1].join(0.5)
-    # the second must not be seen while the first, whose id is lower, is not
+    # the second entry must not become visible before the first, whose id is lower
     assert not OutboxEntry.objects.exists()
-    go_on.set()
+    may_commit.set()
     for thread in threads:
         thread.join(30)
-    assert list(OutboxEntry.objects.order_by("pk").values_list("person_id", flat=True)) == [first, second]
+    person_ids = OutboxEntry.objects.order_by("pk").values_list("person_id", flat=True)
+    assert list(person_ids) == [first_id, second_id]
 
 
-@pytest.mark.once  # SQLite can be given a small disk
+@pytest.mark.once  # only SQLite can simulate a full disk
 @pytest.mark.django_db(transaction=True)
-def test_a_full_disk_refuses_the_whole_change_and_the_next_one_goes_through() -> None:
+def test_on_a_full_disk_a_change_is_rolled_back_completely_and_later_ones_succeed() -> None:
     collection = Collection.objects.create(name="default")
 
     def limit(pages: int) -> None:
@@ -54,17 +55,17 @@ def test_a_full_disk_refuses_the_whole_change_and_the_next_one_goes_through() ->
 
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA page_count")
-        used = cursor.fetchone()[0]
-    limit(used)
+        used_pages = cursor.fetchone()[0]
+    limit(used_pages)
     try:
         with pytest.raises(OperationalError, match="full"):
             _fill(collection)
-        stored = Person.objects.count()
-        assert OutboxEntry.objects.count() == stored  # each with its entry, none half
+        stored_people = Person.objects.count()
+        assert OutboxEntry.objects.count() == stored_people
     finally:
         limit(1_000_000)
     registration.save_person(Person(collection=collection, name="Ada"), actor=STAFF)
-    assert Person.objects.count() == stored + 1
+    assert Person.objects.count() == stored_people + 1
 
 
 def _fill(collection: Collection) -> None:

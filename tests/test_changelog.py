@@ -26,6 +26,6 @@ def test_releases_are_listed_newest_first_after_unreleased_changes() -> None:
     assert versions == sorted(versions, reverse=True)
 
 
-def test_changes_are_grouped_as_keep_a_changelog_says() -> None:
+def test_changes_are_in_the_groups_of_keep_a_changelog() -> None:
     groups = set(re.findall(r"^### (.+)$", CHANGELOG, flags=re.M))
     assert groups <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}

@@ -1,4 +1,4 @@
-"""The check of links and phrases finds what it should, and accepts what is right."""
+"""The check of documents reports broken links and phrases to avoid, and accepts correct text."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("link", ["other.md", "other.md#a-second-heading", "#here", "https://example.org/x"])
-def test_a_link_that_leads_somewhere_is_accepted(page: Path, link: str) -> None:
+def test_a_link_with_an_existing_target_is_accepted(page: Path, link: str) -> None:
     page.write_text(f"# Here\n\n[text]({link})\n")
     assert list(check_documents.broken_links([page])) == []
 
 
 @pytest.mark.parametrize("link", ["missing.md", "other.md#third", "#there", "missing.png"])
-def test_a_link_or_picture_that_leads_nowhere_is_reported(page: Path, link: str) -> None:
+def test_a_link_or_picture_without_a_target_is_reported(page: Path, link: str) -> None:
     page.write_text(f"# Here\n\n{'!' if link.endswith('png') else ''}[text]({link})\n")
     (fault,) = check_documents.broken_links([page])
     assert fault.startswith("page.md:3: ")
 
 
-def test_a_link_inside_a_code_sample_is_not_followed(page: Path) -> None:
+def test_a_link_in_a_code_block_is_not_checked(page: Path) -> None:
     page.write_text("```md\n[text](missing.md)\n```\n")
     assert list(check_documents.broken_links([page])) == []
 

@@ -1,4 +1,4 @@
-"""Enrolment: from a submitted photo to a template, a mean template or a rejection."""
+"""Enrolment turns a submitted photo into a template and a mean template, or rejects it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_photos_file_name_reveals_nothing_about_the_person(person: Person) -> 
     assert photo.file.name == f"{person.collection_id}/{photo.pk}.jpg"
 
 
-def test_a_template_names_its_engine_and_has_unit_length(person: Person) -> None:
+def test_a_template_has_its_engine_and_unit_length(person: Person) -> None:
     photo = _enrol(person, fakes.photo(1))
     template = Template.objects.get(photo=photo)
     assert template.engine == "fake/1"
@@ -152,11 +152,11 @@ def test_a_collection_that_requires_consent_enrols_only_people_with_consent(coll
 def test_enrolling_a_person_who_looks_like_another_warns_of_a_duplicate(
     enrolled: Callable[..., Person], person: Person
 ) -> None:
-    other = enrolled(7)
+    similar_person = enrolled(7)
     photo = _enrol(person, fakes.photo(7, variation=1))
     assert photo.status == Photo.Status.ACCEPTED
     (warning,) = photo.warnings
-    assert (warning["code"], warning["person"]) == ("possible_duplicate_person", str(other.pk))
+    assert (warning["code"], warning["person"]) == ("possible_duplicate_person", str(similar_person.pk))
 
 
 def test_a_photo_of_someone_else_warns_that_it_may_not_be_this_person(
@@ -217,9 +217,8 @@ def test_an_enrolment_that_keeps_failing_is_retried_and_finally_rejects_the_phot
         tasks.deliver(entry.pk)
         entry.refresh_from_db()
         assert (entry.attempts, entry.last_error, entry.done_at) == (attempt, "FileNotFoundError", None)
-        assert (entry.due_at > timezone.now()) == (
-            attempt < 10
-        )  # after the last attempt it is due, and listed as failed
+        # after the last attempt it stays due, which makes it a failed task
+        assert (entry.due_at > timezone.now()) == (attempt < 10)
         tasks.deliver(entry.pk)  # not due yet
         OutboxEntry.objects.filter(pk=entry.pk).update(due_at=timezone.now())
     photo.refresh_from_db()

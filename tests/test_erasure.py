@@ -1,4 +1,4 @@
-"""Erasure: what is deleted, what the receipt and the audit keep, and the audit's hash chain."""
+"""Erasure: what is deleted, what the receipt and the audit log keep, and the audit log's hash chain."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from tests.stored_files import stored_files
 Enrol = Callable[..., Person]
 
 
-def test_an_erasure_has_deleted_the_person_and_all_their_data_when_the_call_returns(
+def test_when_the_call_returns_the_person_and_all_their_data_are_deleted(
     collection: Collection, enrolled: Enrol, work: Callable[[], None]
 ) -> None:
-    person, other = enrolled(1, 1, 2), enrolled(2)
+    person, remaining_person = enrolled(1, 1, 2), enrolled(2)
     receipt = erasure.erase(person, actor=STAFF)
     assert (receipt.photos, receipt.templates) == (2, 2)
     assert not Photo.objects.filter(person=person.pk).exists()
-    assert {template.person for template in Template.objects.all()} == {other}
-    assert {mean.person for mean in MeanTemplate.objects.all()} == {other}
+    assert {template.person for template in Template.objects.all()} == {remaining_person}
+    assert {mean.person for mean in MeanTemplate.objects.all()} == {remaining_person}
     result = identification.identify(fakes.photo(1), collection=collection, actor=STAFF, include_below=True)
-    assert [candidate.person for candidate in result.faces[0].candidates] == [other]
+    assert [candidate.person for candidate in result.faces[0].candidates] == [remaining_person]
     work()
-    assert stored_files() == [other.photos.get().file.name]
+    assert stored_files() == [remaining_person.photos.get().file.name]
 
 
-@pytest.mark.once  # PostgreSQL's files belong to its server
+@pytest.mark.once  # only SQLite's files can be read here
 @pytest.mark.django_db(transaction=True)
-def test_an_erased_person_leaves_no_bytes_in_the_files_of_sqlite(enrolled: Enrol) -> None:
-    person = enrolled(1, name="Ada Lovelace, who is erased")
+def test_no_bytes_of_an_erased_person_remain_in_sqlite_s_files(enrolled: Enrol) -> None:
+    person = enrolled(1, name="Ada Lovelace, to be erased")
     vector = bytes(MeanTemplate.objects.get().vector)
     file = Path(connection.settings_dict["NAME"])
 
@@ -72,8 +72,8 @@ def test_the_receipt_and_the_audit_identify_the_person_by_id_only(enrolled: Enro
 
 
 def test_stored_responses_about_an_erased_person_are_deleted(enrolled: Enrol) -> None:
-    person, other = enrolled(1), enrolled(2)
-    for number, subject in enumerate((person, other)):
+    person, remaining_person = enrolled(1), enrolled(2)
+    for number, subject in enumerate((person, remaining_person)):
         IdempotentAnswer.objects.create(
             actor="key:1",
             key=str(number),
@@ -83,7 +83,7 @@ def test_stored_responses_about_an_erased_person_are_deleted(enrolled: Enrol) ->
             person_id=subject.pk,
         )
     erasure.erase(person, actor=STAFF)
-    assert [answer.person_id for answer in IdempotentAnswer.objects.all()] == [other.pk]
+    assert [response.person_id for response in IdempotentAnswer.objects.all()] == [remaining_person.pk]
 
 
 def test_erasing_a_person_twice_raises_does_not_exist(enrolled: Enrol) -> None:
@@ -112,13 +112,13 @@ def test_a_person_or_photo_cannot_be_deleted_in_any_other_way(enrolled: Enrol, m
 def test_deleting_a_collection_erases_everyone_in_it(
     collection: Collection, enrolled: Enrol, work: Callable[[], None]
 ) -> None:
-    other = Collection.objects.create(name="other")
+    remaining_collection = Collection.objects.create(name="remaining")
     for seed in (1, 2, 3):
         enrolled(seed)
-    enrolled(4, into=other)
+    enrolled(4, into=remaining_collection)
     assert erasure.erase_collection(collection, actor=STAFF) == 3
     work()
-    assert list(Collection.objects.all()) == [other]
+    assert list(Collection.objects.all()) == [remaining_collection]
     assert len(stored_files()) == 1
     assert Erasure.objects.count() == 3
 
@@ -144,7 +144,7 @@ def _disk_error(*args: Any) -> None:
 
 
 def test_an_entry_is_claimed_by_one_worker_only(enrolled: Enrol) -> None:
-    entry = outbox.purge_file("nothing.jpg")
+    entry = outbox.request_file_purge("nothing.jpg")
     assert outbox.claim(entry.pk) is not None
     assert outbox.claim(entry.pk) is None
 

@@ -1,4 +1,4 @@
-"""One hierarchy has every error code, and docs/errors.md lists them all."""
+"""Every error code belongs to one hierarchy, and docs/errors.md lists them all."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parents[1]
 KINDS = list(errors._family(FacerecError))
 
 
-def _load_everything() -> None:
+def _import_every_module() -> None:
     for module in pkgutil.walk_packages(people.__path__, "people."):
         importlib.import_module(module.name)
 
 
 def test_no_error_is_defined_elsewhere() -> None:
-    _load_everything()
+    _import_every_module()
     assert {kind.__module__ for kind in errors._family(FacerecError)} == {"people.errors"}
 
 
@@ -52,14 +52,14 @@ def test_a_temporary_error_says_when_to_try_again() -> None:
 
 
 @pytest.mark.parametrize("kind", [*errors._family(PhotoRejected)], ids=lambda kind: kind.__name__)
-def test_a_stored_rejection_becomes_the_error_that_it_was(kind: type[PhotoRejected]) -> None:
+def test_a_stored_rejection_is_converted_back_to_the_same_error(kind: type[PhotoRejected]) -> None:
     error = kind("Why.", extra={"faces": []})
-    again = refusal(as_stored(error))
-    assert (type(again), again.message, again.extra) == (kind, "Why.", {"faces": []})
+    restored = refusal(as_stored(error))
+    assert (type(restored), restored.message, restored.extra) == (kind, "Why.", {"faces": []})
 
 
 def test_a_rejection_stored_by_an_older_version_can_be_read() -> None:
-    assert type(refusal({"code": "of_old", "detail": "Why."})) is PhotoRejected
+    assert type(refusal({"code": "removed_code", "detail": "Why."})) is PhotoRejected
     assert type(refusal({"code": "cancelled", "detail": "Why."})) is PhotoRejected
     assert refusal({"code": "no_face"}).message == NoFaceFound().message
 
@@ -69,18 +69,18 @@ def test_the_documented_table_is_up_to_date() -> None:
 
 
 def test_a_table_that_is_out_of_date_is_reported(tmp_path: Path) -> None:
-    old = tmp_path / "errors.md"
+    outdated = tmp_path / "errors.md"
     for content in (None, "| `no_face` |"):
         if content:
-            old.write_text(content)
+            outdated.write_text(content)
         with pytest.raises(CommandError, match="list_errors"):
-            call_command("list_errors", check=old)
+            call_command("list_errors", check=outdated)
 
 
-def test_no_module_spells_a_code_out() -> None:
-    """Codes are written in people/errors.py alone; elsewhere they are `SomeError.code`."""
-    spelled = re.compile(rf"""code["']?\W{{1,4}}["']({"|".join(every_code())})["']""")
+def test_codes_are_literals_only_in_the_module_that_defines_them() -> None:
+    """Only people/errors.py contains codes as text; other modules use `SomeError.code`."""
+    literal_code = re.compile(rf"""code["']?\W{{1,4}}["']({"|".join(every_code())})["']""")
     for path in (*(ROOT / "people").rglob("*.py"), *(ROOT / "facerec_site").rglob("*.py")):
         if path.name == "errors.py" and path.parent.name == "people":
             continue
-        assert spelled.findall(path.read_text()) == [], path
+        assert literal_code.findall(path.read_text()) == [], path

@@ -1,3 +1,5 @@
+"""Detection and recognition of faces in whole photos, with the real engine."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,9 +15,10 @@ from people.faces import Box, RGBImage
 pytestmark = pytest.mark.usefixtures("real_engine")
 
 
-def _cosine(one: RGBImage, other: RGBImage) -> float:
+def _cosine(*images: RGBImage) -> float:
+    """Return the cosine between the largest faces of two photos."""
     engine = get_engine()
-    first, second = (vectors(extract(image, engine)[:1], engine, Purpose.PROBE)[0] for image in (one, other))
+    first, second = (vectors(extract(image, engine)[:1], engine, Purpose.PROBE)[0] for image in images)
     return float(first @ second)
 
 
@@ -25,15 +28,13 @@ def obama(samples: Path) -> RGBImage:
 
 
 @pytest.mark.parametrize("quarter_turns", [1, 2, 3])
-def test_a_photo_lying_on_its_side_or_head_is_found_and_recognised(
-    obama: RGBImage, quarter_turns: int
-) -> None:
+def test_the_face_in_a_rotated_photo_is_detected_and_recognised(obama: RGBImage, quarter_turns: int) -> None:
     turned = np.ascontiguousarray(np.rot90(obama, quarter_turns))
     assert _cosine(obama, turned) > 0.9
 
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
-def test_box_and_landmarks_lie_where_the_face_lies_in_the_photo_as_sent(
+def test_box_and_landmarks_are_in_the_coordinates_of_the_photo_as_sent(
     obama: RGBImage, quarter_turns: int
 ) -> None:
     engine = get_engine()
@@ -60,7 +61,7 @@ def test_box_and_landmarks_lie_where_the_face_lies_in_the_photo_as_sent(
 
 
 @pytest.mark.parametrize("share", [1.0, 0.85])
-def test_a_close_up_that_fills_the_frame_is_found_and_recognised(obama: RGBImage, share: float) -> None:
+def test_a_face_that_fills_the_frame_is_detected_and_recognised(obama: RGBImage, share: float) -> None:
     box = extract(obama, get_engine())[0].detected.box
     cut_w, cut_h = box.width * (1 - share) / 2, box.height * (1 - share) / 2
     rows = slice(max(round(box.top + cut_h), 0), round(box.top + box.height - cut_h))
@@ -69,7 +70,7 @@ def test_a_close_up_that_fills_the_frame_is_found_and_recognised(obama: RGBImage
     assert _cosine(obama, close_up) > 0.6
 
 
-def test_every_face_of_a_group_is_found_largest_first(samples: Path, obama: RGBImage) -> None:
+def test_every_face_in_a_group_is_detected_and_returned_largest_first(samples: Path, obama: RGBImage) -> None:
     astronaut = photos.decode((samples / "astronaut.png").read_bytes())
     group = np.zeros((1200, 1500, 3), dtype=np.uint8)
     group[:1137, :910] = obama[:1137, :910]
@@ -83,14 +84,14 @@ def test_every_face_of_a_group_is_found_largest_first(samples: Path, obama: RGBI
     assert choose(faces, [small.left, small.top, small.width, small.height]) is faces[1]
 
 
-def test_a_photo_without_a_face_has_none_however_it_is_turned() -> None:
+def test_no_face_is_detected_in_a_photo_without_faces() -> None:
     noise = np.random.default_rng(3).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     blank = np.full((480, 640, 3), 200, dtype=np.uint8)
     assert extract(noise, get_engine()) == []
     assert extract(blank, get_engine()) == []
 
 
-def test_two_photos_of_one_person_are_nearer_than_photos_of_two_people(
+def test_photos_of_the_same_person_have_a_higher_score_than_photos_of_different_people(
     samples: Path, obama: RGBImage
 ) -> None:
     obama2, biden = (photos.decode((samples / name).read_bytes()) for name in ("obama2.jpg", "biden.jpg"))

@@ -21,7 +21,7 @@ def _entry(**fields: object) -> OutboxEntry:
     return OutboxEntry.objects.create(**values)
 
 
-def test_only_failed_tasks_are_retried_and_the_audit_counts_them() -> None:
+def test_only_failed_tasks_are_retried_and_the_audit_log_has_their_number() -> None:
     failed_task = _entry()
     others = [
         _entry(attempts=outbox.MAX_ATTEMPTS - 1),
@@ -41,7 +41,7 @@ def test_only_failed_tasks_are_retried_and_the_audit_counts_them() -> None:
     assert (event.action, event.actor, event.details) == ("outbox.retried", "user:1", {"entries": 1})
 
 
-def test_an_entry_whose_worker_died_on_the_last_attempt_is_listed_when_its_lease_expires() -> None:
+def test_an_entry_whose_worker_died_on_the_last_attempt_is_a_failed_task_once_its_lease_expires() -> None:
     entry = _entry(attempts=outbox.MAX_ATTEMPTS - 1)
     assert outbox.claim(entry.pk) is not None
     assert not failed_tasks().exists()

@@ -1,4 +1,4 @@
-"""Identify, verify and compare: who matches, who never does, and what is recorded."""
+"""Identify, verify and compare: who matches, who never does, and what the audit log records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which errors are outages, so that work waits for them, and which are faults of the work."""
+"""Which errors are outages, whose end work waits for, and which are faults of the work itself."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("error", OUTAGES, ids=repr)
-def test_work_waits_for_the_end_of_an_outage(error: Exception) -> None:
+def test_an_unavailable_or_full_resource_is_an_outage(error: Exception) -> None:
     assert is_outage(error)
 
 
 @pytest.mark.parametrize("error", FAULTS, ids=repr)
-def test_work_fails_when_the_fault_is_its_own(error: Exception) -> None:
+def test_an_error_of_the_work_itself_is_not_an_outage(error: Exception) -> None:
     assert not is_outage(error)
 
 
-def test_a_library_s_error_is_not_recognised_by_its_name() -> None:
-    kind = type("EndpointConnectionError", (Exception,), {})
-    named_alike = type("ConnectionError", (kind,), {})
-    assert not is_outage(named_alike())
+def test_an_error_is_not_an_outage_just_because_its_class_has_the_same_name() -> None:
+    library_error = type("EndpointConnectionError", (Exception,), {})
+    same_name = type("ConnectionError", (library_error,), {})
+    assert not is_outage(same_name())

@@ -1,4 +1,4 @@
-"""The pages for contributors name files, modules and functions: all of them exist."""
+"""All files, modules and functions that the pages for contributors name exist."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ QUOTED = sorted(
     {text for page in PAGES for text in re.findall(r"`([^`\s]+)`", (ROOT / "docs" / page).read_text())}
 )
 FOLDERS = ("", "people", "facerec_site", "tests")
-"""What the pages' paths are relative to."""
+"""The folders that paths in the pages may be relative to."""
 PATHS = [text for text in QUOTED if re.fullmatch(r"[A-Za-z_.][\w./-]*(/|\.(py|toml|md|yaml))", text)]
 NAMES = [text for text in QUOTED if re.fullmatch(r"[a-z_]+(\.[A-Za-z_]+)+", text) and text not in PATHS]
-CREATED = {"broker/"}
+CREATED = {"broker/", "var/"}
 """Folders that the service creates."""
 
 

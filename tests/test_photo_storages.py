@@ -1,6 +1,6 @@
-"""Both photo storages, a folder and S3: whatever goes wrong, callers see two kinds of error only.
+"""Both photo storages, a folder and S3, raise only two kinds of error.
 
-FileNotFoundError means that there is no such file; StorageUnavailable that the storage can't be used now.
+FileNotFoundError means that the file doesn't exist; StorageUnavailable that the storage can't be used now.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ OPERATIONS: dict[str, Operation] = {
 IN_A_FOLDER = [name for name in OPERATIONS if name != "open in parts"]
 
 
-def _is_unavailable(operation: Operation, storage: Any) -> None:
+def _assert_outage(operation: Operation, storage: Any) -> None:
     with pytest.raises(StorageUnavailable) as caught:
         operation(storage)
     assert is_outage(caught.value)
@@ -64,23 +64,23 @@ def folder(tmp_path: Path) -> PhotoFolder:
 
 @pytest.mark.parametrize("name", IN_A_FOLDER)
 @pytest.mark.parametrize("code", ["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO", "ESTALE", "EMFILE"])
-def test_a_folder_that_can_not_be_used_is_an_outage(
+def test_an_unusable_folder_is_an_outage(
     name: str, code: str, folder: PhotoFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*args: object, **options: object) -> None:
+    def fail(*args: object, **options: object) -> None:
         raise OSError(getattr(errno, code), code, NAME)
 
     for method in ("_open", "_save"):
-        monkeypatch.setattr(FileSystemStorage, method, fails)
+        monkeypatch.setattr(FileSystemStorage, method, fail)
     for function in ("lstat", "remove"):
-        monkeypatch.setattr(os, function, fails)
-    _is_unavailable(OPERATIONS[name], folder)
+        monkeypatch.setattr(os, function, fail)
+    _assert_outage(OPERATIONS[name], folder)
 
 
 @pytest.mark.parametrize("name", IN_A_FOLDER)
 def test_a_file_in_place_of_the_folder_is_an_outage(name: str, folder: PhotoFolder, tmp_path: Path) -> None:
     (tmp_path / "photos").touch()
-    _is_unavailable(OPERATIONS[name], folder)
+    _assert_outage(OPERATIONS[name], folder)
 
 
 def test_a_missing_file_in_a_folder_is_reported_as_missing(folder: PhotoFolder) -> None:
@@ -94,8 +94,8 @@ def test_a_missing_file_in_a_folder_is_reported_as_missing(folder: PhotoFolder) 
 
 
 @contextmanager
-def _answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """Run an HTTP server that gives one answer to every request. Yields its address."""
+def _responding(respond: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """Run an HTTP server that gives the same response to every request. Yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -103,7 +103,7 @@ def _answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str
         def log_message(self, *args: object) -> None: ...
 
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
-        setattr(Handler, f"do_{method}", answer)
+        setattr(Handler, f"do_{method}", respond)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -115,7 +115,9 @@ def _answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str
 
 
 def _error(status: int, code: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    def answer(request: BaseHTTPRequestHandler) -> None:
+    """Return a function that responds with an error as S3 does."""
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
         request.rfile.read(int(request.headers.get("Content-Length") or 0))
         body = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
         request.send_response(status)
@@ -126,11 +128,11 @@ def _error(status: int, code: str) -> Callable[[BaseHTTPRequestHandler], None]:
             request.wfile.write(body)
         request.close_connection = True
 
-    return answer
+    return respond
 
 
-def _broken_off(request: BaseHTTPRequestHandler) -> None:
-    """Promise a hundred bytes and send ten."""
+def _truncated(request: BaseHTTPRequestHandler) -> None:
+    """Announce a hundred bytes but send only ten."""
     request.send_response(200)
     request.send_header("Content-Length", "100")
     request.send_header("ETag", '"1"')
@@ -143,7 +145,7 @@ def _broken_off(request: BaseHTTPRequestHandler) -> None:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3PhotoStorage]:
-    """A bucket behind AWS_ENDPOINT_URL_S3. The SDK tries again without pausing."""
+    """A bucket at AWS_ENDPOINT_URL_S3, which tests set. The SDK retries without pauses."""
     for name, value in AWS_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda self, context: 0)
@@ -164,33 +166,33 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3PhotoStorage]:
         (503, "SlowDown"),
     ],
 )
-def test_a_bucket_that_refuses_is_an_outage(
+def test_an_error_response_of_a_bucket_is_an_outage(
     name: str, status: int, code: str, bucket: S3PhotoStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with _answering(_error(status, code)) as address:
+    with _responding(_error(status, code)) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
-        _is_unavailable(OPERATIONS[name], bucket)
+        _assert_outage(OPERATIONS[name], bucket)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_bucket_that_can_not_be_reached_is_an_outage(
+def test_an_unreachable_bucket_is_an_outage(
     name: str, bucket: S3PhotoStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
-    _is_unavailable(OPERATIONS[name], bucket)
+    _assert_outage(OPERATIONS[name], bucket)
 
 
 @pytest.mark.parametrize("name", ["save", "delete"])
-def test_a_bucket_that_is_gone_is_an_outage(
+def test_a_missing_bucket_is_an_outage(
     name: str, bucket: S3PhotoStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with _answering(_error(404, "NoSuchBucket")) as address:
+    with _responding(_error(404, "NoSuchBucket")) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
-        _is_unavailable(OPERATIONS[name], bucket)
+        _assert_outage(OPERATIONS[name], bucket)
 
 
 @pytest.mark.parametrize("name", [*OPERATIONS, "signed URL"])
-def test_a_role_that_gives_no_credentials_is_an_outage(
+def test_a_role_without_credentials_is_an_outage(
     name: str, bucket: S3PhotoStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -200,34 +202,34 @@ def test_a_role_that_gives_no_credentials_is_an_outage(
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}/")
     monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
     storage = S3PhotoStorage(bucket_name="photos", region_name="eu-central-1")
-    _is_unavailable({**OPERATIONS, "signed URL": lambda one: one.signed_url(NAME)}[name], storage)
+    _assert_outage({**OPERATIONS, "signed URL": lambda storage: storage.signed_url(NAME)}[name], storage)
 
 
 @pytest.mark.parametrize("name", READING)
-def test_a_file_that_breaks_off_while_it_is_read_is_an_outage(
+def test_an_interrupted_read_of_a_file_is_an_outage(
     name: str, bucket: S3PhotoStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with _answering(_broken_off) as address:
+    with _responding(_truncated) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
-        _is_unavailable(READING[name], bucket)
+        _assert_outage(READING[name], bucket)
 
 
-def test_an_object_of_an_input_bucket_that_breaks_off_while_it_is_read_is_an_outage(
+def test_an_interrupted_read_from_an_input_bucket_is_an_outage(
     bucket: S3PhotoStorage, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.FACEREC_S3_INPUT_BUCKETS = ["inbox"]
-    with _answering(_broken_off) as address:
+    with _responding(_truncated) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
-        _is_unavailable(lambda _: input_buckets.read("inbox", "1.jpg"), bucket)
+        _assert_outage(lambda _: input_buckets.read("inbox", "1.jpg"), bucket)
 
 
 def test_a_file_deleted_between_opening_and_reading_is_not_found(
     bucket: S3PhotoStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        (_broken_off if request.command == "HEAD" else _error(404, "NoSuchKey"))(request)
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        (_truncated if request.command == "HEAD" else _error(404, "NoSuchKey"))(request)
 
-    with _answering(answer) as address:
+    with _responding(respond) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", address)
         with bucket.open(NAME) as file, pytest.raises(FileNotFoundError):
             file.read()

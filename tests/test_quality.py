@@ -70,11 +70,11 @@ def test_a_stricter_level_accepts_no_more_than_a_looser_one() -> None:
             contrast=draw(0, 0.6), visible=draw(0.3, 1), confidence=draw(0.5, 1),
             yaw=draw(-80, 80), roll=0, pitch=draw(-60, 60),
         )  # fmt: skip
-        refused = [bool(judge(measures, level)) for level in ("low", "auto", "medium", "high")]
-        assert refused == sorted(refused)
+        is_rejected = [bool(judge(measures, level)) for level in ("low", "auto", "medium", "high")]
+        assert is_rejected == sorted(is_rejected)
 
 
-def test_a_frontal_face_has_no_yaw_and_little_pitch_and_no_roll() -> None:
+def test_a_frontal_face_has_no_yaw_no_roll_and_little_pitch() -> None:
     measures = measure(_face(), _chip(), 1.0)
     assert abs(measures.yaw) < 1
     assert abs(measures.roll) < 1
@@ -82,26 +82,26 @@ def test_a_frontal_face_has_no_yaw_and_little_pitch_and_no_roll() -> None:
     assert abs(measures.pitch) < 5
 
 
-def test_a_nose_near_one_eye_is_a_turned_face() -> None:
+def test_a_face_whose_nose_is_near_one_eye_is_turned_to_that_side() -> None:
     assert measure(_face(nose=(74.0, 70.0)), _chip(), 1.0).yaw > 40
     assert measure(_face(nose=(38.0, 70.0)), _chip(), 1.0).yaw < -40
 
 
-def test_a_tilted_head_is_rolled_and_not_turned() -> None:
+def test_a_tilted_head_has_roll_and_no_yaw() -> None:
     angle = np.radians(30)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    tilted = {name: tuple(turn @ np.array(point)) for name, point in FRONTAL.items()}
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    tilted = {name: tuple(rotation @ np.array(point)) for name, point in FRONTAL.items()}
     measures = measure(_face(**tilted), _chip(), 1.0)
     assert measures.roll == pytest.approx(30)
     assert abs(measures.yaw) < 1
 
 
-def test_a_blurred_chip_is_less_sharp_than_a_crisp_one() -> None:
-    crisp = _chip()
-    blurred = np.repeat(np.repeat(crisp[::8, ::8], 8, axis=0), 8, axis=1) // 4 + 96
-    assert measure(_face(), blurred.astype(np.uint8), 1.0).sharpness < measure(_face(), crisp, 1.0).sharpness
+def test_a_blurred_chip_has_a_lower_sharpness_than_a_sharp_one() -> None:
+    sharp = _chip()
+    blurred = np.repeat(np.repeat(sharp[::8, ::8], 8, axis=0), 8, axis=1) // 4 + 96
+    assert measure(_face(), blurred.astype(np.uint8), 1.0).sharpness < measure(_face(), sharp, 1.0).sharpness
 
 
-def test_a_box_that_reaches_beyond_the_photo_is_only_partly_visible() -> None:
+def test_a_box_that_extends_beyond_the_photo_is_only_partly_visible() -> None:
     assert visible_share(Box(-50, 0, 100, 100), 400, 400) == pytest.approx(0.5)
     assert visible_share(Box(10, 10, 100, 100), 400, 400) == 1.0

@@ -27,10 +27,10 @@ PASSWORD = "of-no-account-1"
 def test_the_default_collection_is_created_once_and_audited() -> None:
     registration.ensure_default_collection(actor=COMMAND)
     registration.ensure_default_collection(actor=COMMAND)
-    row = Collection.objects.get()
+    collection = Collection.objects.get()
     event = AuditEvent.objects.get()
     assert (event.action, event.actor) == ("collection.created", "system:command")
-    assert (event.object_id, event.collection_id) == (str(row.pk), row.pk)
+    assert (event.object_id, event.collection_id) == (str(collection.pk), collection.pk)
 
 
 def test_an_invalid_collection_is_not_stored() -> None:

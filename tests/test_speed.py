@@ -1,4 +1,4 @@
-"""What keeps the service fast, shown without a clock: few queries, no second copy, nothing read twice."""
+"""What keeps the service fast, tested without a clock: few queries, no copies, and nothing read twice."""
 
 from __future__ import annotations
 
@@ -52,77 +52,76 @@ def test_a_small_collection_is_counted_each_time(collection: Collection, enrolle
 
 
 @pytest.mark.django_db(transaction=True)
-def test_templates_are_read_before_the_first_search_asks_for_them(
+def test_templates_are_loaded_before_the_first_search(
     collection: Collection, enrolled: Enrol, django_assert_num_queries: Queries
 ) -> None:
     person = enrolled(1)
     preloading.prepare()
     probe = np.frombuffer(MeanTemplate.objects.get().vector, "<f4")[None]
-    with django_assert_num_queries(1):  # how far the change log has come
-        found = get_index().nearest(probe, collection_id=collection.pk, engine="fake/1", limit=1)
-    assert found.persons == [[person.pk]]
+    with django_assert_num_queries(1):  # for the last id of the change log
+        proposals = get_index().nearest(probe, collection_id=collection.pk, engine="fake/1", limit=1)
+    assert proposals.persons == [[person.pk]]
 
 
 @pytest.mark.parametrize(
     ("table", "problem"), [("engineversion", "OperationalError"), ("outboxentry", "IndexUnavailable")]
 )
 @pytest.mark.django_db(transaction=True)
-def test_a_process_starts_although_the_templates_can_t_be_read_yet(
+def test_a_process_starts_even_if_the_templates_can_t_be_read_yet(
     table: str, problem: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def away(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+    def fail_for_table(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         if table in sql:
             raise OperationalError
         return execute(sql, *rest)
 
-    with connection.execute_wrapper(away):
+    with connection.execute_wrapper(fail_for_table):
         preloading.prepare()
-    assert f"can't be read yet: {problem}" in caplog.text
+    assert problem in caplog.text
 
 
-def _own_bytes() -> int:
-    """Return how much memory this process shares with no other."""
+def _private_bytes() -> int:
+    """Return how much memory this process doesn't share with other processes."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
-def test_processes_that_are_forked_share_the_templates() -> None:
+def test_forked_processes_share_the_memory_of_the_templates() -> None:
     people, dimension = 100_000, 128
     matrix, ids = Matrix(dimension), [uuid4() for _ in range(people)]
     vectors = unit(np.random.default_rng(1).standard_normal((people, dimension), dtype=np.float32))
     matrix.extend(ids, vectors)
-    reading, writing = os.pipe()
+    read_end, write_end = os.pipe()
     child = os.fork()
-    if not child:  # pragma: no cover: it ends here, whatever happens
+    if not child:  # pragma: no cover: the child exits below
         try:
-            gc.disable()  # it would write to all that the tests left behind
-            before = _own_bytes()
-            ((found,),) = matrix.nearest(vectors[7:8], 1, threads=1)
-            os.write(writing, found.bytes + (_own_bytes() - before).to_bytes(8, signed=True))
+            gc.disable()  # a collection would write to every object, which copies the shared memory
+            before = _private_bytes()
+            ((nearest_id,),) = matrix.nearest(vectors[7:8], 1, threads=1)
+            os.write(write_end, nearest_id.bytes + (_private_bytes() - before).to_bytes(8, signed=True))
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    told = os.read(reading, 24)
-    os.close(reading)
-    os.close(writing)
-    assert told[:16] == ids[7].bytes
-    assert int.from_bytes(told[16:], signed=True) < people * dimension / 4
+    report = os.read(read_end, 24)
+    os.close(read_end)
+    os.close(write_end)
+    assert report[:16] == ids[7].bytes
+    assert int.from_bytes(report[16:], signed=True) < people * dimension / 4
 
 
-def test_a_large_in_memory_index_logs_a_recommendation_of_pinecone(
+def test_a_large_in_memory_index_logs_a_recommendation_of_pinecone_once(
     monkeypatch: pytest.MonkeyPatch, collection: Collection, enrolled: Enrol, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(embedded, "COMFORTABLE", 2)
+    monkeypatch.setattr(embedded, "LARGE_COLLECTION", 2)
     for seed in range(4):
         enrolled(seed)
         get_index().load("fake/1")
-    told = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
-    assert len(told) == 1
-    assert str(collection.pk) in told[0]
-    assert "Pinecone" in told[0]
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert str(collection.pk) in warning.getMessage()
+    assert "Pinecone" in warning.getMessage()
 
 
-def test_a_removed_person_leaves_no_copy_in_memory() -> None:
+def test_removed_people_are_not_proposed_and_the_others_are() -> None:
     matrix, ids = Matrix(8), [uuid4() for _ in range(5)]
     vectors = unit(np.random.default_rng(2).standard_normal((5, 8)).astype(np.float32))
     matrix.extend(ids, vectors)
@@ -136,22 +135,22 @@ def test_a_removed_person_leaves_no_copy_in_memory() -> None:
 
 
 def test_an_uploaded_photo_is_not_copied() -> None:
-    sent = BytesIO(b"photo" * 1000)
-    file = InMemoryUploadedFile(sent, "photo", "a.jpg", "image/jpeg", 5000, None)
-    assert uploads.content(file) is sent.getvalue()
+    buffer = BytesIO(b"photo" * 1000)
+    file = InMemoryUploadedFile(buffer, "photo", "a.jpg", "image/jpeg", 5000, None)
+    assert uploads.content(file) is buffer.getvalue()
     assert uploads.content(file) == b"photo" * 1000
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_search_s_event_does_not_wait_for_the_disk_and_an_enrolment_does(db: None) -> None:
-    setting = "PRAGMA synchronous" if connection.vendor == "sqlite" else "SHOW synchronous_commit"
+def test_commits_wait_for_the_disk_except_inside_the_block_that_does_not_wait(db: None) -> None:
+    statement = "PRAGMA synchronous" if connection.vendor == "sqlite" else "SHOW synchronous_commit"
 
-    def waits() -> bool:
+    def commits_wait() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute(setting)
+            cursor.execute(statement)
             return cursor.fetchone()[0] in (2, "on")
 
-    assert waits()
+    assert commits_wait()
     with without_waiting_for_the_disk():
-        assert not waits()
-    assert waits()
+        assert not commits_wait()
+    assert commits_wait()

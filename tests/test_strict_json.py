@@ -1,4 +1,4 @@
-"""Strict JSON is JSON, without what can't be stored or is ambiguous."""
+"""Strict JSON is JSON without anything that is ambiguous or can't be stored."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def _decoded(text: str) -> Any:
 
 
 @given(VALUES, st.booleans())
-def test_whatever_can_be_stored_is_decoded_as_python_does(value: Any, ascii_only: bool) -> None:
+def test_values_that_can_be_stored_are_decoded_as_by_python(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
     assert _decoded(text) == value
     check(value)
 
 
 @given(st.text(max_size=50))
-def test_any_text_is_json_or_a_mistake_of_one_kind(text: str) -> None:
+def test_text_that_is_not_json_raises_only_json_decode_error(text: str) -> None:
     try:
         value = _decoded(text)
     except json.JSONDecodeError:
@@ -58,13 +58,13 @@ def test_nesting_is_limited(opening: str) -> None:
      ("9" * 310, "too large"), ("-" + "9" * 5_000, "too large"), ('{"a": 1, "b": {"c": 1, "c": 1}}', "`c`"),
      ("", "Expecting"), ("[1 2]", "Expecting"), ("'a'", "Expecting")],
 )  # fmt: skip
-def test_what_is_not_strict_is_refused_with_the_reason(text: str, reason: str) -> None:
+def test_json_that_is_not_strict_is_rejected_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(json.JSONDecodeError, match=reason):
         _decoded(text)
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": {"b": "\0"}}, {"\ud800": 1}])
-def test_values_that_were_not_decoded_are_checked_too(value: Any) -> None:
+def test_values_that_were_not_decoded_here_can_be_checked(value: Any) -> None:
     with pytest.raises(ValueError, match=r"NaN|NUL|surrogate"):
         check(value)
 

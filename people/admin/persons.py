@@ -167,7 +167,7 @@ class PersonAdmin(AuditedAdmin):
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         # with the records that were merged with them, since it is the human who is erased
-        ids = {one for person in objs for one in Person.everyone(person.pk)}
+        ids = {one for person in objs for one in Person.all_record_ids(person.pk)}
         persons = list(Person.objects.filter(pk__in=ids))
         counts = {
             "people": len(persons),

@@ -1,6 +1,6 @@
-"""Face engines: which one is configured, built once per process on first use.
+"""Face engines: each is built once per process, on first use.
 
-Importing this package imports no computing library; building an engine does.
+Importing this package doesn't import the libraries that compute; building an engine does.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from people.engines.base import FaceEngine
 
 ONNX_ENGINE = "people.engines.onnx.OnnxEngine"
 NAMED_ENGINES = {"onnx": ONNX_ENGINE, "dlib": "people.engines.dlib.DlibEngine"}
-"""Short names, as commands take them."""
+"""Dotted paths by short name. Commands and settings accept both."""
 
 _lock = Lock()
 _engines: dict[str, FaceEngine] = {}
 
 
 def get_engine() -> FaceEngine:
-    """Return this process's engine, as `settings.FACE_ENGINE` says; the models load on the first call.
+    """Return this process's engine for `settings.FACE_ENGINE`. The first call loads the models.
 
-    Raises ModelMissing if a model file isn't there.
+    Raises ModelMissing if a model file is missing.
     """
     return engine_named(settings.FACE_ENGINE["BACKEND"])
 
 
 def engine_named(backend: str) -> FaceEngine:
-    """Return this process's engine of this backend, with the settings' options if they are for it."""
+    """Return this process's engine of this backend, with FACE_ENGINE's options if they are for it."""
     configured: Mapping[str, Any] = settings.FACE_ENGINE
     path = backend_path(backend)
     options = configured.get("OPTIONS", {}) if path == backend_path(configured["BACKEND"]) else {}
@@ -45,7 +45,7 @@ def engine_named(backend: str) -> FaceEngine:
 def build_engine(backend: str, **options: Any) -> FaceEngine:
     """Return a new engine. `backend` is a short name ("onnx", "dlib") or a dotted path.
 
-    Its compute threads are `settings.FACEREC_THREADS` unless `options` has `threads`.
+    It computes with `settings.FACEREC_THREADS` threads, unless `options` contains `threads`.
     """
     engine: FaceEngine = import_string(backend_path(backend))(
         **{"threads": settings.FACEREC_THREADS, **options}
@@ -54,12 +54,12 @@ def build_engine(backend: str, **options: Any) -> FaceEngine:
 
 
 def backend_path(backend: str) -> str:
-    """Return the dotted path that `backend`, a short name or already a path, stands for."""
+    """Return the dotted path of `backend`, which is a short name or already a path."""
     return NAMED_ENGINES.get(backend, backend)
 
 
 def engine_id(engine: FaceEngine) -> str:
-    """Return what templates and thresholds are filed under, such as "yunet-sface/1"."""
+    """Return the id under which templates and calibrations are stored, such as "yunet-sface/1"."""
     return f"{engine.name}/{engine.version}"
 
 

@@ -10,7 +10,7 @@ from people.faces import Chip, DetectedFace, RGBImage, Vectors
 
 
 class FaceEngine(Protocol):
-    """Detector, aligner and recogniser, used together; safe to call from several threads.
+    """A detector, aligner and recogniser that are used together. Safe to call from several threads.
 
     Vectors of engines that differ in `name` or `version` are never compared.
     """
@@ -19,11 +19,11 @@ class FaceEngine(Protocol):
     version: int
     dimension: int
     sure_confidence: float
-    """A face detected with this confidence lies upright; below it, other turns are tried too."""
+    """A face detected with this confidence is upright; below it, the photo is also searched rotated."""
 
     @property
     def calibration(self) -> Calibration:
-        """The calibration of this engine's cosines. Raises ImproperlyConfigured if there is none."""
+        """Return the calibration of this engine's cosines. Raises ImproperlyConfigured if there is none."""
         ...
 
     def detect(self, image: RGBImage) -> list[DetectedFace]:
@@ -37,7 +37,7 @@ class FaceEngine(Protocol):
     def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
         """Return one vector per chip, (n, dimension) float32, not normalised.
 
-        `thoroughly` for references, which are made once and compared with for years: an engine may take
-        twice as long for them. Callers bring vectors to unit length before they compare (`extraction`).
+        `thoroughly` is for references, which are computed once and used for years: an engine may take twice
+        as long for them. Callers scale the vectors to unit length before comparing them (`extraction`).
         """
         ...

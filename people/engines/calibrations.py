@@ -1,4 +1,4 @@
-"""The measured calibration of an engine: a data file that `manage.py evaluate` makes."""
+"""The measured calibration of an engine: a data file that `manage.py evaluate` writes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FOLDER = Path(__file__).parent / "calibration"
 
 @cache
 def measured_calibration(engine: str) -> Calibration:
-    """Return the calibration of an engine id such as `yunet-sface/1`.
+    """Return the calibration of the engine with this id, such as `yunet-sface/1`.
 
-    Raises ImproperlyConfigured, naming the command that measures one.
+    Raises ImproperlyConfigured if it has none; the message names the command that measures one.
     """
     name = f"{engine.replace('/', '-')}.json"
-    for folder in (settings.FACEREC_MODELS_DIR, FOLDER):  # an operator's own model has its own calibration
+    for folder in (settings.FACEREC_MODELS_DIR, FOLDER):  # the first has those of the operator's own models
         if (folder / name).exists():
             return Calibration.from_file(folder / name)
     raise ImproperlyConfigured(

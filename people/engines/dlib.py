@@ -1,7 +1,7 @@
-"""dlib's HOG detector, 5-point landmark predictor and ResNet: the vectors of `face_recognition`.
+"""dlib's HOG detector, 5-point landmark predictor and ResNet: its vectors equal those of `face_recognition`.
 
-Needs the packages of requirements/dlib.txt. The 68-point predictor, whose licence forbids
-commercial use, is never loaded.
+Needs the packages of requirements/dlib.txt. The 68-point predictor is never loaded: its licence forbids
+commercial use.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ except ImportError as error:
     ) from error
 
 PADDING = 0.25
-"""Space around the face in a chip, as a fraction of the face's size: what the ResNet was trained with."""
+"""Space around the face in a chip, as a fraction of the face's size: the ResNet was trained with it."""
 PREDICTOR_SHA256 = "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
 RESNET_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
-"""Of the files in face-recognition-models 0.3.0. Other weights would give vectors that can't be
-compared with those stored as `dlib-resnet/1`, and need another calibration."""
+"""Hashes of the files in face-recognition-models 0.3.0. The vectors of other weights couldn't be compared
+with those stored as `dlib-resnet/1`, and would need a different calibration."""
 
 
 class DlibEngine:
-    """The engine of `face_recognition`; slower and weaker than OnnxEngine, and CC0 throughout."""
+    """The engine of `face_recognition`: slower and less accurate than OnnxEngine, but entirely CC0."""
 
     name = "dlib-resnet"
     version = 1
@@ -52,7 +52,7 @@ class DlibEngine:
         )
         weights = _checked(face_recognition_models.face_recognition_model_location(), RESNET_SHA256)
         self._detector = dlib.get_frontal_face_detector()
-        self._detector_lock = threading.Lock()  # a detector keeps its working memory in itself
+        self._detector_lock = threading.Lock()  # a detector object contains its working memory
         self._predictor = dlib.shape_predictor(str(predictor))
         self._network = Network(
             build_network(weights.read_bytes()), threads=threads, shape=(CHIP_SIDE, CHIP_SIDE), colour="rgb"
@@ -63,10 +63,11 @@ class DlibEngine:
         return measured_calibration(f"{self.name}/{self.version}")
 
     def detect(self, image: RGBImage) -> list[DetectedFace]:
-        """Return every face in `image`, largest first. If there is none, search it at twice its size.
+        """Return every face in `image`, largest first. If there is none, search again at twice the size.
 
-        `confidence` is derived from the HOG detector's distance to its threshold: 0.7 at the threshold,
-        where a face is about as certain as YuNet's at 0.7, rising to 1 at a distance of 1 or more.
+        `confidence` is derived from the distance between the HOG detector's score and its threshold. It is
+        0.7 at the threshold, where a face is about as certain as one that YuNet detects with 0.7, and rises
+        to 1 at a distance of 1 or more.
         """
         with self._detector_lock:
             for upsampling in (0, 1):
@@ -77,12 +78,12 @@ class DlibEngine:
         return sorted(faces, key=lambda face: face.box.area, reverse=True)
 
     def align(self, image: RGBImage, face: DetectedFace) -> Chip:
-        """Return the face as (150, 150, 3), aligned by dlib on the five landmarks inside the face's box."""
+        """Return the face as (150, 150, 3), aligned by dlib on five landmarks that it locates in the box."""
         shape = self._predictor(image, _rectangle(face.box))
         return np.asarray(dlib.get_face_chip(image, shape, CHIP_SIDE, PADDING), dtype=np.uint8)
 
     def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
-        """Return one vector per chip, (n, 128) float32, not of unit length; `thoroughly` changes nothing."""
+        """Return one vector per chip, (n, 128) float32, not normalised; `thoroughly` has no effect."""
         vectors = np.empty((len(chips), self.dimension), np.float32)
         for vector, chip in zip(vectors, chips, strict=True):
             vector[:] = self._network(np.ascontiguousarray(chip))["vectors"][0]
@@ -107,7 +108,7 @@ def _checked(location: str, sha256: str) -> Path:
     path = Path(location)
     if not path.is_file() or sha256_of(path) != sha256:
         raise ImproperlyConfigured(
-            f"The model file {path} is missing, damaged or of another version. "
+            f"The model file {path} is missing or damaged, or belongs to another version. "
             "Run `pip install --force-reinstall --no-deps -r requirements/dlib.txt`."
         )
     return path

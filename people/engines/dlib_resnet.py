@@ -1,7 +1,7 @@
 """dlib's face recognition ResNet as an OpenVINO network, built from dlib's own file of weights.
 
 The network is `anet_type` in dlib's dnn_face_recognition_ex.cpp. The file is dlib's serialisation of it
-(dlib/dnn/core.h, layers.h and tensor_tools.h, Boost licence): the layers in the order of the computation.
+(dlib/dnn/core.h, layers.h and tensor_tools.h, Boost licence), with the layers in the order of computation.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ CHIP_SIDE = 150
 """Width and height of the input, in pixels."""
 DIMENSION = 128
 MEAN = np.array([122.782, 117.001, 104.298], np.float32).reshape(1, 3, 1, 1)
-"""Of red, green and blue, subtracted from the pixels: dlib's `input_rgb_image`."""
+"""Mean red, green and blue, subtracted from the pixels: dlib's `input_rgb_image`."""
 LEVELS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True), (256, 1, True))
-"""From the input on: channels, residual blocks, and whether the first block halves the image."""
+"""In order from the input: channels, residual blocks, and whether the first block halves the image."""
 
 _LAYER = re.compile(rb"\x01(?:\x05con_4|\x07affine_|\x04fc_2)")
-"""The name of a layer that has parameters, as dlib writes it: an integer (its length), then the text."""
+"""The name of a layer with parameters, as dlib writes it: an integer (the name's length), then the text."""
 
 Node = Any
 """A node of OpenVINO's graph."""
@@ -35,10 +35,10 @@ Parameters = NDArray[np.float32]
 
 
 def build_network(weights: bytes) -> Model:
-    """Return the network for one chip: (1, 3, 150, 150) RGB, 0–255, to `vectors`, (1, 128), float32.
+    """Return the network for one chip: from (1, 3, 150, 150) RGB, 0–255, to `vectors`, (1, 128) float32.
 
-    `weights` is the whole of dlib_face_recognition_resnet_model_v1.dat. The caller compares its sha256
-    beforehand: this function doesn't look for damage.
+    `weights` is the content of dlib_face_recognition_resnet_model_v1.dat. The caller must verify its sha256
+    first, because this function doesn't detect damage.
     """
     layers = _layers(weights)
     chips = operations.parameter([1, 3, CHIP_SIDE, CHIP_SIDE], np.float32)
@@ -66,32 +66,32 @@ def _residual_block(layers: Iterator[Parameters], value: Node, channels: int, *,
 def _convolution(
     layers: Iterator[Parameters], value: Node, *, channels: int, side: int, stride: int, padding: int
 ) -> Node:
-    """Return a convolution and the affine layer after it; OpenVINO merges the two when it compiles them."""
+    """Return a convolution and the affine layer after it, which OpenVINO merges when it compiles them."""
     weights, bias = np.split(next(layers), [-channels])
     gamma, beta = next(layers).reshape(2, 1, channels, 1, 1)
-    # As a constant: OpenVINO turns a plain array into a list first, which takes ten times as long.
+    # as a constant, because OpenVINO converts a plain array to a list first, which takes ten times as long
     kernels = operations.constant(weights.reshape(channels, -1, side, side))
     value = operations.convolution(value, kernels, [stride] * 2, [padding] * 2, [padding] * 2, [1, 1])
     value = operations.add(value, bias.reshape(1, channels, 1, 1))
     return operations.add(operations.multiply(value, gamma), beta)
 
 
-def _sum(one: Node, other: Node) -> Node:
-    """Return the sum of two tensors of different shapes: dlib fills up the smaller one with zeros."""
-    shapes = [np.array(node.shape) for node in (one, other)]
+def _sum(first: Node, second: Node) -> Node:
+    """Return the sum of two tensors of different shapes: like dlib, pad the smaller one with zeros."""
+    shapes = [np.array(node.shape) for node in (first, second)]
     sides = np.maximum(*shapes)
-    filled = [
+    padded = [
         operations.pad(node, [0] * 4, sides - shape, "constant")
-        for node, shape in zip((one, other), shapes, strict=True)
+        for node, shape in zip((first, second), shapes, strict=True)
     ]
-    return operations.add(*filled)
+    return operations.add(*padded)
 
 
 def _layers(file: bytes) -> Iterator[Parameters]:
     """Yield the parameters of each convolution, affine and fully connected layer."""
     for name in _LAYER.finditer(file):
-        # A fully connected layer begins with its numbers of outputs and inputs; then comes, as in the
-        # others, a tensor: its version, its four sides, and its float32 values.
+        # A fully connected layer begins with its numbers of outputs and inputs. Then, as in the other
+        # layers, a tensor follows: its version, its four dimensions, and its float32 values.
         integers, position = [], name.end()
         for _ in range(7 if name[0].endswith(b"fc_2") else 5):
             end = position + 1 + (file[position] & 0x0F)  # the byte holds the integer's length in bytes

@@ -1,6 +1,6 @@
-"""Downloads the files of a catalogue from URLs, wheels and source archives, and verifies each one.
+"""Download the files of a catalogue from URLs, wheels and source archives, and verify each one.
 
-Doesn't use Django, so that the image fetches its models before it has the rest of the project.
+Doesn't use Django, so that the image build can fetch the models before it copies the rest of the project.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from typing import IO
 from people.errors import FetchFailed
 
 URL_TIMEOUT_SECONDS = 5
-"""If a server doesn't answer within this time, the next source is tried."""
+"""If a server doesn't respond within this time, the next source is tried."""
 PIP_TIMEOUT_SECONDS = 900
 CHUNK_BYTES = 1 << 20
 DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
-"""What reading a damaged or incomplete archive raises."""
+"""Exceptions raised on reading a damaged or incomplete archive."""
 
 Progress = Callable[[str], None]
 """Called with one line of text at a time."""
 
 
 class SourceFailed(Exception):
-    """One source didn't return the file; another one may."""
+    """A source didn't return the right file. Another source may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file in the catalogue. `sha256` is in hexadecimal, `size` in bytes."""
+    """A file in the catalogue. `sha256` is hexadecimal; `size` is in bytes."""
 
     name: str
     file: str
@@ -69,7 +69,7 @@ class Entry:
 
 
 def read_catalogue(catalogue: Path, part: str) -> Mapping[str, Entry]:
-    """Return the entries of `part` of a TOML file, "models" or "samples", by name, in the file's order."""
+    """Return the entries by name, in the file's order. `part` of the TOML file is "models" or "samples"."""
     with catalogue.open("rb") as file:
         rows = tomllib.load(file)[part]
     return {row["name"]: Entry(**{**row, "sources": tuple(map(_source, row["sources"]))}) for row in rows}
@@ -91,8 +91,8 @@ def sha256_of(path: Path) -> str:
 def fetch_all(entries: Iterable[Entry], directory: Path, progress: Progress) -> None:
     """Fetch every entry into `directory`.
 
-    An archive that contains several entries is downloaded once. Raises FetchFailed at the end if
-    any entry could not be fetched; the others are kept.
+    An archive that contains several entries is downloaded only once. If any entry could not be fetched,
+    FetchFailed is raised at the end; the fetched files are kept.
     """
     failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="facerec-fetch-") as scratch:
@@ -109,26 +109,26 @@ def fetch_all(entries: Iterable[Entry], directory: Path, progress: Progress) -> 
 def fetch(entry: Entry, directory: Path, progress: Progress, *, archives: Archives) -> None:
     """Fetch `entry` into `directory` from the first source that returns the right bytes.
 
-    A file that already has the right bytes is left alone. A new one is moved into place in one step,
-    once its sha256 is verified. Raises FetchFailed with the answer of each source.
+    A file that already has the right bytes isn't fetched again. A new file is moved into place atomically
+    after its sha256 is verified. Raises FetchFailed, with the reason why each source failed.
     """
     target = directory / entry.file
     if target.is_file() and target.stat().st_size == entry.size and sha256_of(target) == entry.sha256:
-        progress(f"{entry.file}: already there")
+        progress(f"{entry.file}: already fetched")
         return
     directory.mkdir(parents=True, exist_ok=True)
-    answers: list[str] = []
+    failures: list[str] = []
     for source in entry.sources:
         progress(f"{entry.file}: fetching from {source}")
         try:
             _fetch_from(source, entry, target, archives)
         except SourceFailed as error:
-            answers.append(f"  {source}: {error}")
+            failures.append(f"  {source}: {error}")
             progress(f"{entry.file}: {error}")
             continue
         progress(f"{entry.file}: {entry.size:,} bytes, sha256 verified")
         return
-    raise FetchFailed("\n".join([f"{entry.file} could not be fetched:", *answers]))
+    raise FetchFailed("\n".join([f"{entry.file} could not be fetched:", *failures]))
 
 
 def _fetch_from(source: Source, entry: Entry, target: Path, archives: Archives) -> None:
@@ -148,33 +148,33 @@ def _copy(stream: IO[bytes], file: IO[bytes], entry: Entry) -> None:
     while chunk := _read(stream):
         size += len(chunk)
         if size > entry.size:
-            raise SourceFailed(f"refused: longer than {entry.size:,} bytes")
+            raise SourceFailed(f"wrong file: longer than {entry.size:,} bytes")
         digest.update(chunk)
         file.write(chunk)
     if digest.hexdigest() != entry.sha256:
-        raise SourceFailed(f"refused: {size:,} bytes with sha256 {digest.hexdigest()}, not {entry.sha256}")
+        raise SourceFailed(f"wrong file: {size:,} bytes with sha256 {digest.hexdigest()}, not {entry.sha256}")
 
 
 def _read(stream: IO[bytes]) -> bytes:
     try:
         return stream.read(CHUNK_BYTES)
     except (http.client.HTTPException, *DAMAGED) as error:
-        raise SourceFailed(f"broke off: {error}") from error
+        raise SourceFailed(f"download interrupted: {error}") from error
 
 
 def _open(source: Source, archives: Archives) -> IO[bytes]:
     if source.url:
         try:
-            # The URLs are those of the catalogue, which is part of the code.
+            # The URLs are from the catalogue, which is part of the code.
             stream: IO[bytes] = urllib.request.urlopen(source.url, timeout=URL_TIMEOUT_SECONDS)  # noqa: S310
             return stream
         except (OSError, http.client.HTTPException) as error:
-            raise SourceFailed(f"no answer: {error}") from error
+            raise SourceFailed(f"request failed: {error}") from error
     return archives.open(source)
 
 
 class Archives:
-    """Downloads wheels and source archives into the folder `scratch`, each of them once."""
+    """Downloads each wheel or source archive into the folder `scratch`, at most once."""
 
     def __init__(self, scratch: Path, progress: Progress) -> None:
         self._scratch = scratch
@@ -187,7 +187,7 @@ class Archives:
         try:
             if zipfile.is_zipfile(archive):
                 return zipfile.ZipFile(archive).open(source.member)
-            # The member reads from the archive, which closes with it.
+            # The archive must stay open while the member is read; closing the member closes it too.
             member = tarfile.open(archive).extractfile(source.member)  # noqa: SIM115
         except (KeyError, *DAMAGED) as error:
             raise SourceFailed(f"{archive.name} can't be read: {error}") from error
@@ -209,12 +209,12 @@ class Archives:
     def _download(self, package: str, kind: str) -> Path:
         folder = self._scratch / f"{package}-{kind}"
         folder.mkdir()
-        # For a source archive, pip also prepares the metadata with a build backend, which may be a
-        # wheel: so --no-binary names the package instead of :all:.
+        # For a source archive, pip also prepares the metadata with a build backend. That may be a wheel, so
+        # --no-binary names only the package instead of :all:.
         form = ["--only-binary", ":all:"] if kind == "wheel" else ["--no-binary", package.split("==")[0]]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps", *form]
         try:
-            done = subprocess.run(  # noqa: S603
+            process = subprocess.run(  # noqa: S603
                 [*command, "--dest", str(folder), package],
                 capture_output=True,
                 text=True,
@@ -222,10 +222,10 @@ class Archives:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise SourceFailed(f"pip download didn't run: {error}") from error
+            raise SourceFailed(f"pip download could not be run: {error}") from error
         files = list(folder.iterdir())
-        if done.returncode or len(files) != 1:
-            reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        if process.returncode or len(files) != 1:
+            reason = (process.stderr.strip() or "no reason given").splitlines()[-1]
             raise SourceFailed(f"pip download failed: {reason}")
         self._progress(f"{files[0].name}: downloaded, {files[0].stat().st_size:,} bytes")
         return files[0]

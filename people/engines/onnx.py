@@ -25,33 +25,33 @@ CHIP_SIDE = 112
 TEMPLATE: NDArray[np.float64] = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""Where the five landmarks lie in a 112×112 chip, (x, y): the ArcFace template, as in
+"""Positions of the five landmarks in a 112×112 chip, (x, y): the ArcFace template, as in
 cv2.FaceRecognizerSF.alignCrop (https://github.com/deepinsight/insightface, face_align.py)."""
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-"""YuNet's order; its "right eye" is the person's, which the viewer sees at the left."""
+"""In YuNet's order. Its "right eye" is the person's, which the viewer sees on the left."""
 
 FIRST_SIDE = 640
-"""Long side, in pixels, of the view that is searched first. A smaller photo is enlarged to it: on
-faces of 110 px enlarged to 280 the landmarks are better, and 0.8 points more people are found
-(TPIR at FPIR 1 %, mean of 20 galleries of the LFW development part)."""
+"""Long side, in pixels, of the view that is searched first. A smaller photo is enlarged to it: enlarging
+faces of 110 px to 280 px improves the landmarks, and finds 0.8 percentage points more people (TPIR at
+FPIR 1 %, mean of 20 galleries of the LFW development part)."""
 MAX_ENLARGEMENT = 4.0
 CLOSE_SIDE = 256
-"""Long side of the view for faces that fill the frame."""
+"""Long side, in pixels, of the view for faces that fill the frame."""
 CLOSE_FACE_SIDE = 400
-"""A face larger than this in the first view is seen better in the close one: on five sample photos
-cropped ever closer, the two views' confidences are equal (0.94) at 400 px; at 640 px they are
+"""Pixels. A face larger than this in the first view is detected better in the close one. On five sample
+photos cropped ever closer, the two views' confidences are equal (0.94) at 400 px; at 640 px they are
 0.79–0.92 in the first view and 0.94–0.96 in the close one."""
 FAR_SIDE = 1600
-"""Long side of the view for small faces in large photos."""
+"""Long side, in pixels, of the view for small faces in large photos."""
 ALONE_SIDE = 64
-"""One face alone, this large or larger in the first view, makes a search for small ones needless."""
+"""Pixels. If the first view shows a single face of at least this size, small faces aren't searched for."""
 OVERLAP = 0.3
-"""Two boxes that overlap more (intersection over union) are one face."""
+"""Two boxes with a larger intersection over union are the same face."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A recogniser's file and how its input is made: `(pixel - mean) * scale`, in `colour` order."""
+    """A recogniser's file, and how its input is computed: `(pixel - mean) * scale`, in `colour` order."""
 
     name: str
     version: int
@@ -64,14 +64,14 @@ class Weights:
 class OnnxEngine:
     """YuNet and an ONNX recogniser on the CPU.
 
-    `recogniser` is a name in the catalogue of models, or a mapping for weights of one's own: `path`,
-    `name`, `version`, and optionally `sha256`, `mean`, `scale` and `colour` ("rgb" or "bgr"). They
-    must take one 112×112 chip, aligned on five points.
-    Raises ModelMissing if a file isn't there, ImproperlyConfigured if it isn't what the options say.
+    `recogniser` is a name in the catalogue of models, or a mapping for the operator's own weights: `path`,
+    `name`, `version`, and optionally `sha256`, `mean`, `scale` and `colour` ("rgb" or "bgr"). The network
+    must accept one 112×112 chip, aligned on five points.
+    Raises ModelMissing if a file is missing, or ImproperlyConfigured if it doesn't match the options.
     """
 
     sure_confidence = 0.92
-    """Upright faces of 65 photos had 0.918–0.953, and 0.80–0.917 where found with the photo turned."""
+    """In 65 photos, faces had 0.918–0.953 with the photo upright, and 0.80–0.917 with the photo turned."""
 
     def __init__(
         self,
@@ -107,23 +107,23 @@ class OnnxEngine:
     def detect(self, image: RGBImage) -> list[DetectedFace]:
         """Return every face in `image`, largest first.
 
-        The photo is searched at a long side of 640 px; at 256 px too if a face fills the frame or
-        none was found; and, if it is larger and doesn't show one large face alone, at 1600 px,
-        where a face of 10 px is still found.
+        The photo is searched with its long side scaled to 640 px. If a face fills the frame or none was
+        found, it is also searched at 256 px. If the photo is larger than 640 px and doesn't show a single
+        large face, it is also searched at up to 1600 px, where a face of 10 px is still detected.
         """
         long_side = max(image.shape[:2])
         scale = FIRST_SIDE / long_side
-        found = self._search(image, FIRST_SIDE)
-        if not found or max(_side(row) for row in found) * scale > CLOSE_FACE_SIDE:
-            found = _distinct([*found, *self._search(image, CLOSE_SIDE)])
-        alone = len(found) == 1 and _side(found[0]) * scale >= ALONE_SIDE
-        if long_side > FIRST_SIDE and not alone:
-            found = _distinct([*found, *self._search(image, min(FAR_SIDE, long_side))])
-        found.sort(key=lambda row: float(row[2] * row[3]), reverse=True)
-        return [_face(row) for row in found]
+        rows = self._search(image, FIRST_SIDE)
+        if not rows or max(_side(row) for row in rows) * scale > CLOSE_FACE_SIDE:
+            rows = _distinct([*rows, *self._search(image, CLOSE_SIDE)])
+        is_alone = len(rows) == 1 and _side(rows[0]) * scale >= ALONE_SIDE
+        if long_side > FIRST_SIDE and not is_alone:
+            rows = _distinct([*rows, *self._search(image, min(FAR_SIDE, long_side))])
+        rows.sort(key=lambda row: float(row[2] * row[3]), reverse=True)
+        return [_face(row) for row in rows]
 
     def align(self, image: RGBImage, face: DetectedFace) -> Chip:
-        """Return the face as (112, 112, 3): the least-squares similarity onto the ArcFace template."""
+        """Return the face as (112, 112, 3), aligned to TEMPLATE by the least-squares similarity transform."""
         points = np.array([face.landmarks[name] for name in LANDMARKS])
         matrix = similarity(points, TEMPLATE)
         return np.asarray(
@@ -131,9 +131,10 @@ class OnnxEngine:
         )
 
     def embed(self, chips: Sequence[Chip], *, thoroughly: bool = False) -> Vectors:
-        """Return each chip's vector, (n, dimension) float32; `thoroughly`: plus its mirror image's.
+        """Return each chip's vector, (n, dimension) float32, not normalised.
 
-        With the references made thoroughly, mirrored probes bring nothing that can be measured (as above).
+        `thoroughly` adds the vector of the chip's mirror image. If references are computed thoroughly, doing
+        so for probes as well has no measurable effect (measured as for FIRST_SIDE).
         """
         vectors = np.empty((len(chips), self.dimension), np.float32)
         for vector, chip in zip(vectors, chips, strict=True):
@@ -147,11 +148,15 @@ class OnnxEngine:
         return vector
 
     def _search(self, image: RGBImage, side: int) -> list[NDArray[np.float32]]:
-        """Return YuNet's rows in `image`'s pixels: box (4), landmarks (10), confidence."""
+        """Return YuNet's rows for `image` scaled to this long side: box (4), landmarks (10), confidence.
+
+        Coordinates are in pixels of `image`.
+        """
         height, width = image.shape[:2]
         factor = min(side / max(height, width), MAX_ENLARGEMENT)
         size = (max(round(width * factor), 1), max(round(height * factor), 1))
-        # INTER_AREA averages, which bilinear need not above a half, where it takes a tenth of the time.
+        # INTER_AREA averages pixels. From a factor of a half, bilinear interpolation needs no averaging, and
+        # takes a tenth of the time.
         interpolation = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
         view = cv2.resize(image, size, interpolation=interpolation)
         rows = self._detector(np.asarray(view, np.uint8))
@@ -161,15 +166,20 @@ class OnnxEngine:
 
 
 def similarity(points: NDArray[np.float64], onto: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (2, 3) matrix of the turn, scale and shift that bring `points` nearest to `onto`.
+    """Return the (2, 3) matrix of the rotation, scaling and translation that best map `points` to `onto`.
 
-    Both are (n, 2). Least squares, without reflection: Umeyama (1991), written with complex numbers.
+    Both are (n, 2). Least squares without reflection (Umeyama, 1991), computed with complex numbers.
     """
     source, target = points @ (1, 1j), onto @ (1, 1j)
-    around = source - source.mean()
-    turn = np.vdot(around, target - target.mean()) / np.vdot(around, around).real
-    shift = target.mean() - turn * source.mean()
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    centred = source - source.mean()
+    rotation = np.vdot(centred, target - target.mean()) / np.vdot(centred, centred).real  # with the scale
+    translation = target.mean() - rotation * source.mean()
+    return np.array(
+        [
+            [rotation.real, -rotation.imag, translation.real],
+            [rotation.imag, rotation.real, translation.imag],
+        ]
+    )
 
 
 def _weights(recogniser: str | Mapping[str, Any]) -> Weights:
@@ -183,17 +193,17 @@ def _weights(recogniser: str | Mapping[str, Any]) -> Weights:
             f"The recogniser's model file {weights.path} is missing. Check `path` in FACE_ENGINE."
         )
     if sha256 is not None and sha256_of(weights.path) != sha256:
-        raise ImproperlyConfigured(f"{weights.path} does not have the sha256 that FACE_ENGINE gives.")
+        raise ImproperlyConfigured(f"{weights.path} does not have the sha256 in FACE_ENGINE.")
     return weights
 
 
 def _distinct(rows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Return one row per face: where several views show it, the one of the highest confidence."""
-    kept: list[NDArray[np.float32]] = []
+    """Return one row per face: if several views show it, the row with the highest confidence."""
+    kept_rows: list[NDArray[np.float32]] = []
     for row in sorted(rows, key=lambda row: float(row[14]), reverse=True):
-        if all(_box(row).overlap(_box(other)) <= OVERLAP for other in kept):
-            kept.append(row)
-    return kept
+        if all(_box(row).overlap(_box(kept_row)) <= OVERLAP for kept_row in kept_rows):
+            kept_rows.append(row)
+    return kept_rows
 
 
 def _side(row: NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""The catalogue of model files and sample photos, and where the models are on this machine."""
+"""The catalogue of model files and sample photos, and the paths of the model files."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ RECOGNISER = "sface"
 
 @cache
 def entries(part: str) -> Mapping[str, Entry]:
-    """Return the entries of `part`, "models" or "samples", by name, in the catalogue's order."""
+    """Return the entries by name, in the catalogue's order. `part` is "models" or "samples"."""
     return read_catalogue(CATALOGUE, part)
 
 
 def model_path(name: str) -> Path:
-    """Return the path of the model `name`. Raises ModelMissing if there is no such file."""
+    """Return the path of the model `name`. Raises ModelMissing if the file doesn't exist."""
     path = Path(settings.FACEREC_MODELS_DIR) / entries("models")[name].file
     if not path.is_file():
         raise ModelMissing(f"The model {name} is missing at {path}. Run `manage.py fetch_models`.")
@@ -34,9 +34,9 @@ def model_path(name: str) -> Path:
 
 
 def check_models(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Report each model file of the configured engine that is missing or doesn't have the right size.
+    """System check: each model file of the configured engine exists and has the right size.
 
-    Reads sizes only, so that processes start quickly; `manage.py fetch_models` compares the hashes.
+    Only sizes are compared, so that processes start quickly; `manage.py fetch_models` compares the hashes.
     """
     configured: Mapping[str, Any] = settings.FACE_ENGINE
     options = configured.get("OPTIONS", {})

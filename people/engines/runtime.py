@@ -1,4 +1,4 @@
-"""Neural networks on the CPU, run by OpenVINO: each is compiled once and handles one image at a time."""
+"""Neural networks on the CPU, run by OpenVINO. Each is compiled once and processes one image at a time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from django.core.exceptions import ImproperlyConfigured
 from numpy.typing import NDArray
 
-# OpenVINO's conversion tools send usage reports to Intel as soon as they are imported. An empty module
-# takes their place; OpenVINO runs without them.
+# OpenVINO's conversion tools send usage reports to Intel as soon as they are imported. They are replaced
+# with an empty module, because OpenVINO runs without them.
 sys.modules["openvino.tools.ovc"] = ModuleType("openvino.tools.ovc")
 
 import openvino
-from openvino import Model as Model  # exported: this is the only module that imports OpenVINO
+from openvino import Model as Model  # re-exported, because only this module imports OpenVINO
 from openvino import opset13 as opset13
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
@@ -27,12 +27,13 @@ Array = NDArray[np.float32]
 class Network:
     """A network with one input, an image: (1, height, width, 3) uint8 RGB.
 
-    `source` is a file that OpenVINO reads, or a graph, with an input of (1, 3, height, width). Colour
-    order, `(pixel - mean) * scale` and the change from pixels to planes are compiled into the network.
-    `shape` is (height, width); None accepts every size that the network does (YuNet: multiples of 32).
-    `precision` is f32, or bf16: twice as fast on processors that support it, and f32 on the others.
-    Calls from several threads are serialised: while all cores are busy, running several at once would
-    only take memory. Raises ImproperlyConfigured if the file isn't a network with one such input.
+    `source` is a file that OpenVINO can read, or a graph; its input is (1, 3, height, width). The conversion
+    of the image (colour order, `(pixel - mean) * scale`, and the order of the axes) is compiled into the
+    network. `shape` is (height, width); with None, every size that the network supports is accepted (YuNet:
+    multiples of 32). `precision` is f32, or bf16, which is twice as fast on processors that support it and
+    means f32 on others. Calls from several threads are serialised: when all cores are busy, running several
+    at once would only take more memory. Raises ImproperlyConfigured if the file isn't a network with one
+    such input.
     """
 
     def __init__(
@@ -90,8 +91,8 @@ def _with_pixels_as_input(model: Model, colour: str, mean: float, scale: float) 
 def _configuration(threads: int, precision: str) -> dict[str, Any]:
     return {
         "INFERENCE_NUM_THREADS": threads,
-        "NUM_STREAMS": 1,  # with several, a process that is forked afterwards hangs
-        "ENABLE_CPU_PINNING": False,  # all processes would choose the same cores
+        "NUM_STREAMS": 1,  # with several, a process that is forked later hangs
+        "ENABLE_CPU_PINNING": False,  # otherwise all processes would choose the same cores
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": precision,
     }

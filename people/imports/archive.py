@@ -23,11 +23,13 @@ from people.imports.entries import MAX_ENTRIES, Entry, is_junk, refuse_tricks
 from people.photos import MAX_BYTES
 
 MAX_DIRECTORY_BYTES = 64_000_000
-"""Size limit of a ZIP's central directory: 640 bytes per entry; an entry with a short path takes 80."""
+"""Size limit of a ZIP's central directory: 640 bytes for each of MAX_ENTRIES. An entry with a short path
+takes 80."""
 MAX_RATIO = 100
-"""Uncompressed bytes per compressed byte. Photos are already compressed, so about 1; a ZIP bomb has 1000."""
+"""Uncompressed bytes per compressed byte. Photos are already compressed, so they have about 1; a ZIP bomb has
+1000."""
 RATIO_COUNTS_FROM = 1_000_000
-"""Uncompressed size in bytes from which MAX_RATIO applies; smaller entries are harmless."""
+"""Uncompressed size in bytes above which MAX_RATIO applies; smaller entries are harmless."""
 _END, _END64, _LOCATOR64, _ENTRY = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 
@@ -50,7 +52,7 @@ class ZipSource:
         self._refuse_overlaps()
         for info in infos:
             refuse_tricks(info.orig_filename)
-            self._refuse_oddities(info)
+            self._refuse_unusual(info)
         for info in infos:
             if not info.is_dir() and not is_junk(info.orig_filename):
                 yield Entry(info.orig_filename, info.file_size, f"{info.CRC:08x}", self._problem(info))
@@ -83,7 +85,7 @@ class ZipSource:
             )
         return None
 
-    def _refuse_oddities(self, info: zipfile.ZipInfo) -> None:
+    def _refuse_unusual(self, info: zipfile.ZipInfo) -> None:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise ImportRefused("The archive contains a link or device. Recreate it with plain files only.")
@@ -105,7 +107,7 @@ class ZipSource:
 
 
 def _opened(file: IO[bytes]) -> zipfile.ZipFile:
-    """Open the archive, reading names as UTF-8 if possible: macOS writes UTF-8 without setting its flag."""
+    """Open the archive, and read names as UTF-8 if possible: macOS writes UTF-8 without setting its flag."""
     try:
         return zipfile.ZipFile(file, metadata_encoding="utf-8")
     except UnicodeDecodeError:

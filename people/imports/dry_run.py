@@ -20,7 +20,7 @@ class DryRun:
         self._job, self._source, self._roster = job, source, roster
         self._person_key: str | None = None
         self._seen: set[uuid.UUID] = set()
-        """Placeholder ids of this person's files so far."""
+        """Placeholder ids of the current person's files so far."""
 
     def check(self, item: ImportItem) -> Result:
         """Return the result that an import would give for the file. Raises FacerecError if it would fail."""
@@ -48,7 +48,7 @@ class DryRun:
         return Result(State.ENROLLED, None, photo_id)
 
     def _seen_before(self, item: ImportItem) -> set[uuid.UUID]:
-        """Return the placeholder ids of the person's files that came earlier in this dry run."""
+        """Return the placeholder ids of the person's files that were checked earlier in this dry run."""
         if self._person_key is None:  # an earlier process or turn may have checked some
             earlier = self._job.items.filter(number__lt=item.number, person_key=item.person_key)
             self._seen = {

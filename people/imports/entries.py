@@ -10,12 +10,13 @@ from people.errors import FacerecError, ImportRefused
 
 MAX_ENTRIES = 100_000
 MAX_PATH = 1024
+"""Characters."""
 _JUNK = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file in a source. `mark` changes when its content changes."""
+    """A file in a source. `size` is in bytes; `mark` changes if the file's content changes."""
 
     path: str
     size: int
@@ -24,10 +25,7 @@ class Entry:
 
 
 def folder_of(path: str) -> str | None:
-    """Return the person's folder in a photo's path, composed, or None if the path isn't `person/photo.jpg`.
-
-    See `composed`.
-    """
+    """Return the person's folder in a photo's path, `composed`; None if the path isn't `person/photo.jpg`."""
     folder, _, file = path.partition("/")
     return composed(folder) if file and "/" not in file else None
 
@@ -47,7 +45,7 @@ def is_junk(path: str) -> bool:
 
 
 def refuse_tricks(path: str) -> None:
-    """Refuse a name that would escape the target folder if it were extracted. Raises ImportRefused."""
+    """Raise ImportRefused for a path that would be outside the target folder if it were extracted."""
     parts = path.removesuffix("/").split("/")
     if (
         any(part in ("", ".", "..") for part in parts)

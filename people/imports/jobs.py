@@ -1,4 +1,4 @@
-"""Import jobs: submit a source, run the import in turns, cancel it, count its results.
+"""Import jobs: submit a source, run the import a little at a time, cancel it, count its results.
 
 `people.imports.plan` lists the source's files; `people.imports.run` enrols them one by one.
 """
@@ -34,7 +34,7 @@ from people.s3 import input_buckets
 
 State = ImportItem.State
 UPLOAD_ABANDONED_AFTER = timedelta(hours=2)
-"""A stored archive that still has no import by then was left behind by a process that died."""
+"""A stored archive that has no import after this time was left behind by a process that died."""
 
 
 def submit_archive(
@@ -44,18 +44,18 @@ def submit_archive(
     check_directory(file)
     job = _new(collection, ImportJob.Source.ZIP, "", dry_run, actor)
     name = f"imports/{job.pk}.zip"
-    # Written first, so that the archive is removed even if its import is never stored.
-    leftover = outbox.purge_file(name, after=UPLOAD_ABANDONED_AFTER)
+    # Requested first, so that the archive is deleted even if its import is never stored.
+    purge = outbox.request_file_purge(name, after=UPLOAD_ABANDONED_AFTER)
     file.seek(0)
     try:
         job.location = photo_storage().save(name, File(file))
-    except Exception:  # whatever the storage raises
-        outbox.hasten(leftover)
+    except Exception:  # any error of the storage
+        outbox.make_due_now(purge)
         raise
     with transaction.atomic():
         _store(job, actor)
-        outbox.cancel(leftover)
-        outbox.run_import(job.pk)
+        outbox.cancel(purge)
+        outbox.request_import(job.pk)
     return job
 
 
@@ -70,17 +70,17 @@ def submit_prefix(
     job = _new(collection, ImportJob.Source.S3, location, dry_run, actor)
     with transaction.atomic():
         _store(job, actor)
-        outbox.run_import(job.pk)
+        outbox.request_import(job.pk)
     return job
 
 
 def begin(location: str, *, collection: Collection, dry_run: bool = False, actor: Actor) -> ImportJob:
     """Start an import that the caller runs: of a folder, a ZIP file read in place, or a bucket prefix.
 
-    An unfinished import of the same source is resumed, unless the source has changed since.
-    Raises SourceGone or BucketNotAllowed.
+    An unfinished import of the same source is returned, to be resumed. If its source has changed since it
+    began, it is cancelled and a new one is started. Raises SourceGone or BucketNotAllowed.
     """
-    source, location = _named(location)
+    source, location = _parsed(location)
     unfinished = ImportJob.objects.filter(
         collection=collection, source=source, location=location, dry_run=dry_run, state__in=UNFINISHED
     ).first()
@@ -113,22 +113,22 @@ def run(
             people = sources.people_of(source)
             if not job.fingerprint:
                 plan(job, source, people)
-            ended = Run(job, source, people).go(until, watch)
+            has_ended = Run(job, source, people).go(until, watch)
     except sources.REFUSALS as refusal:
         _end(job, ImportJob.State.FAILED, as_stored(refusal))
         return True
-    if ended:
+    if has_ended:
         _end(job, ImportJob.State.COMPLETE, None)
-    return ended
+    return has_ended
 
 
 def cancel(job: ImportJob, *, actor: Actor) -> bool:
-    """Stop an import; what it enrolled stays. Return False when it had ended already."""
+    """Stop an import; the photos that it enrolled are kept. Return False if it had already ended."""
     return _end(job, ImportJob.State.CANCELLED, None, actor=actor)
 
 
 def give_up(job_id: uuid.UUID) -> None:
-    """End an import that failed repeatedly because of an unexpected error."""
+    """End an import whose outbox entry has become a failed task, because of an unexpected error."""
     if (job := ImportJob.objects.filter(pk=job_id).first()) is not None:
         failure = ProcessingFailed(
             "The import failed after several attempts. Start it again, or ask the operator. "
@@ -153,7 +153,7 @@ def with_counts(jobs: Sequence[ImportJob]) -> Sequence[ImportJob]:
     return jobs
 
 
-def _named(location: str) -> tuple[ImportJob.Source, str]:
+def _parsed(location: str) -> tuple[ImportJob.Source, str]:
     if location.startswith("s3://"):
         bucket, _, prefix = location.removeprefix("s3://").partition("/")
         input_buckets.check(bucket)

@@ -1,4 +1,4 @@
-"""An import's people.csv: which person each folder is. Every mistake is reported with its line."""
+"""An import's people.csv: which person each folder belongs to. Mistakes are reported by line number."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Row:
 
 
 def parse(data: bytes) -> dict[str, Row]:
-    """Return the rows by folder. Raises PeopleCsvInvalid with the lines of the mistakes."""
+    """Return the rows by folder. Raises PeopleCsvInvalid, with the line numbers of the mistakes."""
     if len(data) > MAX_BYTES:
         raise PeopleCsvInvalid("people.csv is larger than 20 MB. Split the import.")
     try:
@@ -66,7 +66,7 @@ def parse(data: bytes) -> dict[str, Row]:
 
 
 def _lines(text: str, mistakes: list[tuple[int, str]]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the number and cells of each line that is not blank; append to `mistakes` what can't be read."""
+    """Yield the number and cells of each line that isn't blank; append what is invalid to `mistakes`."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = [column.strip() for column in next(reader, [])]

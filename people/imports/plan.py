@@ -24,7 +24,7 @@ State = ImportItem.State
 def plan(job: ImportJob, source: Source, people: Mapping[str, people_csv.Row]) -> None:
     """Write a row for every file.
 
-    The fingerprint is written last, so an interrupted plan is started again.
+    The fingerprint is written last, so if this is interrupted, the next run plans the import again.
     """
     planned = _listed(source, people)
     ImportItem.objects.filter(job=job).delete()

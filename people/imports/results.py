@@ -13,6 +13,8 @@ State = ImportItem.State
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """A file's state, a problem as stored for clients, and the id of its photo, if it has one."""
+
     state: State
     problem: dict[str, Any] | None = None
     photo_id: uuid.UUID | None = None

@@ -19,11 +19,11 @@ class Roster:
         self._rows = {row.external_id: row for row in rows.values()}
 
     def enrolled(self, external_id: str) -> QuerySet[Person]:
-        """Return a query for the collection's person with this id, who may not exist."""
+        """Return a query for the collection's person with this external_id, who may not exist."""
         return Person.objects.filter(collection=self._job.collection_id, external_id=external_id)
 
     def new(self, external_id: str) -> Person:
-        """Return an unsaved person, with the fields from people.csv if it has a row for them."""
+        """Return an unsaved person, with the fields from people.csv if it has a row for that person."""
         row = self._rows.get(external_id)
         fields = dict(row.fields) if row else {}
         return Person(collection=self._job.collection, external_id=external_id, **fields)

@@ -1,7 +1,7 @@
 """Run an import: enrol its pending files one by one, or only check them in a dry run.
 
-Each file's result is written to its row immediately, so an interrupted import resumes where it stopped.
-Only one photo is in memory at a time.
+Each file's result is written to its row immediately, so an interrupted import resumes where it stopped. Only
+one photo is in memory at a time.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Run:
         except Exception as error:
             if is_outage(error):
                 raise
-            # an error in one file must not stop the others
+            # an error in one file must not prevent the import of the others
             logger.error("File %s of import %s failed", item.number, self._job.pk, exc_info=error)
             return Result(State.REJECTED, as_stored(ProcessingFailed()))
 
@@ -105,7 +105,7 @@ class Run:
                 if not stored_for_item:
                     return Result(State.KNOWN, None, photo_id)
         enrolment.enrol(photo_id)
-        outbox.photo_enrolled(photo_id)
+        outbox.record_enrolment(photo_id)
         photo = Photo.objects.filter(pk=photo_id).first()
         if photo is None:
             return Result(State.SKIPPED, as_stored(PhotoWithdrawn()))

@@ -31,10 +31,12 @@ from people.photos import MAX_BYTES
 from people.s3 import input_buckets
 
 REFUSALS = (ImportRefused, BucketNotAllowed, ObjectNotFound)
-"""Errors about a source as a whole. Retrying can't help: the source or the settings must change."""
+"""Errors about a source as a whole. Retrying doesn't help: the source or the settings must be changed."""
 
 
 class Source(Protocol):
+    """A source that an import reads files from."""
+
     def entries(self) -> Iterator[Entry]:
         """Yield every file except junk. Raises ImportRefused."""
         ...
@@ -83,7 +85,7 @@ def _archive(location: str) -> IO[bytes]:
 
 
 class FolderSource:
-    """A folder on this machine, for the import command only; the API can't use it."""
+    """A local folder. Only the import command can use it, not the API."""
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():

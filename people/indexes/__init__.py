@@ -23,7 +23,7 @@ def get_index() -> TemplateIndex:
 
 
 def remote_index() -> RemoteIndex | None:
-    """Return the index if it is remote, or None if it reads the database itself."""
+    """Return the index if it is remote; None if it is in memory and reads the database itself."""
     index = get_index()
     return index if isinstance(index, RemoteIndex) else None
 

@@ -11,8 +11,8 @@ from uuid import UUID
 from people.faces import Vectors
 
 LATE_WRITE = timedelta(seconds=35)
-"""How long after it was sent an unanswered write may still take effect in a remote index: opening the index
-may take ten seconds, and the library's own retries of one request twenty."""
+"""How long after it was sent a write without a response may still take effect in a remote index: opening the
+index may take ten seconds, and the library's own retries of one request twenty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +25,33 @@ class Proposals:
 
 
 class TemplateIndex(Protocol):
-    """Proposes candidates; the database decides. Safe to call from several threads.
+    """Proposes candidates; the database decides which of them match. Safe to call from several threads.
 
-    A call sees everything committed before it, by any process.
+    A search includes everything that any process committed before it.
     """
 
     def nearest(self, probes: Vectors, *, collection_id: UUID, engine: str, limit: int) -> Proposals:
-        """Return up to `limit` person ids for each of (n, d) unit probes.
+        """Return up to `limit` person ids for each of the (n, d) unit probes.
 
-        Raises IndexUnavailable when it can't answer.
+        Raises IndexUnavailable if the search isn't possible.
         """
         ...
 
     def load(self, engine: str) -> None:
-        """Preload what searches with this engine need, so that none has to wait. Raises IndexUnavailable.
+        """Preload the data that searches with this engine need, so that the first search doesn't wait for it.
 
-        Called before processes are forked, which then share what was read.
+        Called before processes are forked, so that they share the memory. Raises IndexUnavailable.
         """
         ...
 
     def check(self) -> None:
-        """Raise IndexUnavailable when the index can't answer now."""
+        """Raise IndexUnavailable if the index can't be reached now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Vectors that are compared with each other: one collection's, of one engine and version."""
+    """The vectors that are compared with each other: one collection's, from one engine and version."""
 
     collection_id: UUID
     engine: str
@@ -59,15 +59,15 @@ class Space:
 
 @runtime_checkable
 class RemoteIndex(TemplateIndex, Protocol):
-    """An index that keeps copies elsewhere; `people.index_sync` updates it.
+    """An index that stores copies of the vectors on a server; `people.index_sync` updates it.
 
-    Each id stands for exactly one vector: a changed vector gets a new id. So a vector sent twice is
-    stored once, and a late write can never replace a newer vector. Every method raises
-    IndexUnavailable if the remote index doesn't respond in time.
+    Each id identifies exactly one vector: a changed vector gets a new id. So a vector sent twice is stored
+    once, and a late write can never replace a newer vector. Every method raises IndexUnavailable if the
+    remote index doesn't respond in time.
     """
 
     def send(self, space: Space, vectors: Mapping[UUID, Vectors]) -> int | None:
-        """Store vectors by id; return the position of this write in the index's log, if it reports one."""
+        """Store vectors by id; return this write's position in the index's log, or None if not reported."""
         ...
 
     def remove(self, space: Space, ids: Sequence[UUID]) -> None:
@@ -75,11 +75,11 @@ class RemoteIndex(TemplateIndex, Protocol):
         ...
 
     def held(self, space: Space, ids: Sequence[UUID]) -> set[UUID]:
-        """Return which of the ids a lookup returns now."""
+        """Return those of the ids that a lookup finds now."""
         ...
 
     def searchable(self, space: Space, vector_id: UUID, vector: Vectors, position: int | None) -> bool:
-        """Return whether searches include the vector, by its log position if the index reports one."""
+        """Return whether searches include the vector: by its log `position`, or by its id if that is None."""
         ...
 
     def listed(self, space: Space) -> Iterator[UUID]:

@@ -1,4 +1,4 @@
-"""A circuit breaker: calls time out whatever the library does, and pause after repeated failures."""
+"""A circuit breaker: enforces a timeout on calls to a library, and refuses calls after repeated failures."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _T = TypeVar("_T")
 
 
 class CircuitBreaker:
-    """Runs calls concurrently in its own threads, and abandons a call that doesn't return in time.
+    """Runs calls in its own threads, and abandons a call that doesn't return in time.
 
-    After `failures` failures in a row, calls are refused for `pause` seconds: callers fail at once, and the
-    other side gets time to recover. Then a single call checks whether it is available again.
+    After `failures` consecutive failures, calls are refused for `pause` seconds: callers fail immediately,
+    and the server gets time to recover. Then a single call is let through, to check whether the server is
+    available again.
     """
 
     def __init__(
@@ -41,10 +42,13 @@ class CircuitBreaker:
         return self.call_all([work], seconds=seconds)[0]
 
     def call_all(self, works: Sequence[Callable[[], _T]], *, seconds: float) -> list[_T]:
-        """Run all of `works` concurrently, within `seconds`, and return their results."""
+        """Run all of `works` concurrently, within `seconds`, and return their results.
+
+        Raises IndexUnavailable if any of them fails or times out, or while calls are refused.
+        """
         self._admit()
         try:
-            done = self._all(works, seconds)
+            results = self._all(works, seconds)
         except Exception as error:
             self._failed()
             if isinstance(error, IndexUnavailable):
@@ -54,7 +58,7 @@ class CircuitBreaker:
             raise IndexUnavailable from error
         with self._lock:
             self._failures = 0
-        return done
+        return results
 
     def close(self) -> None:
         """Shut down the threads without waiting for calls in progress."""
@@ -66,7 +70,7 @@ class CircuitBreaker:
                 return
             if self._clock() < self._refused_until:
                 raise IndexUnavailable
-            self._refused_until = self._clock() + self._pause  # for all others: this call checks
+            self._refused_until = self._clock() + self._pause  # for all calls except this one, which checks
 
     def _failed(self) -> None:
         with self._lock:
@@ -78,6 +82,6 @@ class CircuitBreaker:
         _, late = wait(futures, timeout=seconds)
         if late:
             for future in late:
-                future.cancel()  # those that only waited for a thread
+                future.cancel()  # has an effect only on calls that were still waiting for a thread
             raise TimeoutError
         return [future.result() for future in futures]

@@ -1,4 +1,4 @@
-"""Exact search in this process's memory, kept current by the change log."""
+"""Exact search in this process's memory, updated from the change log."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from people.indexes.base import Proposals
 from people.models import MeanTemplate, OutboxEntry, Person
 from people.models.template import unpack
 
-STEPS = 127
-"""What the number 1 becomes: a signed byte goes from -128 to 127."""
-COMFORTABLE = 1_000_000
+SCALE = 127
+"""The number 1 is stored as this: a signed byte ranges from -128 to 127."""
+LARGE_COLLECTION = 1_000_000
 """People in one collection. Above this, a warning in the log recommends Pinecone."""
 _CHUNK = 500
+"""Changed people per query."""
 _LOADED_AT_ONCE = 5000
+"""Mean templates read at a time when an index is built."""
 _LAST_CHANGE = f"SELECT MAX(id) FROM {OutboxEntry._meta.db_table} WHERE topic = %s"  # noqa: S608 no input
 _ID = np.dtype([("high", "<u8"), ("low", "<u8")])
 logger = logging.getLogger(__name__)
@@ -37,8 +39,8 @@ logger = logging.getLogger(__name__)
 class EmbeddedIndex:
     """One matrix of mean templates for each collection and engine.
 
-    Each search first reads the last id of the change log and applies any new changes. The check takes
-    microseconds, and no search uses an older state than the database had when the search began.
+    Each search first reads the last id of the change log, which takes microseconds, and applies any new
+    changes. So no search uses an older state than the database had when the search began.
     """
 
     def __init__(self) -> None:
@@ -74,7 +76,7 @@ class EmbeddedIndex:
 
 
 class _Engine:
-    """The matrices of one engine, and how far they have followed the change log."""
+    """The matrices of one engine, and the id of the last change applied to them."""
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -90,7 +92,7 @@ class _Engine:
             self._rebuild()
         else:
             ids = set(changes.filter(id__gt=self.applied, id__lte=last).values_list("person_id", flat=True))
-            # asked for after the changes were read: what was pruned by then may be missing among them
+            # read after the changes: if entries after `applied` were pruned, some changes may be missing
             oldest = changes.aggregate(oldest=Min("id"))["oldest"]
             if oldest is None or oldest > self.applied:
                 self._rebuild()
@@ -110,32 +112,35 @@ class _Engine:
             self._put(MeanTemplate.objects.filter(person__in=chunk), Person.objects.filter(pk__in=chunk))
 
     def _put(self, means: QuerySet[MeanTemplate], people: QuerySet[Person]) -> None:
-        own = means.filter(engine=self.engine)
-        # asked for apart, and a collection at a time: half the time of a join that tells all three
-        hidden = set(people.exclude(status=Person.Status.ACTIVE).values_list("pk", flat=True))
-        for collection_id in own.order_by().values_list("collection", flat=True).distinct():
-            rows = own.filter(collection=collection_id).values_list("person_id", "vector")
-            found = rows.iterator(chunk_size=_LOADED_AT_ONCE)
-            while some := list(islice(found, _LOADED_AT_ONCE)):
-                shown = [row for row in some if row[0] not in hidden]
-                if shown:
-                    self._extend(collection_id, *zip(*shown, strict=True))
+        engine_means = means.filter(engine=self.engine)
+        # a query for the hidden people and one per collection take half the time of one join
+        hidden_ids = set(people.exclude(status=Person.Status.ACTIVE).values_list("pk", flat=True))
+        for collection_id in engine_means.order_by().values_list("collection", flat=True).distinct():
+            rows = engine_means.filter(collection=collection_id).values_list("person_id", "vector")
+            iterator = rows.iterator(chunk_size=_LOADED_AT_ONCE)
+            while chunk := list(islice(iterator, _LOADED_AT_ONCE)):
+                visible_rows = [row for row in chunk if row[0] not in hidden_ids]
+                if visible_rows:
+                    self._extend(collection_id, *zip(*visible_rows, strict=True))
 
     def _extend(self, collection_id: UUID, person_ids: Sequence[UUID], packed: Sequence[bytes]) -> None:
         vectors = unpack(b"".join(packed)).reshape(len(packed), -1)
         matrix = self.matrices.setdefault(collection_id, Matrix(vectors.shape[1]))
-        grown = len(matrix) + len(vectors)
-        if len(matrix) <= COMFORTABLE < grown:
+        new_size = len(matrix) + len(vectors)
+        if len(matrix) <= LARGE_COLLECTION < new_size:
             logger.warning(
-                "Collection %s has more than %s people: an in-memory search takes over 10 ms per "
-                "face, and more as it grows. Consider Pinecone: see TEMPLATE_INDEX in docs/settings.md.",
-                collection_id, f"{COMFORTABLE:,}",
+                "Collection %s has more than %s people: an in-memory search takes over 10 ms per face, and "
+                "longer as the collection grows. Consider Pinecone: see TEMPLATE_INDEX in docs/settings.md.",
+                collection_id, f"{LARGE_COLLECTION:,}",
             )  # fmt: skip
         matrix.extend(person_ids, vectors)
 
 
 def _last_change() -> int:
-    """Return the change log's last id. Raw SQL, as every search asks it: a fifth of the ORM's time."""
+    """Return the change log's last id, or 0.
+
+    Raw SQL, because every search needs it and the ORM takes five times as long.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_LAST_CHANGE, [OutboxEntry.Topic.PERSON_CHANGED])
         (last,) = cursor.fetchone()
@@ -143,12 +148,12 @@ def _last_change() -> int:
 
 
 class Matrix:
-    """Unit vectors in steps of 1/127, one per person; removal moves the last one into the gap.
+    """Unit vectors in steps of 1/127, one per person. Removing a vector moves the last one into the gap.
 
-    Reading a quarter of the memory takes a quarter of the time. Cosines have an error of 0.003
-    (one standard deviation), so close candidates may swap places; callers ask for a few more than they
-    need, and score them with the database's own vectors.
-    Ids are also stored contiguously, as bytes: forked processes share memory without reference counts.
+    Compared with float32, vectors take a quarter of the memory, so a search takes a quarter of the time.
+    Cosines have an error of 0.003 (one standard deviation), so close candidates may swap places: callers
+    request a few more than they need, and score them with the vectors in the database.
+    Ids are stored contiguously as bytes too: without reference counts, forked processes share the memory.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -161,35 +166,36 @@ class Matrix:
         return int(self._index.ntotal)
 
     def extend(self, person_ids: Sequence[UUID], vectors: Vectors) -> None:
-        faiss.omp_set_num_threads(1)  # threads of OpenMP don't outlive a fork
-        self._index.add(_in_steps(vectors))
+        faiss.omp_set_num_threads(1)  # threads that OpenMP starts here would not exist after a fork
+        self._index.add(_scaled(vectors))
         self._ids += b"".join(person_id.bytes for person_id in person_ids)
 
     def remove(self, person_ids: Sequence[UUID]) -> None:
         """Remove the people; ids that aren't in the matrix are ignored."""
-        wanted = np.frombuffer(b"".join(person_id.bytes for person_id in person_ids), _ID)
-        there = np.frombuffer(self._ids, _ID)
-        gaps = np.flatnonzero(np.isin(there["high"], wanted["high"]))
-        gaps = gaps[np.isin(there["low"][gaps], wanted["low"])]
-        for gap in map(int, reversed(gaps)):
-            self._take_out(gap, there)
-        kept = len(there) - len(gaps)
-        del there  # it would keep the ids from shrinking
-        del self._ids[kept * _ID.itemsize :]
+        removed_ids = np.frombuffer(b"".join(person_id.bytes for person_id in person_ids), _ID)
+        ids = np.frombuffer(self._ids, _ID)
+        positions = np.flatnonzero(np.isin(ids["high"], removed_ids["high"]))
+        positions = positions[np.isin(ids["low"][positions], removed_ids["low"])]
+        for position in map(int, reversed(positions)):
+            self._remove_row(position, ids)
+        kept_count = len(ids) - len(positions)
+        del ids  # while this view exists, the ids can't be shortened
+        del self._ids[kept_count * _ID.itemsize :]
 
-    def _take_out(self, gap: int, ids: NDArray[Any]) -> None:
+    def _remove_row(self, position: int, ids: NDArray[Any]) -> None:
         rows = self._rows()
         last = len(rows) - 1
-        ids[gap], rows[gap] = ids[last], rows[last]
-        rows[last] = 0  # an erased face leaves no copy in memory
+        ids[position], rows[position] = ids[last], rows[last]
+        rows[last] = 0  # so that no copy of an erased vector stays in memory
         self._index.codes.resize(rows[:last].size)
         self._index.ntotal = last
 
     def nearest(self, probes: Vectors, limit: int, *, threads: int) -> list[list[UUID]]:
+        """Return up to `limit` person ids for each of the (n, d) unit probes, nearest first."""
         if not len(self) or not len(probes):
             return [[] for _ in probes]
-        faiss.omp_set_num_threads(threads)  # OpenMP keeps it for each calling thread
-        _, positions = self._index.search(_in_steps(probes), min(limit, len(self)))
+        faiss.omp_set_num_threads(threads)  # OpenMP stores the number for each calling thread
+        _, positions = self._index.search(_scaled(probes), min(limit, len(self)))
         return [[self._id(int(position)) for position in row if position >= 0] for row in positions]
 
     def _id(self, position: int) -> UUID:
@@ -197,12 +203,12 @@ class Matrix:
         return UUID(bytes=bytes(self._ids[start : start + _ID.itemsize]))
 
     def _rows(self) -> NDArray[np.uint8]:
-        """Return the index's own memory, one row per person."""
+        """Return a view of the index's memory, one row per person."""
         size = self._index.code_size
         codes = faiss.rev_swig_ptr(self._index.codes.data(), self._index.ntotal * size)
         return np.asarray(codes).reshape(-1, size)
 
 
-def _in_steps(vectors: Vectors) -> Vectors:
-    """Return what faiss takes for signed bytes: it cuts off what it doesn't keep."""
-    return np.rint(vectors * STEPS)
+def _scaled(vectors: Vectors) -> Vectors:
+    """Return the vectors in the steps of a signed byte, rounded: faiss would truncate them."""
+    return np.rint(vectors * SCALE)

@@ -1,6 +1,7 @@
 """Pinecone (serverless, cosine): a namespace for each collection and engine, opaque ids, no metadata.
 
-It proposes ids only. The database joins them, adds what Pinecone may not show yet, and ranks.
+Pinecone proposes only ids. They are joined with the database's vectors, supplemented with vectors that
+Pinecone may not return yet, and ranked here.
 """
 
 from __future__ import annotations
@@ -29,23 +30,27 @@ from people.models.template import unpack
 READ_SECONDS = 2.0
 WRITE_SECONDS = 10.0
 CONNECTION_SECONDS = 2.0
-"""For each step of a request. The SDK tries four times with pauses between, so that a write that
-nobody waits for any more may still be made 20 seconds later: see people.indexes.base.LATE_WRITE."""
+"""For each step of a request. The SDK tries four times with pauses in between, so an abandoned write may
+still be made 20 seconds later: see people.indexes.base.LATE_WRITE."""
 OVERFETCH = 20
+"""Candidates requested in addition to the limit, because some may have been erased or suspended."""
 MAX_TOP_K = 10_000
+"""Pinecone's limit on the candidates of one query."""
 MAX_WAITING = 5000
-"""Up to this many vectors that the index may not show yet are compared here; beyond it, the exact index
-is searched instead."""
+"""Up to this many vectors that Pinecone may not return yet are compared in this process. If there are more,
+the in-memory index is searched instead."""
 MAX_REQUEST_BYTES = 1_600_000
-"""Of 2 MB that Pinecone takes; a number takes up to 22 bytes as JSON."""
+"""Below Pinecone's limit of 2 MB. A number takes up to 22 bytes as JSON."""
 MAX_FETCH = 100
-"""Ids of 36 characters each in a request's URL."""
+"""Ids per lookup: they have 36 characters each and are part of the request's URL."""
 MAX_DELETE = 1000
+"""Pinecone's limit on the ids of one deletion."""
 LIST_PAGE = 100
+"""Pinecone's limit on the ids in one page of a listing."""
 
 
 class PineconeIndex:
-    """Searches Pinecone, and the database when Pinecone doesn't answer."""
+    """Searches Pinecone, or the database's vectors in memory if Pinecone doesn't respond."""
 
     def __init__(self, *, api_key: str, name: str, cloud: str, region: str, control_host: str = "") -> None:
         self._client = Pinecone(api_key=api_key, host=control_host or None, timeout=CONNECTION_SECONDS)
@@ -55,9 +60,9 @@ class PineconeIndex:
         self._lock = Lock()
         self._exact = EmbeddedIndex()
         self._reads = CircuitBreaker(threads=16)
-        # apart, so that a stuck bulk load doesn't keep searches waiting
+        # separate, so that searches don't wait for a bulk load that is stuck
         self._writes = CircuitBreaker(threads=4)
-        # apart, since searches need no control plane: it may be away while they go on
+        # separate, because searches continue without the control plane
         self._control = CircuitBreaker(threads=4)
         breakers = (self._reads, self._writes, self._control)
         weakref.finalize(self, _close, self._client, self._indexes, breakers)
@@ -75,14 +80,14 @@ class PineconeIndex:
             raise IndexUnavailable from error
 
     def load(self, engine: str) -> None:
-        """Nothing: what searches need is at Pinecone."""
+        """Do nothing: Pinecone has the data that searches need."""
 
     def check(self) -> None:
-        """Raise IndexUnavailable when Pinecone doesn't answer. Searches are still answered, exactly."""
+        """Raise IndexUnavailable if Pinecone doesn't respond. Searches then use the in-memory index."""
         with self._lock:
-            known = list(self._indexes.values())
-        # the control plane is asked by a process only that has not searched yet
-        for index in (known or self._all_indexes(seconds=READ_SECONDS))[:1]:
+            opened_indexes = list(self._indexes.values())
+        # only a process that hasn't searched yet needs the control plane
+        for index in (opened_indexes or self._all_indexes(seconds=READ_SECONDS))[:1]:
             self._reads.call(index.describe_index_stats, seconds=READ_SECONDS)
 
     def send(self, space: Space, vectors: Mapping[UUID, Vectors]) -> int | None:
@@ -106,15 +111,15 @@ class PineconeIndex:
                 )
 
     def held(self, space: Space, ids: Sequence[UUID]) -> set[UUID]:
-        found: set[UUID] = set()
+        held_ids: set[UUID] = set()
         for index in self._all_indexes():
             for start in range(0, len(ids), MAX_FETCH):
                 batch = [str(pk) for pk in ids[start : start + MAX_FETCH]]
-                answer = self._reads.call(
+                response = self._reads.call(
                     partial(index.fetch, ids=batch, namespace=namespace_of(space)), seconds=WRITE_SECONDS
                 )
-                found.update(UUID(pk) for pk in answer.vectors)
-        return found
+                held_ids.update(UUID(pk) for pk in response.vectors)
+        return held_ids
 
     def searchable(self, space: Space, vector_id: UUID, vector: Vectors, position: int | None) -> bool:
         index = self._index(len(vector), seconds=WRITE_SECONDS)
@@ -147,8 +152,8 @@ class PineconeIndex:
 
     def spaces(self) -> Iterator[Space]:
         for index in self._all_indexes():
-            answer = self._reads.call(index.describe_index_stats, seconds=WRITE_SECONDS)
-            for namespace, summary in answer.namespaces.items():
+            response = self._reads.call(index.describe_index_stats, seconds=WRITE_SECONDS)
+            for namespace, summary in response.namespaces.items():
                 if summary.vector_count and (space := space_of(namespace)) is not None:
                     yield space
 
@@ -160,33 +165,32 @@ class PineconeIndex:
         means = MeanTemplate.objects.filter(
             collection=space.collection_id, engine=space.engine, person__status=Person.Status.ACTIVE
         )
-        # Read before Pinecone is asked: what it confirms meanwhile must not fall between the two.
+        # Read before the query, so that a vector confirmed in the meantime is in one of the two results.
         waiting = list(means.filter(indexed_at=None).values_list("vector_id", flat=True)[: MAX_WAITING + 1])
         if len(waiting) > MAX_WAITING:
             return self._exactly(probes, space, limit)
         index = self._index(probes.shape[1], seconds=READ_SECONDS)
-        wanted = limit + OVERFETCH
+        requested = limit + OVERFETCH
         while True:
-            top_k = min(wanted, MAX_TOP_K)
+            top_k = min(requested, MAX_TOP_K)
             hits: list[list[UUID]] = [[] for _ in probes]
             if index is not None:
                 queries = [partial(_query, index, space, probe, top_k) for probe in probes]
                 hits = [ids for ids, _ in self._reads.call_all(queries, seconds=READ_SECONDS)]
-            # read after: a person whose template changed meanwhile has a new id, which waits
+            # Read after the query: if a person's template changed in the meantime, its new id is unconfirmed.
             live = {
                 pk: (person_id, unpack(vector))
                 for pk, person_id, vector in means.filter(
                     Q(vector_id__in={pk for row in hits for pk in row} | set(waiting)) | Q(indexed_at=None)
                 ).values_list("vector_id", "person_id", "vector")
             }
-            short = any(
-                len(row) == top_k and sum(pk in live for pk in row) < limit for row in hits
-            )  # erased and suspended people took up places
-            if not short:
+            # erased and suspended people may take up too many of the places
+            is_short = any(len(row) == top_k and sum(pk in live for pk in row) < limit for row in hits)
+            if not is_short:
                 return Proposals(_ranked(probes, list(live.values()), limit))
             if top_k == MAX_TOP_K:
                 return self._exactly(probes, space, limit)
-            wanted *= 4
+            requested *= 4
 
     def _exactly(self, probes: Vectors, space: Space, limit: int) -> Proposals:
         return self._exact.nearest(
@@ -194,11 +198,11 @@ class PineconeIndex:
         )
 
     def _index(self, dimension: int, *, seconds: float, create: bool = False) -> Index | None:
-        """Return the client of the index for vectors of this length; None when there is none yet."""
+        """Return the client of the index for vectors of this dimension; None if it doesn't exist yet."""
         with self._lock:
-            known = self._indexes.get(dimension)
-        if known is not None:
-            return known
+            index = self._indexes.get(dimension)
+        if index is not None:
+            return index
         return self._control.call(partial(self._opened, dimension, create), seconds=seconds)
 
     def _opened(self, dimension: int, create: bool) -> Index | None:
@@ -213,35 +217,35 @@ class PineconeIndex:
             )
         if not model.status.ready:
             return None
-        opened: Index = self._client.index(host=str(model.host))
+        index: Index = self._client.index(host=str(model.host))
         with self._lock:
-            return self._indexes.setdefault(dimension, opened)
+            return self._indexes.setdefault(dimension, index)
 
     def _all_indexes(self, *, seconds: float = WRITE_SECONDS) -> list[Index]:
-        """Return the clients of this installation's indexes, one a vector length, as they are now."""
+        """Return the clients of this installation's current indexes, one per vector dimension."""
         names = self._control.call(
             lambda: [index.name for index in self._client.indexes.list()], seconds=seconds
         )
-        found = []
+        indexes = []
         for name in names:
             prefix, _, dimension = name.rpartition("-")
             if prefix == self._name and dimension.isdigit():
-                found.append(self._index(int(dimension), seconds=seconds))
-        return [index for index in found if index is not None]
+                indexes.append(self._index(int(dimension), seconds=seconds))
+        return [index for index in indexes if index is not None]
 
 
 def batch_size(dimension: int) -> int:
-    """Return how many vectors of this length fit into one request; a thousand at most."""
+    """Return how many vectors of this dimension fit into one request: 1 to 1,000."""
     return max(min(MAX_REQUEST_BYTES // (22 * dimension + 60), 1000), 1)
 
 
 def namespace_of(space: Space) -> str:
-    """Return the namespace's name: the collection's id and the engine, such as yunet-sface/1."""
+    """Return the namespace's name: the collection's id, a dot, and the engine's id, such as yunet-sface/1."""
     return f"{space.collection_id}.{space.engine}"
 
 
 def space_of(namespace: str) -> Space | None:
-    """Return what a namespace stands for; None when it is not one of ours."""
+    """Return the collection and engine of a namespace; None if this product didn't create it."""
     collection, _, engine = namespace.partition(".")
     try:
         return Space(UUID(collection), engine)
@@ -258,17 +262,17 @@ def _close(client: Pinecone, indexes: dict[int, Index], breakers: Sequence[Circu
 
 
 def _query(index: Index, space: Space, vector: Vectors, top_k: int) -> tuple[list[UUID], int | None]:
-    """Return the nearest ids, and the log position that the search had reached, if Pinecone reports it."""
-    answer = index.query(top_k=top_k, vector=vector.tolist(), namespace=namespace_of(space))
-    reached = answer.response_info.lsn_reconciled if answer.response_info else None
-    return [UUID(match.id) for match in answer.matches], reached
+    """Return the nearest ids, and the log position that the search had reached; None if not reported."""
+    response = index.query(top_k=top_k, vector=vector.tolist(), namespace=namespace_of(space))
+    reached = response.response_info.lsn_reconciled if response.response_info else None
+    return [UUID(match.id) for match in response.matches], reached
 
 
 def _upsert(index: Index, space: Space, batch: Sequence[tuple[UUID, Vectors]]) -> int | None:
-    answer = index.upsert(
+    response = index.upsert(
         vectors=[(str(pk), vector.tolist()) for pk, vector in batch], namespace=namespace_of(space)
     )
-    return answer.response_info.lsn_committed if answer.response_info else None
+    return response.response_info.lsn_committed if response.response_info else None
 
 
 def _drop(index: Index, namespace: str) -> None:
@@ -277,7 +281,7 @@ def _drop(index: Index, namespace: str) -> None:
 
 
 def _ranked(probes: Vectors, live: list[tuple[UUID, Vectors]], limit: int) -> list[list[UUID]]:
-    """Return for each probe the nearest persons by the database's own vectors."""
+    """Return the nearest persons' ids for each probe, by the vectors in the database."""
     if not live:
         return [[] for _ in probes]
     cosines = np.stack([vector for _, vector in live]) @ probes.T

@@ -13,7 +13,7 @@ class EngineVersion(models.Model):
 
     class State(models.TextChoices):
         ACTIVE = "active"
-        BESIDE = "beside"
+        SECONDARY = "beside", "Beside"
 
     engine = models.CharField(max_length=100, unique=True, help_text="Name and version.")
     backend = models.CharField(max_length=200, help_text="Short name or dotted path of its class.")

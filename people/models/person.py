@@ -131,7 +131,7 @@ class Person(GuardedModel):
             raise PersonMerged(extra={"kept": str(self.kept().pk)})
 
     @classmethod
-    def everyone(cls, person_id: uuid.UUID) -> set[uuid.UUID]:
+    def all_record_ids(cls, person_id: uuid.UUID) -> set[uuid.UUID]:
         """Return the ids of all records of this human: the kept record, and those merged into it.
 
         Empty if there is no such person.
@@ -148,7 +148,7 @@ class Person(GuardedModel):
         return record_ids
 
     @classmethod
-    def lock_everyone(cls, person_id: uuid.UUID) -> list[Person]:
+    def lock_all_records(cls, person_id: uuid.UUID) -> list[Person]:
         """Lock all records of this human until the caller's transaction ends, and return them.
 
         Empty if there is no such person. Rows are locked in the order of their ids, as everywhere.
@@ -156,9 +156,9 @@ class Person(GuardedModel):
         while True:
             # the error leaves the inner transaction and releases the locks, so there is no deadlock
             with suppress(_RecordsChanged), transaction.atomic():
-                ids = cls.everyone(person_id)
+                ids = cls.all_record_ids(person_id)
                 rows = list(cls.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
-                if cls.everyone(person_id) != {row.pk for row in rows}:
+                if cls.all_record_ids(person_id) != {row.pk for row in rows}:
                     raise _RecordsChanged
                 return rows
 

@@ -1,4 +1,4 @@
-"""Photos: bytes to an upright RGB array, and back."""
+"""Photos: decode bytes into an upright RGB array, and encode arrays as JPEG."""
 
 from people.photos.decoding import MAX_LONG_SIDE, decode
 from people.photos.encoding import encode, preview, thumbnail

@@ -1,9 +1,9 @@
-"""Decode a photo. Limits are checked before anything is decoded.
+"""Decode a photo. Size limits are checked before anything is decoded.
 
-A photo's format is recognised by its first bytes. JPEG and PNG reach the decoder without their
-metadata, so damaged EXIF, text chunks, animations and a phone's second picture (MPO) can't cause
-warnings, failures or memory use. Colours are taken as sRGB: embedded profiles are ignored, since a
-recogniser sees no difference.
+A photo's format is recognised by its first bytes. Metadata is removed from JPEG and PNG before they are
+decoded, so damaged EXIF, text chunks, animations and a phone's second picture (MPO) can't cause warnings or
+failures, or use memory. Colours are interpreted as sRGB: embedded profiles are ignored, because they make no
+difference to a recogniser.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from people.photos.exif import orientation
 from people.photos.limits import MAX_BYTES
 
 MAX_LONG_SIDE = 4096
-"""Pixels: what later stages see at most."""
-_TURNS = {
+"""Pixels. Later stages never get a larger image."""
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -31,17 +31,18 @@ _TURNS = {
 
 
 def decode(data: bytes) -> RGBImage:
-    """Return the photo, (height, width, 3) uint8 RGB, upright, C-contiguous, at most MAX_LONG_SIDE long.
+    """Return the photo, (height, width, 3) uint8 RGB, upright, C-contiguous, with sides up to MAX_LONG_SIDE.
 
-    A JPEG is decoded at a half, a quarter or an eighth of its size as long as its long side keeps
-    LONG_SIDE pixels. Transparency becomes white; of several frames the first is taken.
+    A JPEG is decoded at half, a quarter or an eighth of its size if its long side is then still at least
+    LONG_SIDE pixels. Transparent parts become white; only the first frame of several is decoded.
     Raises PhotoEmpty, PhotoTooLarge, NotAnImage, TooManyPixels or UnreadablePhoto.
     """
     if not data:
         raise PhotoEmpty
     if len(data) > MAX_BYTES:
         raise PhotoTooLarge
-    # face_recognition sets it for the whole process when it is imported; half a face is no face.
+    # Importing face_recognition sets this to True for the whole process, but a truncated photo may show
+    # half a face.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         if data.startswith(b"\xff\xd8\xff"):
@@ -55,23 +56,24 @@ def decode(data: bytes) -> RGBImage:
         elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             image, exif = webp.read(data)
         elif data[4:8] == b"ftyp" and data[8:12] in heif.BRANDS:
-            image, exif = heif.read(data), b""  # turned by its decoder; EXIF only repeats it
+            image, exif = heif.read(data), b""  # its decoder turns it upright; EXIF repeats the orientation
         else:
             raise NotAnImage
         rgb = _rgb(image)
-        del image  # its memory is not needed twice
+        del image  # frees its memory: from here on only `rgb` is needed
         rgb.thumbnail((MAX_LONG_SIDE, MAX_LONG_SIDE))
-        turn = _TURNS.get(orientation(exif))
-        return np.ascontiguousarray(np.asarray(rgb if turn is None else rgb.transpose(turn)))
+        transposition = _TRANSPOSITIONS.get(orientation(exif))
+        upright = rgb if transposition is None else rgb.transpose(transposition)
+        return np.ascontiguousarray(np.asarray(upright))
     except PhotoRejected:
         raise
     except Exception as error:
-        # Decoders raise all kinds of exceptions on damaged files: OSError, SyntaxError, struct.error …
+        # Decoders raise many kinds of exceptions for damaged files: OSError, SyntaxError, struct.error …
         raise UnreadablePhoto from error
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel: Pillow would clip, not scale
+    if image.mode.startswith("I"):  # 16 bits per pixel: Pillow would clip the values, not scale them
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         if image.mode != "RGBA":

@@ -9,7 +9,9 @@ from PIL import Image
 from people.faces import Box, RGBImage
 
 QUALITY = 95
+"""JPEG quality of stored photos."""
 THUMBNAIL_MARGIN = 0.25
+"""On each side of the face, as a fraction of the box's longer side."""
 
 
 def encode(image: RGBImage) -> bytes:
@@ -20,7 +22,7 @@ def encode(image: RGBImage) -> bytes:
 
 
 def preview(image: RGBImage, long_side: int) -> bytes:
-    """Return the photo as a JPEG of at most `long_side` pixels, for display."""
+    """Return the photo as a JPEG for display, with sides of at most `long_side` pixels."""
     picture = Image.fromarray(image)
     picture.thumbnail((long_side, long_side))
     buffer = io.BytesIO()
@@ -29,9 +31,10 @@ def preview(image: RGBImage, long_side: int) -> bytes:
 
 
 def thumbnail(image: RGBImage, box: Box, side_px: int) -> bytes:
-    """Return a JPEG, `side_px` square, of the face at `box` with a margin around it.
+    """Return a square JPEG with sides of `side_px` pixels: the face at `box` with a margin around it.
 
-    At a border the square moves inward, and shrinks to the image's shorter side if it must.
+    Near a border the square is moved inward. If the image is smaller than the square, the square shrinks to
+    the image's shorter side.
     """
     height, width = image.shape[:2]
     side = round(max(box.width, box.height) * (1 + 2 * THUMBNAIL_MARGIN))

@@ -6,7 +6,7 @@ import struct
 
 
 def orientation(exif: bytes) -> int:
-    """Return the EXIF orientation (tag 0x0112), 1–8; damaged metadata counts as none."""
+    """Return the EXIF orientation (tag 0x0112), 1–8; 1 if there is none or the metadata is damaged."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:

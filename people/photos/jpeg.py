@@ -1,4 +1,4 @@
-"""JPEG: metadata removed, then decoded at a reduced scale where that is possible."""
+"""Read a JPEG: remove its metadata, then decode it at a reduced scale if possible."""
 
 from __future__ import annotations
 
@@ -15,29 +15,33 @@ from people.faces import RGBImage
 from people.photos.limits import MAX_PARTS, MAX_PIXELS, MAX_SCALED_PIXELS, MAX_SCANS, check_size
 
 LONG_SIDE = 1600
-"""Pixels that a scaled photo keeps at least: where a face of 40 px in a large group still has 40 px."""
-_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # one that has a length, or the end
-_METADATA = {0xFE, 0xEF, *range(0xE1, 0xEE)}  # not APP0 and APP14, which tell the colour space
+"""Pixels. The long side of a photo decoded at a reduced scale is at least this, so that a face of 40 px in a
+large group still has 40 px."""
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")  # a marker that has a length, or the end
+_METADATA = {0xFE, 0xEF, *range(0xE1, 0xEE)}  # without APP0 and APP14, which define the colour space
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def read(data: bytes) -> tuple[Image.Image | RGBImage, bytes]:
-    """Return the JPEG, decoded at reduced scale or to be, and its EXIF. What follows its end is left out."""
-    view = memoryview(data)  # its slices are no copies
+    """Return the JPEG, at a reduced scale if possible, and its EXIF. Bytes after its end are ignored.
+
+    The JPEG is an array, or an image that Pillow hasn't decoded yet. Raises TooManyPixels or UnreadablePhoto.
+    """
+    view = memoryview(data)  # slicing it doesn't copy
     kept: list[memoryview] = []
     kept_to, at = 0, 2
     exif, frames, scans, parts = b"", [], [], 0
-    while found := _MARKER.search(data, at):
-        marker, at = found[1][0], found.end()
+    while match := _MARKER.search(data, at):
+        marker, at = match[1][0], match.end()
         parts += 1
         if marker == 0xD9:
             break
         if parts > MAX_PARTS:
             raise UnreadablePhoto
         at += max(int.from_bytes(data[at : at + 2], "big"), 2)
-        content = data[found.end() + 2 : at]
+        content = data[match.end() + 2 : at]
         if marker in _METADATA:
-            kept.append(view[kept_to : found.start()])
+            kept.append(view[kept_to : match.start()])
             kept_to = at
             if marker == 0xE1 and content.startswith(b"Exif\0\0"):
                 exif = exif or content
@@ -50,17 +54,18 @@ def read(data: bytes) -> tuple[Image.Image | RGBImage, bytes]:
     if len(frames) != 1 or not 1 <= len(scans) <= MAX_SCANS:
         raise UnreadablePhoto
     [(marker, height, width, components)] = frames
-    # Unless all components come in the first scan, all of the photo is held in memory, whatever the scale.
+    # Unless the first scan contains all components, decoding at any scale takes memory for the full size.
     scalable = marker in (0xC0, 0xC1) and scans[0] == components
     check_size(width, height, MAX_SCALED_PIXELS if scalable else MAX_PIXELS)
     bare = b"".join((*kept, view[kept_to:at])) if kept or at < len(data) else data
-    factor = next((one for one in (8, 4, 2) if max(width, height) >= one * LONG_SIDE), 1)
-    least = -(-width // factor), -(-height // factor)
+    factor = next((divisor for divisor in (8, 4, 2) if max(width, height) >= divisor * LONG_SIDE), 1)
+    min_width, min_height = -(-width // factor), -(-height // factor)
     try:
-        # libjpeg-turbo straight into an array: half the time of Pillow's way
-        pixels = simplejpeg.decode_jpeg(bare, "RGB", min_width=least[0], min_height=least[1])
+        # libjpeg-turbo decodes directly into an array, in half the time that Pillow takes
+        pixels = simplejpeg.decode_jpeg(bare, "RGB", min_width=min_width, min_height=min_height)
         return np.asarray(pixels, np.uint8), exif
-    except ValueError:  # damaged, or of colours that it doesn't turn into RGB: Pillow tells them apart
+    except ValueError:
+        # damaged, or in a colour space that simplejpeg can't convert to RGB: Pillow can distinguish the two
         image = Image.open(io.BytesIO(bare), formats=("JPEG",))
-        image.draft("RGB", least)
+        image.draft("RGB", (min_width, min_height))
         return image, exif

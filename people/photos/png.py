@@ -1,4 +1,4 @@
-"""PNG, reduced to the chunks of its default image."""
+"""Read a PNG, reduced to the chunks of its default image."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from PIL import Image
 from people.errors import UnreadablePhoto
 from people.photos.limits import MAX_PARTS, check_size
 
-_PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_IMAGE_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 
 
 def read(data: bytes) -> tuple[Image.Image, bytes]:
-    """Return the PNG's default image and its EXIF."""
+    """Return the PNG's default image and its EXIF. Raises TooManyPixels or UnreadablePhoto."""
     check_size(*struct.unpack_from(">II", data, 16))
     kept, exif, at, parts = [data[:8]], b"", 8, 0
     while at + 8 <= len(data):
@@ -25,7 +25,7 @@ def read(data: bytes) -> tuple[Image.Image, bytes]:
         chunk = data[at : at + 12 + length]
         if name == b"eXIf":
             exif = chunk[8:-4]
-        elif name in _PICTURE and (name != b"IHDR" or at == 8):  # a second one could state a different size
-            kept.append(chunk)
+        elif name in _IMAGE_CHUNKS and (name != b"IHDR" or at == 8):
+            kept.append(chunk)  # without any second IHDR, which could state a different size
         at += len(chunk)
     return Image.open(io.BytesIO(b"".join(kept)), formats=("PNG",)), exif

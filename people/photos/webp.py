@@ -1,4 +1,4 @@
-"""WebP: the first frame."""
+"""Read a WebP's first frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from people.photos.limits import check_size
 
 
 def read(data: bytes) -> tuple[Image.Image, bytes]:
-    """Return the WebP's first frame and its EXIF. Its decoder takes 8 bytes a pixel as it opens."""
+    """Return the WebP's first frame and its EXIF. Raises TooManyPixels.
+
+    The size is read from the header first, because opening the file already takes 8 bytes per pixel.
+    """
     if data[12:16] == b"VP8X":
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
     elif data[12:16] == b"VP8L":

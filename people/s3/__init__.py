@@ -1,1 +1,1 @@
-"""Amazon S3: where photos are stored, and the buckets that photos may be read from."""
+"""Amazon S3: the storage of enrolled photos, and the buckets that photos may be read from."""

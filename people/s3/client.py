@@ -26,9 +26,10 @@ NO_SUCH_OBJECT = frozenset({"404", "NoSuchKey"})
 
 @cache
 def configuration() -> Config:
-    """Return the settings of every client.
+    """Return the configuration of every client.
 
-    The timeouts are seconds of one step, and short because a client of the service may be waiting.
+    The timeouts, in seconds, apply to each step of a request: they are short because an API request may be
+    waiting for it.
     """
     from botocore.config import Config
 
@@ -36,12 +37,12 @@ def configuration() -> Config:
         connect_timeout=3,
         read_timeout=10,
         retries={"mode": "standard", "max_attempts": 3},
-        signature_version="s3v4",  # also of URLs: KMS accepts no other
+        signature_version="s3v4",  # for signed URLs too, because KMS accepts no other version
     )
 
 
 def new_client() -> S3Client:
-    """Return a client with the credentials of the environment or of the task's role."""
+    """Return a client with credentials from the environment or from the task's role."""
     import boto3
 
     return boto3.session.Session().client("s3", region_name=settings.AWS_REGION, config=configuration())
@@ -51,8 +52,8 @@ def new_client() -> S3Client:
 def translated(refusal: Exception | None = None, codes: Container[str] = NO_SUCH_OBJECT) -> Iterator[None]:
     """Raise StorageUnavailable for any error of the SDK, or `refusal` if S3's error code is in `codes`.
 
-    A denied permission is also StorageUnavailable: nothing is wrong with the photo, so it waits until an
-    operator restores the permission. Bytes of an object must be read inside the block.
+    A denied permission also raises StorageUnavailable: the photo isn't at fault, so it waits until an
+    operator restores the permission. An object's bytes must be read inside the block.
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError

@@ -1,7 +1,7 @@
-"""Read photos from the buckets that the operator allowed in FACEREC_S3_INPUT_BUCKETS, and from no other.
+"""Read photos from the buckets that the operator allowed in FACEREC_S3_INPUT_BUCKETS, and from no others.
 
-Every client that may enrol can read every object of these buckets. So the bucket that keeps the
-enrolled photos is refused, whatever the setting says.
+Every client that may enrol can read every object in these buckets. So the bucket that stores the enrolled
+photos is never allowed, even if the setting contains it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAX_KEY_BYTES = 1024
 _NOT_FOUND = frozenset(
     {"404", "403", "NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObjectState", "KeyTooLongError"}
 )
-"""S3 denies access to a key that doesn't exist if the service's role may not list the bucket."""
+"""S3's error codes. If the service's role may not list the bucket, S3 denies access to missing keys."""
 _client = cache(new_client)
 
 
 def allowed() -> list[str]:
     """Return the buckets that may be read."""
-    return [name for name in settings.FACEREC_S3_INPUT_BUCKETS if name and name != _own_bucket()]
+    return [name for name in settings.FACEREC_S3_INPUT_BUCKETS if name and name != _photo_bucket()]
 
 
 def read(bucket: str, key: str, limit: int = MAX_BYTES) -> bytes:
@@ -44,23 +44,23 @@ def read(bucket: str, key: str, limit: int = MAX_BYTES) -> bytes:
         with closing(response["Body"]) as body:
             if response["ContentLength"] > limit:
                 raise PhotoTooLarge
-            return body.read()  # to the end: only then does the SDK check that nothing is missing
+            return body.read()  # all of it: only then does the SDK verify that nothing is missing
 
 
 def listed(bucket: str, prefix: str) -> Iterator[tuple[str, int, str]]:
-    """Yield key, size and ETag of each object whose key begins with `prefix`, page by page.
+    """Yield the key, size in bytes and ETag of each object whose key begins with `prefix`, page by page.
 
-    Raises BucketNotAllowed, ObjectNotFound when there is no such bucket, or StorageUnavailable.
+    Raises BucketNotAllowed, ObjectNotFound if the bucket doesn't exist, or StorageUnavailable.
     """
     check(bucket)
     with translated(ObjectNotFound(), _NOT_FOUND):
         for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for found in page.get("Contents", ()):
-                yield found["Key"], found["Size"], found["ETag"]
+            for listed_object in page.get("Contents", ()):
+                yield listed_object["Key"], listed_object["Size"], listed_object["ETag"]
 
 
 def can_be_key(text: str) -> bool:
-    """Return whether an object's key could begin with this: JSON can name what S3 can't."""
+    """Return whether an object's key could begin with this text: JSON allows text that keys can't contain."""
     try:
         return len(text.encode()) <= MAX_KEY_BYTES and "\0" not in text
     except UnicodeEncodeError:
@@ -68,11 +68,11 @@ def can_be_key(text: str) -> bool:
 
 
 def check_input_buckets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
-    """System check: the photos' own bucket is not among those that may be read by name."""
-    if (own := _own_bucket()) and own in settings.FACEREC_S3_INPUT_BUCKETS:
+    """System check: the bucket of the enrolled photos isn't among those that clients may read from."""
+    if (photo_bucket := _photo_bucket()) and photo_bucket in settings.FACEREC_S3_INPUT_BUCKETS:
         return [
             checks.Error(
-                f"FACEREC_S3_INPUT_BUCKETS names {own}, which keeps the enrolled photos.",
+                f"FACEREC_S3_INPUT_BUCKETS contains {photo_bucket}, which stores the enrolled photos.",
                 hint="Use a different bucket: any client that may enrol could read every enrolled photo.",
                 id="people.E010",
             )
@@ -80,7 +80,7 @@ def check_input_buckets(**kwargs: Any) -> Sequence[checks.CheckMessage]:
     return []
 
 
-def _own_bucket() -> str | None:
+def _photo_bucket() -> str | None:
     storage: Any = settings.STORAGES["default"]
     return storage.get("OPTIONS", {}).get("bucket_name") or None
 

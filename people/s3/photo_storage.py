@@ -1,6 +1,6 @@
-"""Photos in S3: a private bucket, encrypted, read through signed URLs only.
+"""Photo storage in S3: a private, encrypted bucket. Clients can read photos only through signed URLs.
 
-Every method raises FileNotFoundError or StorageUnavailable, whatever the SDK raises.
+Methods translate the SDK's errors to FileNotFoundError or StorageUnavailable.
 """
 
 from __future__ import annotations
@@ -18,47 +18,48 @@ from people.s3.client import configuration, translated
 
 SIGNED_URL_SECONDS = 300
 PART_BYTES = 4_000_000
-"""Fetched at a time from a file that is read in parts: most photos, or the directory of a large archive."""
+"""Bytes fetched per request from a file that is read in parts: as much as most photos, or the directory of a
+large archive."""
 
 
 class S3PhotoStorage(S3Storage):  # type: ignore[misc]
-    """A private bucket. Deleting a file deletes all its versions, where the bucket keeps them."""
+    """A private bucket. If the bucket keeps versions, deleting a file deletes all of its versions."""
 
     def __init__(self, *, kms_key: str = "", **options: Any) -> None:
         encryption: dict[str, str] = {"ServerSideEncryption": "AES256"}
         if kms_key:
             encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
         super().__init__(
-            default_acl=None,  # the bucket's owner owns every object, ACLs are off
+            default_acl=None,  # the bucket's owner owns every object, and ACLs are off
             querystring_auth=True,
             querystring_expire=SIGNED_URL_SECONDS,
-            file_overwrite=True,  # every name contains a new UUID: no need to ask whether it is taken
+            file_overwrite=True,  # names contain a new UUID, so there's no need to check for an existing file
             object_parameters={**encryption, "CacheControl": "no-store"},
             client_config=configuration(),
             **options,
         )
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless the bucket answers. Stores nothing."""
+        """Raise StorageUnavailable unless the bucket responds. Stores nothing."""
         try:
             with translated(PermissionError(self.bucket_name), codes={"AccessDenied"}):
                 self.connection.meta.client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=1)
         except PermissionError:
-            pass  # a role need not have the right to list
+            pass  # the service doesn't need permission to list objects
 
     def signed_url(self, name: str) -> str:
-        """Return a URL at which anyone who has it can read the file for SIGNED_URL_SECONDS."""
+        """Return a URL that gives anyone who has it read access to the file for SIGNED_URL_SECONDS."""
         with translated():
             return str(self.url(name))
 
     def open(self, name: str, mode: str = "rb") -> File[Any]:
-        """Return the file, to be read. What is read is fetched then, a whole file in one request."""
+        """Return the file for reading. Bytes are fetched when they are read: a whole file in one request."""
         if mode != "rb":
             raise ValueError("Files in S3 can only be opened for reading. Use `save` to write one.")
         return File(self.open_in_parts(name), name)
 
     def open_in_parts(self, name: str) -> IO[bytes]:
-        """Return a large file for random access: only the parts that are read are fetched."""
+        """Return a large file for random access, of which only the parts that are read are fetched."""
         with translated():
             client = self.connection.meta.client
         return io.BufferedReader(_Object(client, self.bucket_name, clean_name(name)), PART_BYTES)
@@ -72,13 +73,13 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
             return bool(super().exists(name))
 
     def delete(self, name: str) -> None:
-        """Delete every version of the file, and every marker that says it was deleted."""
+        """Delete every version of the file, and every delete marker."""
         key = clean_name(name)
         try:
             with translated(PermissionError(key), codes={"AccessDenied"}):
                 versions = self._versions(key)
         except PermissionError:
-            # a role that may not list versions has a bucket without them
+            # if the role may not list versions, the bucket is assumed not to keep any
             with translated():
                 super().delete(key)
             return
@@ -100,7 +101,7 @@ class S3PhotoStorage(S3Storage):  # type: ignore[misc]
 
 
 class _Object(io.RawIOBase):
-    """An object's bytes by ranged requests. Its ETag is sent along: it must not change meanwhile."""
+    """An object's bytes, fetched with range requests. Each sends the ETag, so a changed object isn't read."""
 
     def __init__(self, client: Any, bucket: str, key: str) -> None:
         self._client, self._bucket, self._key = client, bucket, key
@@ -131,7 +132,7 @@ class _Object(io.RawIOBase):
         return self._fetch(self._size)
 
     def _fetch(self, limit: int) -> bytes:
-        """Return the next bytes, at most `limit`; none at the end."""
+        """Return the next bytes, at most `limit`; empty at the end."""
         end = min(self._position + limit, self._size)
         if end <= self._position:
             return b""

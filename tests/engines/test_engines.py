@@ -1,4 +1,4 @@
-"""One contract for every engine, on real photos; then what is each engine's own."""
+"""One contract for every engine, on real photos, and tests of what is specific to each engine."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def template(engine: FaceEngine, image: RGBImage, face: DetectedFace) -> NDArray
 
 class TestContract:
     @pytest.mark.parametrize("name", PHOTOS)
-    def test_the_face_of_a_portrait_is_found_with_its_landmarks_inside_its_box(
+    def test_the_face_in_a_portrait_is_detected_with_its_landmarks_inside_its_box(
         self, engine: FaceEngine, images: dict[str, RGBImage], name: str
     ) -> None:
         face = engine.detect(images[name])[0]
@@ -61,7 +61,7 @@ class TestContract:
             assert face.box.left < x < face.box.left + face.box.width
             assert face.box.top < y < face.box.top + face.box.height
 
-    def test_faces_come_largest_first(self, engine: FaceEngine, images: dict[str, RGBImage]) -> None:
+    def test_faces_are_returned_largest_first(self, engine: FaceEngine, images: dict[str, RGBImage]) -> None:
         tall = max(images[name].shape[0] for name in ("obama.jpg", "biden.jpg"))
         padded = [
             np.pad(images[name], ((0, tall - images[name].shape[0]), (0, 0), (0, 0)))
@@ -71,7 +71,7 @@ class TestContract:
         assert len(faces) == 2
         assert faces[0].box.area >= faces[1].box.area
 
-    def test_no_face_is_found_where_there_is_none(self, engine: FaceEngine) -> None:
+    def test_no_face_is_detected_in_noise(self, engine: FaceEngine) -> None:
         noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
         assert engine.detect(noise) == []
 
@@ -87,7 +87,7 @@ class TestContract:
         assert chip.shape[2] == 3
         assert chip.flags.c_contiguous
 
-    def test_vectors_have_the_engine_s_dimension_and_do_not_depend_on_their_neighbours(
+    def test_vectors_have_the_engine_s_dimension_and_do_not_depend_on_the_other_chips(
         self, engine: FaceEngine, images: dict[str, RGBImage]
     ) -> None:
         chips = [engine.align(image, engine.detect(image)[0]) for image in images.values()]
@@ -99,30 +99,32 @@ class TestContract:
     def test_no_chips_give_no_vectors(self, engine: FaceEngine) -> None:
         assert engine.embed([]).shape == (0, engine.dimension)
 
-    def test_one_person_s_photos_are_nearer_than_another_person_s(
+    def test_photos_of_the_same_person_have_higher_scores_than_photos_of_different_people(
         self, engine: FaceEngine, images: dict[str, RGBImage]
     ) -> None:
         vectors = {name: template(engine, image, engine.detect(image)[0]) for name, image in images.items()}
-        same = [vectors["obama.jpg"] @ vectors[name] for name in ("obama2.jpg", "obama3.jpg")]
-        other = [vectors["obama.jpg"] @ vectors[name] for name in ("biden.jpg", "astronaut.png")]
-        assert min(same) > max(other)
+        mated = [vectors["obama.jpg"] @ vectors[name] for name in ("obama2.jpg", "obama3.jpg")]
+        non_mated = [vectors["obama.jpg"] @ vectors[name] for name in ("biden.jpg", "astronaut.png")]
+        assert min(mated) > max(non_mated)
 
-    def test_threads_get_what_one_thread_gets(self, engine: FaceEngine, images: dict[str, RGBImage]) -> None:
-        alone = {name: engine.detect(image) for name, image in images.items()}
+    def test_several_threads_get_the_same_results_as_one(
+        self, engine: FaceEngine, images: dict[str, RGBImage]
+    ) -> None:
+        expected = {name: engine.detect(image) for name, image in images.items()}
         with ThreadPoolExecutor(4) as threads:
             names = list(images) * 2
             for name, faces in zip(
                 names, threads.map(lambda name: engine.detect(images[name]), names), strict=True
             ):
-                for face, same in zip(faces, alone[name], strict=True):
-                    # OpenVINO replaces its first kernel for a size by a faster one, which rounds differently
-                    assert face.box.left == pytest.approx(same.box.left, abs=0.5)
-                    assert face.box.top == pytest.approx(same.box.top, abs=0.5)
-                    assert face.confidence == pytest.approx(same.confidence, abs=2e-3)
+                for face, expected_face in zip(faces, expected[name], strict=True):
+                    # OpenVINO replaces its first kernel for a size with a faster one that rounds differently
+                    assert face.box.left == pytest.approx(expected_face.box.left, abs=0.5)
+                    assert face.box.top == pytest.approx(expected_face.box.top, abs=0.5)
+                    assert face.confidence == pytest.approx(expected_face.confidence, abs=2e-3)
 
 
 class TestOnnx:
-    def test_references_are_made_of_the_face_and_of_its_mirror_image_and_probes_of_the_face(
+    def test_references_are_computed_from_the_face_and_its_mirror_image_but_probes_from_the_face_only(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:
         image = images["obama.jpg"]
@@ -131,7 +133,7 @@ class TestOnnx:
         assert not np.allclose(probe, mirrored)
         np.testing.assert_allclose(reference[0], probe + mirrored, rtol=1e-6)
 
-    def test_small_faces_of_a_large_photo_are_found(
+    def test_small_faces_in_a_large_photo_are_detected(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:
         photo = np.full((3000, 4000, 3), 127, np.uint8)
@@ -141,7 +143,7 @@ class TestOnnx:
         assert len(onnx.detect(photo)) == 3
 
     @pytest.mark.parametrize("name", PHOTOS)
-    def test_a_face_that_fills_the_frame_is_found_with_certainty(
+    def test_a_face_that_fills_the_frame_is_detected_with_high_confidence(
         self, onnx: OnnxEngine, images: dict[str, RGBImage], name: str
     ) -> None:
         image = images[name]
@@ -154,65 +156,69 @@ class TestOnnx:
             (face,) = onnx.detect(view)
             assert face.confidence > 0.9
 
-    def test_a_face_is_found_once_although_two_views_show_it(
+    def test_a_face_is_returned_once_even_if_two_views_show_it(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:
-        both = np.concatenate([images["obama.jpg"], images["obama.jpg"]], axis=1)
-        assert len(onnx.detect(both)) == 2
+        two_faces = np.concatenate([images["obama.jpg"], images["obama.jpg"]], axis=1)
+        assert len(onnx.detect(two_faces)) == 2
 
-    def test_a_photo_s_size_moves_neither_box_nor_vector_much(
+    def test_a_photo_s_size_changes_boxes_and_vectors_very_little(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:
         image = images["obama.jpg"]
-        twice = np.array(Image.fromarray(image).resize((image.shape[1] * 2, image.shape[0] * 2)))
-        small, large = onnx.detect(image)[0], onnx.detect(twice)[0]
+        enlarged = np.array(Image.fromarray(image).resize((image.shape[1] * 2, image.shape[0] * 2)))
+        small, large = onnx.detect(image)[0], onnx.detect(enlarged)[0]
         doubled = Box(
             *(2 * side for side in (small.box.left, small.box.top, small.box.width, small.box.height))
         )
         assert large.box.overlap(doubled) > 0.85
-        assert template(onnx, image, small) @ template(onnx, twice, large) > 0.95
+        assert template(onnx, image, small) @ template(onnx, enlarged, large) > 0.95
 
-    def test_the_aligner_undoes_a_turn_a_scale_and_a_shift(self) -> None:
-        turn = 3 * np.exp(0.4j)
-        moved = (TEMPLATE @ (1, 1j)) * turn + (20 - 7j)
+    def test_the_aligner_reverses_a_rotation_scaling_and_translation(self) -> None:
+        rotation = 3 * np.exp(0.4j)
+        moved = (TEMPLATE @ (1, 1j)) * rotation + (20 - 7j)
         points = np.stack([moved.real, moved.imag], axis=1)
         matrix = similarity(points, TEMPLATE)
         np.testing.assert_allclose(points @ matrix[:, :2].T + matrix[:, 2], TEMPLATE, atol=1e-9)
 
     def test_custom_weights_give_the_engine_their_name_and_version(self) -> None:
-        path = registry.model_path("sface")
-        own = {
-            "path": path,
-            "name": "own",
+        recogniser = {
+            "path": registry.model_path("sface"),
+            "name": "custom",
             "version": 3,
             "sha256": registry.entries("models")["sface"].sha256,
         }
-        engine = OnnxEngine(threads=1, recogniser=own)
-        assert (engine_id(engine), engine.dimension) == ("yunet-own/3", 128)
+        engine = OnnxEngine(threads=1, recogniser=recogniser)
+        assert (engine_id(engine), engine.dimension) == ("yunet-custom/3", 128)
 
-    def test_the_input_is_normalised_as_the_options_say(
+    def test_the_input_is_normalised_according_to_the_options(
         self, onnx: OnnxEngine, images: dict[str, RGBImage]
     ) -> None:
         path = registry.model_path("sface")
         image = images["obama.jpg"]
         chip = onnx.align(image, onnx.detect(image)[0])
-        own = {"path": path, "name": "own", "version": 1, "mean": 10, "scale": 0.5, "colour": "bgr"}
+        recogniser = {
+            "path": path, "name": "custom", "version": 1, "mean": 10, "scale": 0.5, "colour": "bgr",
+        }  # fmt: skip
         changed = ((chip.astype(np.float32)[:, :, ::-1] * 2) + 10).clip(0, 255).astype(np.uint8)
-        kept = OnnxEngine(threads=1, recogniser=own).embed([changed])
-        safe = OnnxEngine(threads=1).embed(
+        normalised_by_engine = OnnxEngine(threads=1, recogniser=recogniser).embed([changed])[0]
+        (normalised_here,) = OnnxEngine(threads=1).embed(
             [((changed[:, :, ::-1].astype(np.float32) - 10) * 0.5).astype(np.uint8)]
         )
-        assert kept[0] @ safe[0] / np.linalg.norm(kept) / np.linalg.norm(safe) > 0.99
+        lengths = np.linalg.norm(normalised_by_engine) * np.linalg.norm(normalised_here)
+        assert normalised_by_engine @ normalised_here / lengths > 0.99
 
-    def test_weights_with_another_sha256_are_refused(self) -> None:
-        own = {"path": registry.model_path("sface"), "name": "own", "version": 1, "sha256": "0" * 64}
+    def test_weights_with_a_different_sha256_are_rejected(self) -> None:
+        recogniser = {
+            "path": registry.model_path("sface"), "name": "custom", "version": 1, "sha256": "0" * 64,
+        }  # fmt: skip
         with pytest.raises(ImproperlyConfigured, match="sha256"):
-            OnnxEngine(threads=1, recogniser=own)
+            OnnxEngine(threads=1, recogniser=recogniser)
 
     def test_missing_custom_weights_are_reported(self, tmp_path: Path) -> None:
-        own = {"path": tmp_path / "own.onnx", "name": "own", "version": 1}
-        with pytest.raises(ModelMissing, match=r"own\.onnx"):
-            OnnxEngine(threads=1, recogniser=own)
+        recogniser = {"path": tmp_path / "custom.onnx", "name": "custom", "version": 1}
+        with pytest.raises(ModelMissing, match=r"custom\.onnx"):
+            OnnxEngine(threads=1, recogniser=recogniser)
 
 
 class TestDlib:
@@ -224,8 +230,8 @@ class TestDlib:
         face = engine.detect(image)[0]
         box = face.box
         left, top = round(box.left), round(box.top)
-        known = (top, left + round(box.width) - 1, top + round(box.height) - 1, left)
-        (expected,) = face_recognition.face_encodings(image, [known])
+        location = (top, left + round(box.width) - 1, top + round(box.height) - 1, left)
+        (expected,) = face_recognition.face_encodings(image, [location])
         np.testing.assert_allclose(engine.embed([engine.align(image, face)])[0], expected, atol=1e-5)
 
     def test_the_restricted_68_point_predictor_is_never_opened(self) -> None:
@@ -233,7 +239,7 @@ class TestDlib:
         assert "five_point" in source
         assert "pose_predictor_model_location" not in source
 
-    def test_a_missing_dlib_is_reported_with_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_error_for_a_missing_dlib_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "people.engines.dlib", raising=False)
         monkeypatch.setitem(sys.modules, "dlib", None)
         with pytest.raises(ImproperlyConfigured, match=r"requirements/dlib\.txt"):
@@ -245,12 +251,12 @@ class TestChoice:
     def _onnx_is_configured(self, settings: Any) -> None:
         settings.FACE_ENGINE = {"BACKEND": ONNX_ENGINE, "OPTIONS": {}}
 
-    def test_the_configured_engine_is_built_once_even_by_several_threads(self) -> None:
+    def test_the_configured_engine_is_built_once_even_if_several_threads_need_it(self) -> None:
         with ThreadPoolExecutor(4) as threads:
             engines = set(map(id, threads.map(lambda _: get_engine(), range(4))))
         assert len(engines) == 1
 
-    def test_another_setting_gives_another_engine(self, settings: Any) -> None:
+    def test_a_changed_setting_takes_effect_on_the_next_use(self, settings: Any) -> None:
         assert engine_id(get_engine()) == "yunet-sface/1"
         settings.FACE_ENGINE = {"BACKEND": "dlib", "OPTIONS": {}}
         assert engine_id(get_engine()) == "dlib-resnet/1"
@@ -267,5 +273,5 @@ class TestChoice:
             "import sys, people.engines, people.engines.registry;"
             "print([m for m in ('cv2', 'openvino', 'dlib') if m in sys.modules])"
         )
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == "[]"
+        process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        assert process.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Import jobs from submission to end: interrupted, cancelled, delayed, failed."""
+"""Import jobs from submission to end, including interruptions, cancellations, outages and failures."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_uploaded_archive_is_deleted_when_its_import_completes_fails_or_is_ca
 def test_an_archive_whose_import_was_never_stored_is_removed(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(outbox, "run_import", kill)
+    monkeypatch.setattr(outbox, "request_import", kill)
     with pytest.raises(KeyboardInterrupt):
         jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)
     assert len(stored_files()) == 1
@@ -91,7 +91,7 @@ def test_deleting_a_collection_stops_its_imports_and_deletes_their_archives(
     assert not ImportItem.objects.exists()
 
 
-def test_the_worker_runs_an_import_in_turns(
+def test_the_worker_runs_an_import_a_little_at_a_time(
     collection: Collection, monkeypatch: pytest.MonkeyPatch, messages: list[int]
 ) -> None:
     job = jobs.submit_archive(zipped(PEOPLE), collection=collection, actor=STAFF)

@@ -87,8 +87,8 @@ def test_names_in_an_archive_with_an_old_encoding_are_decoded(collection: Collec
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("Jos?/1.png", fakes.photo(1))
         archive.writestr("people.csv", "folder,external_id\nJosé,jose\n".encode())
-    old = buffer.getvalue().replace(b"Jos?", "José".encode("cp437"))
-    job = jobs.submit_archive(io.BytesIO(old), collection=collection, actor=STAFF)
+    archive_in_cp437 = buffer.getvalue().replace(b"Jos?", "José".encode("cp437"))
+    job = jobs.submit_archive(io.BytesIO(archive_in_cp437), collection=collection, actor=STAFF)
     jobs.run(job.pk)
     assert results(job) == {"José/1.png": "enrolled"}
 

@@ -1,4 +1,4 @@
-"""The circuit breaker: calls time out, run concurrently, and pause after repeated failures."""
+"""The circuit breaker: calls time out, run concurrently, and are refused after repeated failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from people.errors import IndexUnavailable
 from people.indexes.circuit_breaker import CircuitBreaker
 
 LONG = 60.0
-"""Seconds that nothing here takes, unless what is tested is broken."""
+"""Seconds: a timeout that is reached only if the circuit breaker doesn't work."""
 
 
 class Clock:
@@ -34,18 +34,18 @@ def breaker(clock: Clock) -> Iterator[CircuitBreaker]:
     breaker.close()
 
 
-class Side:
-    """The other side: away or not, and it counts how often it is called."""
+class Server:
+    """A server that is down or not, and counts the calls to it."""
 
     def __init__(self) -> None:
-        self.away = True
+        self.down = True
         self.calls = 0
 
     def __call__(self) -> str:
         self.calls += 1
-        if self.away:
+        if self.down:
             raise OSError("10.0.0.7 of person 17 is down")
-        return "here"
+        return "response"
 
 
 def _fails(breaker: CircuitBreaker, work: Callable[[], object]) -> None:
@@ -56,92 +56,90 @@ def _fails(breaker: CircuitBreaker, work: Callable[[], object]) -> None:
 def test_a_call_that_never_returns_is_abandoned_and_the_next_one_succeeds(
     breaker: CircuitBreaker,
 ) -> None:
-    never, began = Event(), Event()
+    has_begun, may_end = Event(), Event()
 
-    def hangs() -> None:
-        began.set()
-        never.wait(LONG)
+    def hang() -> None:
+        has_begun.set()
+        may_end.wait(LONG)
 
     try:
         with pytest.raises(IndexUnavailable):
-            breaker.call(hangs, seconds=0.01)
-        assert began.wait(LONG)
-        assert breaker.call(lambda: "answered", seconds=LONG) == "answered"
+            breaker.call(hang, seconds=0.01)
+        assert has_begun.wait(LONG)
+        assert breaker.call(lambda: "response", seconds=LONG) == "response"
     finally:
-        never.set()
+        may_end.set()
 
 
 def test_calls_from_several_threads_run_concurrently(breaker: CircuitBreaker) -> None:
-    both_are_here = Barrier(2)
+    barrier = Barrier(2)
     with ThreadPoolExecutor(2) as callers:
-        calls = [callers.submit(breaker.call, lambda: both_are_here.wait(5), seconds=LONG) for _ in range(2)]
+        calls = [callers.submit(breaker.call, lambda: barrier.wait(5), seconds=LONG) for _ in range(2)]
         assert sorted(call.result() for call in calls) == [0, 1]
 
 
-def test_after_failures_in_a_row_nothing_is_called_until_the_pause_is_over(
+def test_after_consecutive_failures_nothing_is_called_until_the_pause_is_over(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
-    side = Side()
+    server = Server()
     for _ in range(5):
-        _fails(breaker, side)
-    assert side.calls == 3
+        _fails(breaker, server)
+    assert server.calls == 3
     clock.now += 9.9
-    _fails(breaker, side)
-    assert side.calls == 3
+    _fails(breaker, server)
+    assert server.calls == 3
     clock.now += 0.2
-    side.away = False
-    assert [breaker.call(side, seconds=LONG) for _ in range(3)] == ["here"] * 3
+    server.down = False
+    assert [breaker.call(server, seconds=LONG) for _ in range(3)] == ["response"] * 3
 
 
-def test_a_service_that_stays_down_is_called_once_per_pause(breaker: CircuitBreaker, clock: Clock) -> None:
-    side = Side()
+def test_a_server_that_stays_down_is_called_once_per_pause(breaker: CircuitBreaker, clock: Clock) -> None:
+    server = Server()
     for _ in range(3):
-        _fails(breaker, side)
+        _fails(breaker, server)
     for pauses in (1, 2):
         clock.now += 10
         for _ in range(3):
-            _fails(breaker, side)
-        assert side.calls == 3 + pauses
+            _fails(breaker, server)
+        assert server.calls == 3 + pauses
 
 
-def test_only_one_call_checks_whether_the_service_has_recovered(
-    breaker: CircuitBreaker, clock: Clock
-) -> None:
-    side, asked, may_answer = Side(), Event(), Event()
+def test_only_one_call_checks_whether_the_server_has_recovered(breaker: CircuitBreaker, clock: Clock) -> None:
+    server, has_begun, may_end = Server(), Event(), Event()
     for _ in range(3):
-        _fails(breaker, side)
+        _fails(breaker, server)
     clock.now += 10
 
     def slow() -> str:
-        asked.set()
-        assert may_answer.wait(LONG)
-        return "here"
+        has_begun.set()
+        assert may_end.wait(LONG)
+        return "response"
 
     with ThreadPoolExecutor(1) as caller:
         first = caller.submit(breaker.call, slow, seconds=LONG)
-        assert asked.wait(LONG)
-        _fails(breaker, side)
-        assert side.calls == 3
-        may_answer.set()
-        assert first.result() == "here"
-    side.away = False
-    assert breaker.call(side, seconds=LONG) == "here"
+        assert has_begun.wait(LONG)
+        _fails(breaker, server)
+        assert server.calls == 3
+        may_end.set()
+        assert first.result() == "response"
+    server.down = False
+    assert breaker.call(server, seconds=LONG) == "response"
 
 
 def test_a_success_between_failures_resets_the_count(breaker: CircuitBreaker) -> None:
-    side = Side()
+    server = Server()
     for _ in range(4):
-        for side.away in (True, True, False):
-            if side.away:
-                _fails(breaker, side)
+        for server.down in (True, True, False):
+            if server.down:
+                _fails(breaker, server)
             else:
-                breaker.call(side, seconds=LONG)
-    assert side.calls == 12
+                breaker.call(server, seconds=LONG)
+    assert server.calls == 12
 
 
-def test_the_log_has_an_error_s_type_but_not_its_text(
+def test_the_log_contains_an_error_s_type_but_not_its_text(
     breaker: CircuitBreaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _fails(breaker, Side())
+    _fails(breaker, Server())
     assert "OSError" in caplog.text
     assert "person 17" not in caplog.text

@@ -1,4 +1,4 @@
-"""What every template index promises; each backend runs all of it."""
+"""The contract of every template index; every backend runs all of these tests."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from people.indexes.base import TemplateIndex
 from people.models import Collection, MeanTemplate, OutboxEntry, Person
 from tests.pinecone_double import pinecone_index
 
-pytestmark = pytest.mark.slow  # a remote index shows what it was sent after a while
+pytestmark = pytest.mark.slow  # a remote index returns a vector some time after it was sent
 
 
-BACKENDS = ["embedded", "pinecone, confirmed", "pinecone, unsent", "pinecone, away"]
+BACKENDS = ["embedded", "pinecone, confirmed", "pinecone, unsent", "pinecone, down"]
 ENGINE = "fake/1"
 Put = Callable[..., Person]
 
@@ -32,7 +32,7 @@ def index(request: pytest.FixtureRequest, settings: Any, db: None) -> TemplateIn
     settings.TEMPLATE_INDEX = {"BACKEND": "people.indexes.embedded.EmbeddedIndex", "OPTIONS": {}}
     if request.param.startswith("pinecone"):
         double = request.getfixturevalue("pinecone")
-        double.faults.down = request.param.endswith("away")
+        double.faults.down = request.param.endswith("down")
         settings.TEMPLATE_INDEX = pinecone_index(double)
     return get_index()
 
@@ -66,21 +66,21 @@ def _nearest(
     return index.nearest(probes, collection_id=collection.pk, engine=ENGINE, limit=limit).persons
 
 
-def test_it_proposes_everyone_that_a_brute_force_search_returns(
+def test_everyone_whom_a_brute_force_search_returns_is_proposed(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     vectors, probes = _vectors(200), _vectors(20, seed=1)
     people = [put(vector).pk for vector in vectors]
     cosines = probes @ vectors.T
     proposed = _nearest(index, probes, collection, limit=5 + identification.SPARE)
-    for row, own in zip(proposed, cosines, strict=True):
-        assert set(row) >= {people[i] for i in np.argsort(-own)[:5]}
-        # nearest first, but for neighbours
-        scores = [float(own[people.index(pk)]) for pk in row]
+    for person_ids, probe_cosines in zip(proposed, cosines, strict=True):
+        assert set(person_ids) >= {people[i] for i in np.argsort(-probe_cosines)[:5]}
+        # nearest first, except that people with almost equal scores may swap places
+        scores = [float(probe_cosines[people.index(pk)]) for pk in person_ids]
         assert scores == pytest.approx(sorted(scores, reverse=True), abs=0.02)
 
 
-def test_it_proposes_all_when_there_are_fewer_than_asked_for(
+def test_everyone_is_proposed_if_there_are_fewer_people_than_requested(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     person = put(_vectors(1)[0])
@@ -104,13 +104,12 @@ def test_a_search_without_probes_returns_nothing(
 def test_a_changed_template_replaces_the_old_one(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
-    first, second, other = _vectors(3)
-    person = put(first)
-    stays = put(other)
-    assert _nearest(index, first[None], collection, 1) == [[person.pk]]
-    put(second, person)
-    assert _nearest(index, second[None], collection, 1) == [[person.pk]]
-    assert sorted(_nearest(index, first[None], collection, 5)[0]) == sorted([person.pk, stays.pk])
+    old, new, unchanged = _vectors(3)
+    changed_person, unchanged_person = put(old), put(unchanged)
+    assert _nearest(index, old[None], collection, 1) == [[changed_person.pk]]
+    put(new, changed_person)
+    assert _nearest(index, new[None], collection, 1) == [[changed_person.pk]]
+    assert set(_nearest(index, old[None], collection, 5)[0]) == {changed_person.pk, unchanged_person.pk}
 
 
 def test_a_removed_person_is_no_longer_proposed_but_everyone_else_is(
@@ -122,10 +121,10 @@ def test_a_removed_person_is_no_longer_proposed_but_everyone_else_is(
     for person in people[::3]:
         mean_templates.drop(MeanTemplate.objects.filter(person=person))
         outbox.person_changed(person.pk)
-    left = [number for number in range(30) if number % 3]
-    assert _nearest(index, vectors[left], collection, 1) == [[people[number].pk] for number in left]
+    remaining = [number for number in range(30) if number % 3]
+    assert _nearest(index, vectors[remaining], collection, 1) == [[people[number].pk] for number in remaining]
     proposed = {pk for row in _nearest(index, vectors, collection, 30) for pk in row}
-    assert proposed == {people[number].pk for number in left}
+    assert proposed == {people[number].pk for number in remaining}
 
 
 def test_a_suspended_person_is_not_proposed(index: TemplateIndex, put: Put, collection: Collection) -> None:
@@ -136,17 +135,17 @@ def test_a_suspended_person_is_not_proposed(index: TemplateIndex, put: Put, coll
     assert _nearest(index, _vectors(1), collection) == [[]]
 
 
-def test_collections_and_engines_are_kept_apart(
+def test_a_search_returns_only_people_of_its_collection_and_engine(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
-    other = Collection.objects.create(name="other")
-    here, there = put(_vectors(1)[0]), put(_vectors(1)[0], into=other)
-    assert _nearest(index, _vectors(1), collection) == [[here.pk]]
-    assert _nearest(index, _vectors(1), other) == [[there.pk]]
+    second_collection = Collection.objects.create(name="second")
+    person, person_in_second = put(_vectors(1)[0]), put(_vectors(1)[0], into=second_collection)
+    assert _nearest(index, _vectors(1), collection) == [[person.pk]]
+    assert _nearest(index, _vectors(1), second_collection) == [[person_in_second.pk]]
     assert index.nearest(_vectors(1), collection_id=collection.pk, engine="fake/2", limit=3).persons == [[]]
 
 
-def test_a_second_process_sees_what_the_first_wrote(
+def test_every_process_sees_the_changes_of_the_others(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     person = put(_vectors(1)[0])
@@ -173,13 +172,13 @@ def test_a_database_restored_to_an_earlier_state_is_read_again(
     assert _nearest(index, _vectors(1), collection) == [[first.pk]]
 
 
-def test_a_reader_that_slept_while_the_change_log_was_pruned_sees_everything(
+def test_an_index_that_was_idle_while_the_change_log_was_pruned_sees_every_change(
     index: TemplateIndex, put: Put, collection: Collection
 ) -> None:
     vectors = _vectors(5)
     people = [put(vector) for vector in vectors[:3]]
     assert _nearest(index, vectors[:3], collection, 1) == [[person.pk] for person in people]
-    # it sleeps: one goes, one changes, one comes
+    # while the index is idle, one person is removed, one is changed and one is added
     mean_templates.drop(MeanTemplate.objects.filter(person=people[0]))
     outbox.person_changed(people[0].pk)
     put(vectors[3], people[1])

@@ -1,4 +1,4 @@
-"""Photos in S3: private, encrypted, read through short-lived signed URLs, deleted with all their versions."""
+"""Photos in S3 are private, encrypted, read through short-lived signed URLs, and deleted in all versions."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ def _photos_in_s3(s3: S3Client, settings: Any) -> None:
 
 
 def _keys(client: S3Client) -> list[str]:
-    return [one["Key"] for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+    response = client.list_objects_v2(Bucket=BUCKET)
+    return [stored_object["Key"] for stored_object in response.get("Contents", [])]
 
 
-def test_a_photo_is_enrolled_from_s3_and_its_key_reveals_nothing(
+def test_an_enrolled_photo_is_encrypted_private_and_has_a_key_that_reveals_nothing(
     s3: S3Client, collection: Collection, enrolled: Enrol
 ) -> None:
     person = enrolled(1, name="Ada Lovelace", external_id="emp-17")
@@ -63,7 +64,9 @@ def test_a_photo_is_enrolled_from_s3_and_its_key_reveals_nothing(
     assert not [grant for grant in grants if "URI" in grant["Grantee"]]
 
 
-def test_a_customers_key_encrypts_when_it_is_named(s3: S3Client, settings: Any, enrolled: Enrol) -> None:
+def test_photos_are_encrypted_with_the_kms_key_in_the_settings(
+    s3: S3Client, settings: Any, enrolled: Enrol
+) -> None:
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     settings.STORAGES = {
         **settings.STORAGES,
@@ -79,24 +82,24 @@ def test_a_customers_key_encrypts_when_it_is_named(s3: S3Client, settings: Any, 
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
-def test_staff_see_a_photo_through_a_signed_url_of_five_minutes(
+def test_staff_see_a_photo_through_a_signed_url_that_expires_after_five_minutes(
     s3: S3Client, enrolled: Enrol, client: Client, staff: User
 ) -> None:
     enrolled(1)
     photo = Photo.objects.get()
     client.force_login(staff)
-    answer = client.get(reverse("admin:photo_image", args=[photo.pk]))
-    assert answer.status_code == 302
-    assert "no-store" in answer["Cache-Control"]
-    query = parse_qs(urlsplit(answer["Location"]).query)
+    response = client.get(reverse("admin:photo_image", args=[photo.pk]))
+    assert response.status_code == 302
+    assert "no-store" in response["Cache-Control"]
+    query = parse_qs(urlsplit(response["Location"]).query)
     assert query["X-Amz-Expires"] == [str(SIGNED_URL_SECONDS)] == ["300"]
     assert "X-Amz-Signature" in query
-    shown = requests.get(answer["Location"], timeout=10)
-    assert shown.content.startswith(b"\xff\xd8")
+    photo_response = requests.get(response["Location"], timeout=10)
+    assert photo_response.content.startswith(b"\xff\xd8")
     assert client.get(reverse("admin:photo_thumbnail", args=[photo.pk])).status_code == 200
 
 
-def test_an_erased_persons_photo_is_gone_with_every_version(s3: S3Client, enrolled: Enrol) -> None:
+def test_every_version_of_an_erased_persons_photo_is_deleted(s3: S3Client, enrolled: Enrol) -> None:
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     person, _ = enrolled(1), enrolled(2)
     erasure.erase(person, actor=STAFF)
@@ -104,7 +107,7 @@ def test_an_erased_persons_photo_is_gone_with_every_version(s3: S3Client, enroll
     receipt = Erasure.objects.get()
     assert (receipt.status, receipt.files_purged) == ("complete", 1)
     versions = s3.list_object_versions(Bucket=BUCKET)
-    assert [one["Key"] for one in versions["Versions"]] == [Photo.objects.get().file.name]
+    assert [version["Key"] for version in versions["Versions"]] == [Photo.objects.get().file.name]
     assert "DeleteMarkers" not in versions
 
 
@@ -125,10 +128,10 @@ def test_a_submission_that_fails_leaves_no_object_behind(
 
 @pytest.fixture
 def role(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
-    """A task with a role and no keys."""
+    """The credentials server of a task that has a role and no keys."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
-    # no keys of the developer who runs the tests
+    # ignore the keys of the developer who runs the tests
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     with role_server() as role:
@@ -139,13 +142,13 @@ def role(s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Role]:
 
 
 def _signed_by(url: str) -> tuple[str, str | None]:
-    """Return the access key and the session token that an address was signed with."""
+    """Return the access key and the session token that the URL was signed with."""
     query = parse_qs(urlsplit(url).query)
     return query["X-Amz-Credential"][0].split("/")[0], query.get("X-Amz-Security-Token", [None])[0]
 
 
 @pytest.mark.parametrize("keys", [{}, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}])
-def test_the_tasks_role_gives_access_to_the_buckets_when_no_keys_are_set(
+def test_the_tasks_role_gives_access_to_the_buckets_if_no_keys_are_set(
     role: Role, keys: dict[str, str], s3: S3Client, enrolled: Enrol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in keys.items():
@@ -160,7 +163,7 @@ def test_the_tasks_role_gives_access_to_the_buckets_when_no_keys_are_set(
     assert set(role.asked) == {"of-the-task"}
 
 
-def test_keys_that_are_set_win_over_the_role(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_take_precedence_over_the_role(role: Role, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, AWS_ENVIRONMENT[name])
     storage: Any = photo_storage()
@@ -168,7 +171,7 @@ def test_keys_that_are_set_win_over_the_role(role: Role, monkeypatch: pytest.Mon
     assert role.asked == []
 
 
-def test_an_input_bucket_is_unavailable_while_the_role_gives_no_credentials(
+def test_an_input_bucket_is_unavailable_while_the_role_provides_no_credentials(
     role: Role, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{free_port()}/")

@@ -125,7 +125,7 @@ class Command(BaseCommand):
             self.stdout.write("Only the engine from the settings is in use.")
 
     def _beside(self) -> EngineVersion:
-        version = EngineVersion.objects.filter(state=State.BESIDE).first()
+        version = EngineVersion.objects.filter(state=State.SECONDARY).first()
         if version is None:
             raise CommandError("There is no other engine. Add one with --engine first.")
         return version

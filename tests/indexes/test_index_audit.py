@@ -1,0 +1,109 @@
+"""Comparing Pinecone with the database, and repairing it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from people import index_sync, outbox, tasks
+from people.index_sync import Comparison
+from people.indexes.base import Space
+from people.indexes.pinecone import namespace_of
+from people.models import AuditEvent, Collection, MeanTemplate, OutboxEntry, Person
+from tests.pinecone_double import Double
+
+pytestmark = [
+    pytest.mark.slow,  # a remote index returns a vector some time after it was sent
+    pytest.mark.usefixtures("pinecone_in_use"),
+]
+Enrol = Callable[..., Person]
+
+
+def test_the_audit_succeeds_if_nothing_differs(
+    collection: Collection, enrolled: Enrol, settle: Callable[[], None]
+) -> None:
+    for seed in range(3):
+        enrolled(seed)
+    settle()
+    enrolled(4)
+    call_command("audit_index")
+    assert index_sync.compare() == Comparison(kept=3, waiting=1)
+
+
+def test_the_audit_reports_drift_and_repairs_it(
+    collection: Collection,
+    enrolled: Enrol,
+    pinecone: Double,
+    settle: Callable[[], None],
+    namespace: str,
+) -> None:
+    for seed in range(110):
+        enrolled(seed)
+    settle()
+    lost_ids = sorted(pinecone.stored()[namespace])[:5]
+    pinecone.write("facerec-64", namespace, dict.fromkeys(lost_ids))
+    pinecone.write("facerec-64", namespace, {str(uuid4()): np.ones(64)})
+    pinecone.write("facerec-64", namespace_of(Space(uuid4(), "fake/1")), {str(uuid4()): np.ones(64)})
+    with pytest.raises(CommandError, match="--repair"):
+        call_command("audit_index")
+    assert index_sync.compare() == Comparison(kept=105, missing=5, extra=2)
+    call_command("audit_index", "--repair")
+    event = AuditEvent.objects.get(action="index.repaired")
+    assert (event.actor, event.details) == ("system:command", {"missing": 5, "extra": 2})
+    settle()
+    call_command("audit_index", "--repair")
+    assert AuditEvent.objects.filter(action="index.repaired").count() == 1  # nothing differed
+    assert index_sync.compare() == Comparison(kept=110)
+    ids = MeanTemplate.objects.values_list("vector_id", flat=True)
+    assert pinecone.stored() == {namespace: {str(pk) for pk in ids}}
+
+
+def test_a_repair_retries_failed_purges_and_records_it_in_the_audit_log(
+    collection: Collection, pinecone: Double
+) -> None:
+    entry = OutboxEntry.objects.create(
+        topic=OutboxEntry.Topic.PURGE_VECTOR,
+        vector_id=uuid4(),
+        collection_id=collection.pk,
+        engine="fake/1",
+        due_at=timezone.now(),
+        attempts=outbox.MAX_ATTEMPTS,
+    )
+    with pytest.raises(CommandError, match="--repair"):
+        call_command("audit_index")
+    call_command("audit_index", "--repair")
+    entry.refresh_from_db()
+    assert entry.attempts == 0
+    event = AuditEvent.objects.get(action="outbox.retried")
+    assert (event.actor, event.details) == ("system:command", {"entries": 1})
+
+
+def test_auditing_an_unavailable_index_fails_with_exit_code_2(
+    collection: Collection, pinecone: Double
+) -> None:
+    pinecone.faults.down = True
+    with pytest.raises(CommandError) as raised:
+        call_command("audit_index")
+    assert raised.value.returncode == 2
+
+
+def test_the_scheduled_audit_logs_drift_as_an_error(
+    collection: Collection,
+    enrolled: Enrol,
+    pinecone: Double,
+    settle: Callable[[], None],
+    caplog: pytest.LogCaptureFixture,
+    namespace: str,
+) -> None:
+    enrolled(1)
+    settle()
+    pinecone.write("facerec-64", namespace, dict.fromkeys(pinecone.stored()[namespace]))
+    tasks.audit_index()
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.args == (1, 0)  # missing and extra vectors
