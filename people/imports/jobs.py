@@ -113,7 +113,7 @@ def run(
             people = sources.people_of(source)
             if not job.fingerprint:
                 plan(job, source, people)
-            has_ended = Run(job, source, people).go(until, watch)
+            has_ended = Run(job, source, people).process_pending(until, watch)
     except sources.REFUSALS as refusal:
         _end(job, ImportJob.State.FAILED, as_stored(refusal))
         return True

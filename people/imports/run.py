@@ -41,7 +41,7 @@ class Run:
         self._actor = Actor(job.submitted_by)
         self._process = DryRun(job, source, self._roster).check if job.dry_run else self._enrolled
 
-    def go(self, until: float | None, watch: Callable[[ImportItem], None]) -> bool:
+    def process_pending(self, until: float | None, watch: Callable[[ImportItem], None]) -> bool:
         """Process the pending files; return whether none are left or the import was cancelled."""
         last_number = -1
         while items := list(
