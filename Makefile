@@ -9,8 +9,8 @@ export PORT
 # The tests start dozens of processes, each of which would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run stack check test test-quick test-sqlite test-postgresql coverage samples bench image prove format lint types \
-  lock credentials clean
+.PHONY: help run stack check test test-quick test-sqlite test-postgresql coverage samples bench screenshot image prove \
+  format lint types lock credentials clean
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ bench: samples ## how fast it is on one core, next to face_recognition and OpenC
 	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
 	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
 	  --json var/benchmark.json --chart benchmark/chart.svg
+
+screenshot: samples ## the README's picture of the admin, from the sample photos (needs Chromium and ChromeDriver)
+	$(BIN)/python -m tests.screenshot
 
 image: $(VENV)/.dev ## build the image without Docker, run it read-only and try it (root; Debian's buildah, mmdebstrap, bubblewrap)
 	@$(BIN)/python manage.py fetch_samples
