@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 
 from people import api_keys
 from people.admin.base import AuditedAdmin, staff
-from people.models import ApiKey
+from people.models import ApiKey, Collection
 from people.models.api_key import SCOPES
 
 _MEANINGS = {
@@ -25,6 +25,9 @@ _MEANINGS = {
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):
+    collection = forms.ModelChoiceField(
+        Collection.objects.all(), required=False, empty_label="all collections"
+    )
     scopes = forms.MultipleChoiceField(
         choices=[(scope, _MEANINGS[scope]) for scope in SCOPES], widget=forms.CheckboxSelectMultiple
     )
