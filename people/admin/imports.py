@@ -200,7 +200,7 @@ def _submitted(request: HttpRequest, cleaned: dict[str, Any]) -> ImportJob:
 
 
 def _rows(job: ImportJob, items: list[ImportItem]) -> list[dict[str, Any]]:
-    person_ids = {item.person_id for item in items}
+    person_ids = {item.person_id for item in items if item.person_id}
     existing_ids = set(Person.objects.filter(pk__in=person_ids).values_list("pk", flat=True))
     return [
         {
