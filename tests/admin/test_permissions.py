@@ -14,6 +14,6 @@ def test_permissions_of_an_upgraded_database_get_their_models_current_names() ->
     current_names = dict(permissions.values_list("codename", "name"))
     assert current_names["view_outboxentry"] == "Can view failed task"
     MigrationExecutor(connection).migrate([BEFORE])
-    permissions.filter(codename="view_outboxentry").update(name="Can view piece of work given up")
+    permissions.filter(codename="view_outboxentry").update(name="Can view outbox entry")
     MigrationExecutor(connection).migrate([AFTER])
     assert dict(permissions.values_list("codename", "name")) == current_names

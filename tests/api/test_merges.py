@@ -145,7 +145,7 @@ def test_a_merge_and_an_undo_sent_twice_are_carried_out_once(api: Program, enrol
 def test_photos_have_no_warning_about_a_duplicate_that_was_merged(api: Program, enrolled: Enrol) -> None:
     kept, merged = enrolled(1, 1), enrolled(1, 2)
     (warned,) = api.get(f"{PERSONS}{merged.pk}/photos/").json()["results"]
-    assert [one["person"] for one in warned["warnings"]] == [str(kept.pk)]
+    assert [warning["person"] for warning in warned["warnings"]] == [str(kept.pk)]
     created = merge(api, kept, merged)
     assert api.get(f"{PERSONS}{kept.pk}/photos/{warned['id']}/").json()["warnings"] == []
     api.post(f"{created['Location']}undo/")
