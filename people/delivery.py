@@ -41,7 +41,7 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This attempt failed. After an outage the entry is tried again; other failures are counted.
+    """The attempt failed. After an outage the entry is tried again; other failures are counted.
 
     After outbox.MAX_ATTEMPTS counted failures the entry becomes a failed task.
     """

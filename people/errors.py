@@ -62,7 +62,7 @@ class FacerecError(Exception):
 class Malformed(FacerecError):
     code, status = "malformed", 400
     meaning = "The request could not be parsed."
-    remedy = "Fix its syntax and send it again."
+    remedy = "Fix the syntax and send it again."
 
 
 class Invalid(FacerecError):
@@ -70,7 +70,7 @@ class Invalid(FacerecError):
 
     code, status = "invalid", 400
     meaning = "Some fields have invalid values."
-    remedy = "See `errors` for the messages per field."
+    remedy = "See `errors` for the message about each field."
 
 
 class UnknownHost(FacerecError):
@@ -112,7 +112,7 @@ class NotAcceptable(FacerecError):
 class LengthRequired(FacerecError):
     code, status = "length_required", 411
     meaning = "This server can't read a request body without a Content-Length."
-    remedy = "Send the header, or run the service under gunicorn, which accepts chunked bodies."
+    remedy = "Send a Content-Length, or run the service under gunicorn, which accepts chunked bodies."
 
 
 class TooLarge(FacerecError):
@@ -130,7 +130,7 @@ class UriTooLong(FacerecError):
 class UnsupportedMediaType(FacerecError):
     code, status = "unsupported_media_type", 415
     meaning = "This operation doesn't support the Content-Type or charset of the request body."
-    remedy = "Use a Content-Type that /api/docs/ lists for this operation, encoded as UTF-8."
+    remedy = "Use a Content-Type that /api/docs/ lists for this operation, and encode the body as UTF-8."
 
 
 class ExpectationFailed(FacerecError):
@@ -228,7 +228,7 @@ class PoorQuality(PhotoRejected):
 
 class FaceNotThere(PhotoRejected):
     code, status = "face_not_there", 422
-    meaning = "There is no face at the box given in `face`."
+    meaning = "No face was found in the box given in `face`."
     remedy = "Use one of the boxes listed in `faces`."
 
 
@@ -306,7 +306,7 @@ class UndoOutOfOrder(Conflict):
 class MergedErased(Conflict):
     code, status = "merged_erased", 409
     meaning = "The people in this merge have been erased."
-    remedy = "The merge can no longer be undone."
+    remedy = "No action is possible: the merge can no longer be undone."
 
 
 # Parts of the service that are unavailable; the same request may succeed later
@@ -483,7 +483,7 @@ class FetchFailed(FacerecError):
 class EvaluationFailed(FacerecError):
     code = "evaluation_failed"
     meaning = "The photos can't be evaluated."
-    remedy = "The message says what to change."
+    remedy = "See the message for what to change."
     reported_in = "command"
 
 

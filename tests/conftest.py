@@ -169,6 +169,11 @@ SHARED = {"rendered": "copilot"}
 SLOW_FIXTURES = {"real_engine", *SHARED}
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are cores: the tests of processes wait for much of their time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if MISSING and os.environ.get("FACEREC_REQUIRE_ALL"):
         raise pytest.UsageError(
@@ -191,8 +196,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
     yield
-    # the slow ones first: the others fill what time they leave a worker at the end
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=_place_in_the_queue)
+
+
+def _place_in_the_queue(item: pytest.Item) -> int:
+    """Start the longest tests first: short ones then fill the time that remains on each worker."""
+    if _uses_a_starter(item):
+        return 0
+    return 1 if item.get_closest_marker("slow") else 2
 
 
 def _depends_on_the_database(item: pytest.Item) -> bool:

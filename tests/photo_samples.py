@@ -58,7 +58,6 @@ def png_chunk(name: bytes, content: bytes) -> bytes:
 
 def png_header(width: int, height: int, body: bytes = b"") -> bytes:
     """Return a PNG that claims this size; `body` is its (compressed) image data."""
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"

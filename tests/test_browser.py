@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from tests.browser import Staff, chromium
 from tests.service import Service, running
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.once]
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,10 @@ NO_SUCH_OBJECT = frozenset({"404", "NoSuchKey"})
 
 @cache
 def configuration() -> Config:
-    """Return the settings of every client. Seconds are those of one step, and a request that a client
-    waits for times out."""
+    """Return the settings of every client.
+
+    The timeouts are seconds of one step, and short because a client of the service may be waiting.
+    """
     from botocore.config import Config
 
     return Config(

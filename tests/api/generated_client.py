@@ -95,7 +95,6 @@ class Caller:
 
     def file(self, data: bytes, name: str) -> Any:
         """Return a file for a multipart body."""
-
         return self.types.File(io.BytesIO(data), file_name=name)
 
 

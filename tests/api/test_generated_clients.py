@@ -22,6 +22,7 @@ from tests.api.generated_client import Caller
 from tests.importing import PEOPLE, zipped
 from tests.service import Service, running
 
+pytestmark = pytest.mark.once
 TYPESCRIPT = Path(__file__).parent / "typescript"
 
 

@@ -21,12 +21,12 @@ Every error under `/api/` is a problem document (RFC 9457, `application/problem+
 ```
 
 Clients should branch on `code`, which never changes. `detail` is a sentence for people to read, and may be
-more specific than this table. Some codes come with further members: `errors` has messages by field, `reasons`
-has the measured and required quality, and `faces` has the boxes to choose from.
+more specific than this table. Some codes come with additional members: `errors` has messages by field,
+`reasons` has the measured and required quality, and `faces` has the boxes to choose from.
 
-In the Status column, `import result` marks codes that appear in the `problem` of a file of an import, and
-`command` marks codes that `manage.py` commands report. Files of an import, and photos that are rejected after
-a 202 response, can also have the codes of responses.
+In the Status column, `import result` marks codes that appear in the `problem` of a file in an import's
+results, and `command` marks codes that `manage.py` commands report. Files of an import, and photos that are
+rejected after a 202 response, can also have codes whose Status is a number.
 
 This page is generated: `manage.py list_errors > docs/errors.md`.
 """

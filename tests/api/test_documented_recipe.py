@@ -1,0 +1,23 @@
+"""The test in the recipe "Add an error code" (docs/contributing.md) uses what the tests of the API have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from people.models import Person
+from tests import markdown_samples
+from tests.api import test_faces  # the module that the recipe extends
+from tests.api.program import Program
+
+
+def test_only_the_new_code_is_missing_for_the_recipes_test(
+    api: Program, enrolled: Callable[..., Person]
+) -> None:
+    texts = [sample.text for sample in markdown_samples.samples("docs/contributing.md")]
+    (text,) = [text for text in texts if text.startswith("def test_")]
+    names = dict(vars(test_faces))
+    exec(text, names)  # noqa: S102
+    with pytest.raises(AssertionError):  # the response has another code
+        names["test_a_suspended_person_cannot_be_verified"](api, enrolled)
