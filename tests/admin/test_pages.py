@@ -8,7 +8,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from people.models import Person
+from people.models import Collection, Person
 
 Enrol = Callable[..., Person]
 
@@ -83,3 +83,18 @@ def test_the_history_of_a_person_is_the_audit(page: Client, enrolled: Enrol) -> 
     )
     response = page.get(reverse("admin:people_person_history", args=[person.pk]), follow=True)
     assert b"person.changed" in response.content
+
+
+def test_lists_are_titled_by_what_they_show(page: Client, db: None) -> None:
+    for name, title in (("person", "People"), ("apikey", "API keys"), ("importjob", "Imports")):
+        response = page.get(reverse(f"admin:people_{name}_changelist"))
+        assert response.context["title"] == title
+
+
+def test_the_form_of_a_person_has_no_link_that_deletes_their_collection(
+    page: Client, collection: Collection
+) -> None:
+    content = page.get(reverse("admin:people_person_add")).content.decode()
+    assert "add_id_collection" in content
+    assert "delete_id_collection" not in content
+    assert "change_id_collection" not in content

@@ -191,3 +191,15 @@ def test_a_face_rejected_for_its_quality_is_shown_with_its_box(page: Client, col
     text = add(page, collection, png("a.png", fakes.photo(1, dark=True))).content.decode()
     assert text.count('class="mark poor"') == 1
     assert 'name="box"' not in text
+
+
+@pytest.mark.parametrize(("similarity", "is_kept"), [(48.6, True), (96.6, False)])
+def test_a_low_confidence_with_a_high_similarity_is_explained_by_the_other_person(
+    page: Client, enrolled: Enrol, similarity: float, is_kept: bool
+) -> None:
+    person = enrolled(1)
+    hint = "This face does not look like the person's other photos."
+    person.photos.update(warnings=[{"code": "LOW_MATCH_CONFIDENCE", "similarity": similarity, "hint": hint}])
+    response = page.get(reverse("admin:people_person_change", args=[person.pk]))
+    (row,) = response.context["photo_rows"]
+    assert (row["warnings"][0]["hint"] == hint) == is_kept
