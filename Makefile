@@ -9,8 +9,8 @@ export PORT
 # With this variable, each of the dozens of processes that the tests start would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run stack check test test-quick test-sqlite test-postgresql coverage samples bench image prove format lint types \
-  lock credentials clean
+.PHONY: help run stack check test test-quick test-sqlite test-postgresql coverage samples bench screenshot image prove \
+  format lint types lock credentials clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -57,6 +57,9 @@ bench: samples ## measure speed on one core and over HTTP, and compare it with f
 	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
 	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
 	  --json var/benchmark.json --chart benchmark/chart.svg
+
+screenshot: samples ## take the README's picture of the admin, with the sample photos (needs Chromium and ChromeDriver)
+	$(BIN)/python -m tests.screenshot
 
 image: $(VENV)/.dev ## build the image without Docker, run it read-only and test it (needs root, buildah, mmdebstrap and bubblewrap)
 	@$(BIN)/python manage.py fetch_samples

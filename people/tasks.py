@@ -40,7 +40,7 @@ def audit_index() -> None:
 @shared_task(name=Task.FORGET_OLD_ANSWERS)
 def forget_old_answers() -> None:
     """Delete expired responses that were stored for Idempotency-Keys."""
-    idempotency.forget_old_answers()
+    idempotency.delete_expired_responses()
 
 
 @shared_task(name=Task.APPLY_RETENTION)

@@ -12,19 +12,22 @@ from django.template.response import TemplateResponse
 
 from people import api_keys
 from people.admin.base import AuditedAdmin, staff
-from people.models import ApiKey
+from people.models import ApiKey, Collection
 from people.models.api_key import SCOPES
 
 _MEANINGS = {
-    "detect": "detect — find and compare faces, no collection",
-    "identify": "identify — search and verify people",
-    "enrol": "enrol — add and change people and photos",
-    "manage": "manage — collections",
-    "erase": "erase — erase people",
+    "detect": "detect – find and compare faces in photos, without a collection",
+    "identify": "identify – search for people and verify them",
+    "enrol": "enrol – add and change people and photos",
+    "manage": "manage – add and change collections",
+    "erase": "erase – erase people permanently",
 }
 
 
 class ApiKeyForm(forms.ModelForm[ApiKey]):
+    collection = forms.ModelChoiceField(
+        Collection.objects.all(), required=False, empty_label="all collections"
+    )
     scopes = forms.MultipleChoiceField(
         choices=[(scope, _MEANINGS[scope]) for scope in SCOPES], widget=forms.CheckboxSelectMultiple
     )
@@ -40,7 +43,7 @@ class ApiKeyForm(forms.ModelForm[ApiKey]):
 
 
 class ChangeForm(forms.ModelForm[ApiKey]):
-    """What a key may do never changes: a program that needs more gets a new one."""
+    """The scopes and the collection never change: a program that needs more gets a new key."""
 
     expires_at = ApiKeyForm.base_fields["expires_at"]
 
@@ -53,10 +56,19 @@ class ChangeForm(forms.ModelForm[ApiKey]):
 class ApiKeyAdmin(AuditedAdmin):
     form = ChangeForm
     fields = (
-        "label", "shown_prefix", "shown_scopes", "collection", "rate", "expires_at", "state", "created_at",
+        "label", "shown_prefix", "shown_scopes", "shown_collection", "rate", "expires_at", "state",
+        "created_at",
     )  # fmt: skip
-    readonly_fields = ("shown_prefix", "shown_scopes", "collection", "state", "created_at")
-    list_display = ("label", "shown_prefix", "shown_scopes", "collection", "rate", "expires_at", "state")
+    readonly_fields = ("shown_prefix", "shown_scopes", "shown_collection", "state", "created_at")
+    list_display = (
+        "label",
+        "shown_prefix",
+        "shown_scopes",
+        "shown_collection",
+        "rate",
+        "expires_at",
+        "state",
+    )
     list_select_related = ("collection",)
     search_fields = ("label", "prefix")
     actions = ("revoke",)
@@ -68,6 +80,10 @@ class ApiKeyAdmin(AuditedAdmin):
     @admin.display(description="Scopes")
     def shown_scopes(self, row: ApiKey) -> str:
         return ", ".join(row.scopes)
+
+    @admin.display(description="Collection", ordering="collection__name")
+    def shown_collection(self, row: ApiKey) -> str:
+        return str(row.collection or "all")
 
     @admin.display(description="State")
     def state(self, row: ApiKey) -> str:
@@ -84,17 +100,17 @@ class ApiKeyAdmin(AuditedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        # the audit knows a key by its prefix
+        # the audit identifies a key by its prefix
         key: ApiKey | None = self.get_object(request, unquote(object_id))
         return super().history_view(request, key.prefix if key else object_id, extra_context)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # revoked keys stay, so that the audit's prefixes can be looked up
+        return False  # revoked keys are kept, so that prefixes in the audit can be looked up
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Issue a key and show it in this one answer: it is nowhere else, not even in the session."""
+        """Issue a key and show it in this response only: it is not stored, not even in the session."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = ApiKeyForm(request.POST or None)
@@ -103,7 +119,7 @@ class ApiKeyAdmin(AuditedAdmin):
             return TemplateResponse(request, "people/key_form.html", {**context, "title": "Issue an API key"})
         key, text = api_keys.issue(**form.cleaned_data, actor=staff(request))
         response = TemplateResponse(
-            request, "people/key_shown.html", {**context, "title": "The key", "key": key, "text": text}
+            request, "people/key_shown.html", {**context, "title": "API key issued", "key": key, "text": text}
         )
         response["Cache-Control"] = "no-store"
         return response

@@ -1,30 +1,32 @@
-"""What the admin's pages share: who acts, and deletion that goes through the acts."""
+"""What the admin's pages share: the actor, the audit as history, titles, and read-only rows."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.text import capfirst
 
 from people.actors import Actor
 from people.errors import Conflict
 
 
 def staff(request: HttpRequest) -> Actor:
-    """Return who acts, as the audit names them."""
+    """Return the actor that the audit records for this request."""
     return Actor(f"user:{request.user.pk}")
 
 
 class AuditedAdmin(admin.ModelAdmin[Any]):
     """An admin whose history is the audit.
 
-    Django's own log keeps the text of every object, here the names of people, after they are erased.
+    Django's own log keeps the text of every object: people's names would remain in it after an erasure.
     """
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any: ...
@@ -32,6 +34,21 @@ class AuditedAdmin(admin.ModelAdmin[Any]):
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any: ...
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> Any: ...
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list under the name of its rows, instead of Django's "Select person to change"."""
+        title = capfirst(str(self.opts.verbose_name_plural))
+        response: HttpResponse = super().changelist_view(request, {"title": title, **(extra_context or {})})
+        return response
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer no links next to a related object that would change or delete it."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(widget := getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            widget.can_change_related = widget.can_delete_related = False
+        return field
 
     def changeform_view(
         self,
@@ -45,7 +62,7 @@ class AuditedAdmin(admin.ModelAdmin[Any]):
         except (ObjectDoesNotExist, IntegrityError, ValidationError, Conflict):
             if request.method != "POST":
                 raise
-            # the form was valid, so another request came between its checks and the act
+            # the form was valid, so another request changed the data between its checks and the operation
             messages.error(
                 request,
                 "Someone else changed, merged or deleted this record in the meantime. Nothing was saved.",

@@ -58,15 +58,15 @@ class CollectionAdmin(AuditedAdmin):
 
     @admin.display(description="Due now")
     def due_now(self, row: Collection) -> str:
-        """Tell whom each rule holds for, on or off, so that nobody is surprised by turning it on."""
+        """Show how many people each rule applies to, even if it is off, before staff turn it on."""
         now = timezone.now()
         expired, missing = (retention.count(row, rule) for rule in retention.consent_rules(now))
-        days = {30, 90, 365} | ({row.erase_unseen_after_days} if row.erase_unseen_after_days else set())
-        unseen = [(one, retention.count(row, retention.unseen_rule(one, now))) for one in sorted(days)]
+        periods = {30, 90, 365} | ({row.erase_unseen_after_days} if row.erase_unseen_after_days else set())
+        unseen = {days: retention.count(row, retention.unseen_rule(days, now)) for days in sorted(periods)}
         return format_html(
             '<ul class="reasons">'
             "<li>By the rules as saved: <strong>{}</strong>. "
-            '<a href="{}">Dry run: list them</a></li>'
+            '<a href="{}">List them (dry run)</a></li>'
             "<li>Without consent{}: {} expired, {} with photos and none recorded</li>"
             "<li>Unseen{}: {}</li></ul>",
             retention.count(row, *retention.rules(row, now)),
@@ -75,7 +75,7 @@ class CollectionAdmin(AuditedAdmin):
             expired,
             missing,
             "" if row.erase_unseen_after_days else " (rule off)",
-            ", ".join(f"for {one} days {count}" for one, count in unseen),
+            ", ".join(f"{count} for {days} days" for days, count in unseen.items()),
         )
 
     @admin.display(description="People", ordering="person_count")
@@ -103,9 +103,11 @@ class CollectionAdmin(AuditedAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        # Not in one transaction, as Django would: a large collection would keep all others from writing.
-        answer: HttpResponse = self._delete_view(request, object_id, extra_context)  # type: ignore[attr-defined]
-        return answer
+        # Django's delete_view runs in one transaction: a large collection would block all other writes.
+        response: HttpResponse = self._delete_view(  # type: ignore[attr-defined] # django-stubs lack it
+            request, object_id, extra_context
+        )
+        return response
 
     def delete_model(self, request: HttpRequest, obj: Collection) -> None:
         self._erase(request, obj)
@@ -120,7 +122,7 @@ class CollectionAdmin(AuditedAdmin):
         messages.info(request, f"Erased {people} of {collection} with photos and templates.")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # it erases people, too
+        # deleting a collection also erases its people
         return super().has_delete_permission(request, obj) and request.user.has_perm("people.delete_person")
 
     def get_deleted_objects(
@@ -135,4 +137,4 @@ class CollectionAdmin(AuditedAdmin):
             "API keys": ApiKey.objects.filter(collection__in=ids).count(),
         }
         lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
-        return [str(one) for one in objs], counts, lacking, []
+        return [str(collection) for collection in objs], counts, lacking, []

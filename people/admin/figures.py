@@ -1,4 +1,4 @@
-"""A photo with boxes drawn over its faces, as the template `people/figure.html` wants it."""
+"""A photo with boxes drawn over its faces, in the form that the template `people/figure.html` expects."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LETTER_WIDTH = 0.66
-"""Of the text size: a bold letter of a common sans-serif font, at most."""
+"""The greatest width of a bold letter in a common sans-serif font, as a share of the text size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One box, in pixels of the photo. `kind` is `good`, `poor` or `unsure`, and never the only sign."""
+    """One box, in pixels of the photo.
+
+    `kind` is `good`, `poor` or `unsure`. It sets the colour, so the page must also say it in words.
+    """
 
     left: float
     top: float
@@ -27,7 +30,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Where a mark's text begins or ends (`anchor`): the baseline's `x`, `y` in pixels of the photo."""
+    """Where a mark's text starts or ends (`anchor`): the baseline's `x` and `y` in pixels of the photo."""
 
     x: float
     y: float
@@ -45,7 +48,7 @@ class Figure:
     @property
     def drawn(self) -> list[tuple[Mark, Label]]:
         """Each mark with its label, which stays inside the photo: above the box, or in it at the top edge."""
-        drawn = []
+        labelled = []
         for mark in self.marks:
             # towards the middle of the photo, and no further than its other edge
             length = min(LETTER_WIDTH * self.text_size * len(mark.label), self.width)
@@ -57,8 +60,8 @@ class Figure:
             has_room = mark.top > 1.3 * self.text_size
             y = mark.top - 0.3 * self.text_size if has_room else max(mark.top, 0) + 1.1 * self.text_size
             anchor = "end" if on_the_right else "start"
-            drawn.append((mark, Label(x, y, anchor)))
-        return drawn
+            labelled.append((mark, Label(x, y, anchor)))
+        return labelled
 
     @property
     def text_size(self) -> float:
@@ -67,8 +70,3 @@ class Figure:
     @property
     def line_width(self) -> float:
         return max(self.width, self.height) / 180
-
-
-def words(code: str) -> str:
-    """Return a reason's or warning's code as people read it: EXTREME_POSE becomes Extreme pose."""
-    return code.replace("_", " ").capitalize()

@@ -1,4 +1,4 @@
-"""Imports: start one, watch it, see every file's result."""
+"""Imports: start one, watch its progress, and see the result of each file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from people.admin.base import ReadOnlyAdmin, staff
-from people.admin.figures import words
+from people.admin.staff_texts import error_text, problem_text, reason_rows
 from people.errors import ArchiveTooLarge, FacerecError
 from people.import_records import UNFINISHED
 from people.imports import jobs
@@ -28,12 +28,24 @@ from people.s3 import input_buckets
 from people.uploads import expect_archive
 
 PER_PAGE = 50
+_CSV_TEXTS = {"people_csv_invalid": "people.csv contains errors. Correct the lines below and import again."}
+# rejected photos aren't kept, so staff can't choose a face here
+_ITEM_TEXTS = {
+    "several_faces": (
+        "The photo shows several faces. Crop it to one face and import it again, or add it on the person’s "
+        "page and choose the face there."
+    ),
+    "person_merged": (
+        "This person was merged into another. Import the photo for the other person, or undo the merge and "
+        "import again."
+    ),
+}
 
 
 class StartForm(forms.Form):
     archive = forms.FileField(
         required=False,
-        allow_empty_file=True,  # the act says what is wrong with it
+        allow_empty_file=True,  # the operation reports what is wrong with it
         label="ZIP archive",
         widget=forms.FileInput(attrs={"accept": ".zip,application/zip"}),
     )
@@ -83,16 +95,16 @@ class ImportJobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Files")
     def files(self, row: ImportJob) -> str:
-        found = jobs.counts(row)
-        return f"{found.done} of {found.total}"
+        counts = jobs.counts(row)
+        return f"{counts.done} of {counts.total}"
 
     def get_urls(self) -> list[Any]:
         cancel: URLPattern = path(
-            "<uuid:job>/cancel/", self.admin_site.admin_view(self.cancel_view), name="import_cancel"
+            "<uuid:job_id>/cancel/", self.admin_site.admin_view(self.cancel_view), name="import_cancel"
         )
         return [cancel, *super().get_urls()]
 
-    # The archive's way must be chosen before the check of the form's token reads the body.
+    # Where an archive is stored must be chosen before the check of the form's CSRF token reads the body.
     @method_decorator(csrf_exempt)
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -103,7 +115,7 @@ class ImportJobAdmin(ReadOnlyAdmin):
         try:
             return self._start(request)
         except ArchiveTooLarge as error:
-            messages.error(request, error.message)
+            messages.error(request, error_text(error))
             return redirect("admin:people_importjob_add")
 
     @method_decorator(csrf_protect)
@@ -113,7 +125,7 @@ class ImportJobAdmin(ReadOnlyAdmin):
             try:
                 job = _submitted(request, form.cleaned_data)
             except FacerecError as error:
-                form.add_error("bucket" if form.cleaned_data.get("bucket") else "archive", error.message)
+                form.add_error("bucket" if form.cleaned_data.get("bucket") else "archive", error_text(error))
             else:
                 return redirect("admin:people_importjob_change", job.pk)
         context = {
@@ -136,38 +148,44 @@ class ImportJobAdmin(ReadOnlyAdmin):
         job = self.get_object(request, unquote(object_id))
         if job is None:
             raise Http404("Import not found.")
-        wanted = request.GET.get("state", "")
-        items = job.items.filter(state=wanted) if wanted in ImportItem.State.values else job.items.all()
+        selected_state = request.GET.get("state", "")
+        items = job.items.all()
+        if selected_state in ImportItem.State.values:
+            items = items.filter(state=selected_state)
         page = Paginator(items, PER_PAGE).get_page(request.GET.get("page"))
-        found = jobs.counts(job)
+        counts = jobs.counts(job)
         problem = job.problem or {}
+        mistakes = [line for lines in problem.get("errors", {}).values() for line in lines]
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": f"Import of {job.created_at:%Y-%m-%d %H:%M} into {job.collection}",
             "job": job,
             "running": job.state in UNFINISHED,
-            "counts": found,
-            "states": [(state.value, state.label, getattr(found, state.value)) for state in ImportItem.State],
-            "wanted": wanted,
+            "counts": counts,
+            "states": [
+                (state.value, _state_text(job, state), getattr(counts, state.value))
+                for state in ImportItem.State
+            ],
+            "selected_state": selected_state,
             "page": page,
-            "rows": _rows(list(page)),
-            "problem": problem,
-            "mistakes": [line for lines in problem.get("errors", {}).values() for line in lines],
+            "rows": _rows(job, list(page)),
+            "problem": problem_text(problem, _CSV_TEXTS if mistakes else None),
+            "mistakes": mistakes,
         }
         return TemplateResponse(request, "people/import.html", context)
 
-    def cancel_view(self, request: HttpRequest, job: UUID) -> HttpResponse:
+    def cancel_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         if request.method != "POST" or not self.has_add_permission(request):
             raise PermissionDenied
-        found = self.get_object(request, str(job))
-        if found is None:
+        job = self.get_object(request, str(job_id))
+        if job is None:
             raise Http404("Import not found.")
-        if jobs.cancel(found, actor=staff(request)):
+        if jobs.cancel(job, actor=staff(request)):
             messages.success(request, "The import was cancelled. Photos that it has enrolled are kept.")
         else:
             messages.warning(request, "The import had already ended.")
-        return redirect("admin:people_importjob_change", job)
+        return redirect("admin:people_importjob_change", job_id)
 
 
 def _submitted(request: HttpRequest, cleaned: dict[str, Any]) -> ImportJob:
@@ -181,17 +199,23 @@ def _submitted(request: HttpRequest, cleaned: dict[str, Any]) -> ImportJob:
     return jobs.submit_archive(cleaned["archive"], **options)
 
 
-def _rows(items: list[ImportItem]) -> list[dict[str, Any]]:
-    there = set(Person.objects.filter(pk__in={item.person_id for item in items}).values_list("pk", flat=True))
+def _rows(job: ImportJob, items: list[ImportItem]) -> list[dict[str, Any]]:
+    person_ids = {item.person_id for item in items if item.person_id}
+    existing_ids = set(Person.objects.filter(pk__in=person_ids).values_list("pk", flat=True))
     return [
         {
             "item": item,
-            "is_there": item.person_id in there,
-            "detail": (item.problem or {}).get("detail", ""),
-            "reasons": [
-                {**reason, "title": words(reason["code"])}
-                for reason in (item.problem or {}).get("reasons", [])
-            ],
+            "state": _state_text(job, item.state),
+            "person_exists": item.person_id in existing_ids,
+            "detail": problem_text(item.problem or {}, _ITEM_TEXTS),
+            "reasons": reason_rows((item.problem or {}).get("reasons", [])),
         }
         for item in items
     ]
+
+
+def _state_text(job: ImportJob, state: str) -> str:
+    """Return the state of a file in words. A dry run only says what an import would do."""
+    if job.dry_run and state == ImportItem.State.ENROLLED:
+        return "would be enrolled"
+    return ImportItem.State(state).label.lower()

@@ -1,4 +1,4 @@
-"""Two records of one human: the page that makes them one, and the list where it is undone."""
+"""Two records of one human: the page that merges them, and the list where a merge is undone."""
 
 from __future__ import annotations
 
@@ -19,30 +19,26 @@ from django.views.decorators.http import require_POST
 
 from people import merging
 from people.admin.base import ReadOnlyAdmin, staff
-from people.errors import FacerecError
+from people.admin.staff_texts import error_text
+from people.errors import FacerecError, NotMergeable, PersonMerged
 from people.models import Merge, Person, Photo
 
 SHOWN_FACES = 6
-# What the acts' sentences say to programs, said to people who see the page.
-_SAID = {
-    "person_merged": "One of these people has already been merged into another person.",
-    "not_mergeable": "Only two different people of the same collection can be merged.",
-    "undo_out_of_order": "This person was merged again later. Undo the later merge first.",
-}
+_TEXTS = {"person_merged": "One of these people has already been merged into another person."}
 
 
 def merge(request: HttpRequest, first: UUID, second: UUID) -> HttpResponse:
-    """Show two people side by side; make them one when staff say so and which is kept."""
+    """Show two people side by side, and merge them when staff have chosen which is kept."""
     if not request.user.has_perm("people.change_person"):
         raise PermissionDenied
-    two = [get_object_or_404(Person.objects.select_related("collection"), pk=pk) for pk in (first, second)]
+    pair = [get_object_or_404(Person.objects.select_related("collection"), pk=pk) for pk in (first, second)]
     if request.method == "POST":
-        chosen = [person for person in two if str(person.pk) == request.POST.get("kept")]
+        chosen = [person for person in pair if str(person.pk) == request.POST.get("kept")]
         if chosen:
-            return _merge(request, chosen[0], two[1] if chosen[0] == two[0] else two[0])
+            return _merge(request, chosen[0], pair[1] if chosen[0] == pair[0] else pair[0])
         messages.error(request, "Choose which person to keep.")
-    cards = [_card(person) for person in two]
-    refusal = _refusal(*two)
+    cards = [_card(person) for person in pair]
+    refusal = _refusal(*pair)
     context = {
         **admin.site.each_context(request),
         "title": "Merge two people",
@@ -53,22 +49,22 @@ def merge(request: HttpRequest, first: UUID, second: UUID) -> HttpResponse:
     return TemplateResponse(request, "people/merge.html", context)
 
 
-def _merge(request: HttpRequest, kept: Person, other: Person) -> HttpResponse:
+def _merge(request: HttpRequest, kept: Person, merged: Person) -> HttpResponse:
     try:
-        done = merging.merge(kept, other, actor=staff(request))
+        merge_record = merging.merge(kept, merged, actor=staff(request))
     except FacerecError as error:
-        messages.error(request, _SAID.get(error.code, error.message))
+        messages.error(request, error_text(error, _TEXTS))
         return redirect("admin:people_person_change", kept.pk)
     except Person.DoesNotExist:
         messages.error(request, "One of these people has been erased in the meantime. Nothing was merged.")
         return redirect("admin:people_person_changelist")
-    photos = len(done.photo_ids)
+    photos = len(merge_record.photo_ids)
     messages.success(
         request,
         format_html(
-            "“{}” was merged into this person; {} photo{} came over. "
-            '<a href="{}?q={}">It can be undone.</a>',
-            other, photos, pluralize(photos), reverse("admin:people_merge_changelist"), kept.pk,
+            "“{}” was merged into this person, with {} photo{}. "
+            '<a href="{}?q={}">Undo the merge</a> if it was a mistake.',
+            merged, photos, pluralize(photos), reverse("admin:people_merge_changelist"), kept.pk,
         ),
     )  # fmt: skip
     return redirect("admin:people_person_change", kept.pk)
@@ -88,27 +84,29 @@ def _card(person: Person) -> dict[str, Any]:
 def _refusal(first: Person, second: Person) -> str:
     """Return why these two can't be merged, or nothing."""
     if first == second or first.collection_id != second.collection_id:
-        return _SAID["not_mergeable"]
-    return _SAID["person_merged"] if Person.Status.MERGED in (first.status, second.status) else ""
+        return error_text(NotMergeable())
+    if Person.Status.MERGED in (first.status, second.status):
+        return error_text(PersonMerged(), _TEXTS)
+    return ""
 
 
 @require_POST
 def undo(request: HttpRequest, row: UUID) -> HttpResponse:
-    """Make two people of one again."""
+    """Separate two people who were merged."""
     if not request.user.has_perm("people.change_person"):
         raise PermissionDenied
-    done = get_object_or_404(Merge, pk=row)
+    merge_record = get_object_or_404(Merge, pk=row)
     try:
-        merging.undo(done, actor=staff(request))
+        merging.undo(merge_record, actor=staff(request))
     except FacerecError as error:
-        messages.error(request, _SAID.get(error.code, error.message))
+        messages.error(request, error_text(error, _TEXTS))
     else:
         messages.success(request, "The merge was undone. These are two separate people again.")
     return redirect("admin:people_merge_changelist")
 
 
 def _shown(field: str) -> Subquery:
-    """Look up how the person is shown; NULL once they are erased."""
+    """Return the name to show for the person whose id is in `field`; NULL once they are erased."""
     name = Case(When(name="", then=Coalesce("external_id", Value("without a name"))), default="name")
     return Subquery(Person.objects.filter(pk=OuterRef(field)).annotate(shown=name).values("shown")[:1])
 
@@ -118,7 +116,7 @@ class MergeAdmin(ReadOnlyAdmin):
     list_display = ("merged", "kept", "state", "photos", "merged_at", "merged_by")
     list_display_links = None
     search_fields = ("=kept_id", "=merged_id", "=id")
-    search_help_text = "By id of a person or of the merge."
+    search_help_text = "By ID of a person or of the merge."
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("people.change_person")
@@ -148,17 +146,11 @@ class MergeAdmin(ReadOnlyAdmin):
             return f"undone {row.undone_at:%Y-%m-%d %H:%M}"
         if row.kept_shown is None or row.merged_shown is None:
             return "erased"
-        # the list is a form already, with its CSRF token; a form inside it would not be HTML
+        # the list is already a form with a CSRF token, and HTML doesn't allow a form in a form
         return format_html(
             '<button type="submit" class="button" formmethod="post" formaction="{}">Undo</button>',
             reverse("admin:merge_undo", args=[row.pk]),
         )
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        answer: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "title": "Merges"})
-        return answer
 
 
 def _link(person_id: UUID, shown: str | None) -> str:

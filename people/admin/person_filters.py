@@ -13,7 +13,7 @@ from people.models import Person, Photo
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """Without a choice, each human is listed once: merged records are left out."""
+    """By default, merged records are left out, so that each human is listed once."""
 
     title = parameter_name = "status"
 
@@ -21,13 +21,13 @@ class StatusFilter(admin.SimpleListFilter):
         return list(Person.Status.choices)
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        everyone, *others = super().choices(changelist)
-        yield {**everyone, "display": "All but merged"}
-        yield from others
+        default_choice, *status_choices = super().choices(changelist)
+        yield {**default_choice, "display": "All but merged"}
+        yield from status_choices
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        wanted = self.value()
-        return queryset.filter(status=wanted) if wanted else queryset.not_merged()
+        status = self.value()
+        return queryset.filter(status=status) if status else queryset.not_merged()
 
 
 class PhotosFilter(admin.SimpleListFilter):
@@ -42,10 +42,10 @@ class PhotosFilter(admin.SimpleListFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Person]) -> QuerySet[Person]:
-        own = Photo.objects.filter(person=OuterRef("pk"))
-        wanted = self.value()
-        if wanted == "none":
-            return queryset.exclude(Exists(own.filter(status=Photo.Status.ACCEPTED)))
-        if wanted == "warned":
-            return queryset.filter(Exists(own.exclude(warnings=[])))
-        return queryset.filter(Exists(own.filter(status=wanted))) if wanted else queryset
+        photos = Photo.objects.filter(person=OuterRef("pk"))
+        choice = self.value()
+        if choice == "none":
+            return queryset.exclude(Exists(photos.filter(status=Photo.Status.ACCEPTED)))
+        if choice == "warned":
+            return queryset.filter(Exists(photos.exclude(warnings=[])))
+        return queryset.filter(Exists(photos.filter(status=choice))) if choice else queryset

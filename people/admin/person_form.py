@@ -17,8 +17,8 @@ class ManyFilesInput(forms.FileInput):
 class ManyFilesField(forms.FileField):
     """Several files in one field; the value is a list.
 
-    The files are not looked at: each gets its own verdict when it is submitted, and a bad one
-    doesn't keep the good ones out.
+    The form doesn't check the files: each gets its own verdict when it is submitted, and a bad file
+    doesn't stop the good ones.
     """
 
     def clean(self, data: Any, initial: Any = None) -> list[Any]:
@@ -42,15 +42,17 @@ class PersonForm(forms.ModelForm[Person]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "metadata" in self.fields:  # not on a page that only shows
+        if "metadata" in self.fields:  # not on a read-only page
             metadata: Any = self.fields["metadata"]
             metadata.decoder = StrictDecoder
         if "status" in self.fields:
             field: Any = self.fields["status"]
-            field.choices = [one for one in Person.Status.choices if one[0] != Person.Status.MERGED]
+            field.choices = [
+                (value, label) for value, label in Person.Status.choices if value != Person.Status.MERGED
+            ]
 
     def _get_validation_exclusions(self) -> set[str]:
-        # An existing person's collection is not in the form, but external_id is unique in it.
+        # An existing person's collection is not in the form, but external_id must be unique in it.
         excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
         return excluded - {"collection"} if self.instance.collection_id else excluded
 

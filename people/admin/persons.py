@@ -17,6 +17,7 @@ from people.admin.base import AuditedAdmin, staff
 from people.admin.person_filters import PhotosFilter, StatusFilter
 from people.admin.person_form import PersonForm
 from people.admin.photo_rows import photo_rows
+from people.admin.staff_texts import error_text
 from people.errors import FacerecError
 from people.models import Collection, Person, Photo, Template
 
@@ -26,9 +27,9 @@ def _may_upload(request: HttpRequest) -> bool:
 
 
 def _count(status: str) -> Coalesce:
-    # a subquery, so that only the rows of the page shown are counted
-    own = Photo.objects.filter(person=OuterRef("pk"), status=status).order_by().values("person")
-    return Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
+    # a subquery, so that the database counts only for the rows of the current page
+    photos = Photo.objects.filter(person=OuterRef("pk"), status=status).order_by().values("person")
+    return Coalesce(Subquery(photos.annotate(count=Count("pk")).values("count")), 0)
 
 
 @admin.register(Person)
@@ -41,7 +42,7 @@ class PersonAdmin(AuditedAdmin):
     list_select_related = ("collection",)
     list_per_page = 50
     search_fields = ("name", "external_id", "=id")
-    search_help_text = "By name, external id or id."
+    search_help_text = "By name, external ID or ID."
     actions = ("merge",)
     fieldsets = (
         (None, {"fields": ("collection", "name", "external_id", "status", "photos")}),
@@ -61,11 +62,11 @@ class PersonAdmin(AuditedAdmin):
 
     @admin.action(description="Merge the two selected people …", permissions=["change"])
     def merge(self, request: HttpRequest, queryset: QuerySet[Person]) -> HttpResponse | None:
-        two = list(queryset.values_list("pk", flat=True)[:3])
-        if len(two) != 2:
+        ids = list(queryset.values_list("pk", flat=True)[:3])
+        if len(ids) != 2:
             messages.error(request, "Select exactly two people to merge.")
             return None
-        return redirect("admin:person_merge", *two)
+        return redirect("admin:person_merge", *ids)
 
     def has_change_permission(self, request: HttpRequest, obj: Person | None = None) -> bool:
         if obj is not None and obj.status == Person.Status.MERGED:
@@ -76,8 +77,8 @@ class PersonAdmin(AuditedAdmin):
         first, *rest = super().get_fieldsets(request, obj)
         if _may_upload(request) and (obj is None or obj.status != Person.Status.MERGED):
             return [first, *rest]
-        shown = tuple(field for field in self.fieldsets[0][1]["fields"] if field != "photos")
-        return [(first[0], {"fields": shown}), *rest]
+        without_photos = tuple(field for field in self.fieldsets[0][1]["fields"] if field != "photos")
+        return [(first[0], {"fields": without_photos}), *rest]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Person | None = None) -> tuple[str, ...]:
         return ("collection",) if obj else ()  # templates are compared within one collection only
@@ -104,12 +105,12 @@ class PersonAdmin(AuditedAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
-        only = Collection.objects.values_list("pk", flat=True)[:2]
-        return {"collection": only[0], **initial} if len(only) == 1 else initial
+        ids = Collection.objects.values_list("pk", flat=True)[:2]
+        return {"collection": ids[0], **initial} if len(ids) == 1 else initial
 
     def save_model(self, request: HttpRequest, obj: Person, form: Any, change: bool) -> None:
         registration.save_person(obj, actor=staff(request))
-        # enrolled after the form's transaction: each photo is a transaction of its own
+        # changeform_view submits the photos after the form's transaction, each in its own
         holder: Any = request
         holder.photos_to_submit = (obj, form.cleaned_data["photos"] if _may_upload(request) else [])
 
@@ -121,8 +122,8 @@ class PersonAdmin(AuditedAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         context = {**(extra_context or {}), "photo_rows": photo_rows(object_id) if object_id else []}
-        shown = self.get_object(request, unquote(object_id)) if object_id else None
-        context |= {"kept": shown.kept()} if shown and shown.merged_into_id else {}
+        row = self.get_object(request, unquote(object_id)) if object_id else None
+        context |= {"kept": row.kept()} if row and row.merged_into_id else {}
         response = super().changeform_view(request, object_id, form_url, context)
         person, files = getattr(request, "photos_to_submit", (None, []))
         if person is None or not files:
@@ -137,7 +138,7 @@ class PersonAdmin(AuditedAdmin):
         try:
             submission = enrolment.submit(person, file.read(), actor=staff(request))
         except FacerecError as error:
-            messages.error(request, f"“{file.name}”: {error.message}")
+            messages.error(request, f"“{file.name}”: {error_text(error)}")
         except Person.DoesNotExist:
             messages.error(request, f"“{file.name}”: this person was erased in the meantime.")
         else:
@@ -166,8 +167,8 @@ class PersonAdmin(AuditedAdmin):
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
-        # with the records that were merged with them, since it is the human who is erased
-        ids = {one for person in objs for one in Person.all_record_ids(person.pk)}
+        # with all records that were merged with them: an erasure covers every record of the human
+        ids = {person_id for person in objs for person_id in Person.all_record_ids(person.pk)}
         persons = list(Person.objects.filter(pk__in=ids))
         counts = {
             "people": len(persons),

@@ -1,4 +1,4 @@
-"""A person's photos as their page shows them, with faces marked and verdicts in words."""
+"""A person's photos as the person's page shows them, with marked faces and verdicts in words."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from django.contrib.admin.utils import unquote
 from django.urls import reverse
 
 from people import photo_warnings
-from people.admin.figures import Figure, Mark, words
+from people.admin.figures import Figure, Mark
+from people.admin.staff_texts import problem_text, reason_rows, title
 from people.models import Person, Photo, Template
 
 SHOWN_PHOTOS = 60
-# What the acts' sentences say to programs, said to people who see the page.
-_SAID = {
-    "several_faces": "The photo shows several faces. Choose the one to enrol.",
-    "poor_quality": "The face is not clear enough to enrol.",
-}
+_TEXTS = {"several_faces": "The photo shows several faces. Choose the one to enrol."}
+_CLOSER_TO_ANOTHER = (
+    "This face looks more like another person than like this person’s other photos. Is it the right person?"
+)
 
 
 def photo_rows(person_id: str) -> list[dict[str, Any]]:
@@ -25,37 +25,51 @@ def photo_rows(person_id: str) -> list[dict[str, Any]]:
     try:
         rows = Photo.objects.filter(person=UUID(unquote(person_id))).prefetch_related("templates")
     except ValueError:
-        return []  # Django answers that there is no such person
+        return []  # Django reports that the person doesn't exist
     rows = rows[:SHOWN_PHOTOS]
     warnings = photo_warnings.current(rows)
-    others = {one["person"] for many in warnings.values() for one in many if one.get("person")}
-    # those who still exist
-    names = {str(one.pk): one for one in Person.objects.filter(pk__in=others)}
-    return [_photo_row(row, warnings[row.pk], names) for row in rows]
+    named_ids = {
+        warning["person"]
+        for warnings_of_photo in warnings.values()
+        for warning in warnings_of_photo
+        if warning.get("person")
+    }
+    # without people who have been erased
+    named_persons = {str(person.pk): person for person in Person.objects.filter(pk__in=named_ids)}
+    return [_photo_row(row, warnings[row.pk], named_persons) for row in rows]
 
 
-def _photo_row(row: Photo, warnings: list[dict[str, Any]], names: dict[str, Person]) -> dict[str, Any]:
+def _photo_row(
+    row: Photo, warnings: list[dict[str, Any]], named_persons: dict[str, Person]
+) -> dict[str, Any]:
     template: Template | None = next(iter(row.templates.all()), None)
-    refused = row.rejection or {}
+    rejection = row.rejection or {}
     marks = [Mark.at(template.box, "good", "")] if template else []
-    if poor := refused.get("face"):
-        marks.append(Mark.at(poor, "poor", ""))
-    marks += [Mark.at(box, "unsure", str(n)) for n, box in enumerate(refused.get("faces", []), 1)]
+    if poor_face := rejection.get("face"):
+        marks.append(Mark.at(poor_face, "poor", ""))
+    marks += [Mark.at(box, "unsure", str(number)) for number, box in enumerate(rejection.get("faces", []), 1)]
     href = reverse("admin:photo_image", args=[row.pk])
     return {
         "photo": row,
-        "detail": _SAID.get(refused.get("code", "")) or refused.get("detail", ""),
+        "detail": problem_text(rejection, _TEXTS),
         "figure": Figure(href, row.width, row.height, f"Photo, {row.status}", marks),
         "faces": [
-            f"{box['left']},{box['top']},{box['width']},{box['height']}" for box in refused.get("faces", [])
+            f"{box['left']},{box['top']},{box['width']},{box['height']}" for box in rejection.get("faces", [])
         ],
-        "reasons": [{**reason, "title": words(reason["code"])} for reason in refused.get("reasons", [])],
+        "reasons": reason_rows(rejection.get("reasons", [])),
         "warnings": [
             {
                 **warning,
-                "title": words(warning["code"]),
-                "other": names.get(warning.get("person", "")),
+                "title": title(warning["code"]),
+                "hint": _hint(warning),
+                "other_person": named_persons.get(warning.get("person", "")),
             }
             for warning in warnings
         ],
     }
+
+
+def _hint(warning: dict[str, Any]) -> str:
+    if warning["code"] == "LOW_MATCH_CONFIDENCE" and warning["similarity"] >= photo_warnings.SURE_SIMILARITY:
+        return _CLOSER_TO_ANOTHER
+    return str(warning["hint"])

@@ -1,4 +1,4 @@
-"""What was done, read-only: the audit and the erasures."""
+"""Records that staff can view: the audit, the erasures, and failed tasks, which they can also retry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("=actor", "=object_id", "=request_id")
-    search_help_text = "By actor (user:1, key:3f9a1c2b), id of the object, or id of the request."
+    search_help_text = "By actor (user:1, key:3f9a1c2b), ID of the object, or ID of the request."
     fields = (
         "at", "actor", "action", "collection_id", "object_id", "shown_details", "request_id",
         "previous_hash", "hash",
@@ -42,9 +42,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {**(extra_context or {}), "title": "Audit", "hash_chain": HASH_CHAIN}
-        answer: HttpResponse = super().changelist_view(request, context)
-        return answer
+        return super().changelist_view(request, {**(extra_context or {}), "hash_chain": HASH_CHAIN})
 
 
 @admin.register(Erasure)
@@ -55,7 +53,7 @@ class ErasureAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("reason",)
     search_fields = ("=person_id", "=id")
-    search_help_text = "By id of the person or of the erasure."
+    search_help_text = "By ID of the person or of the erasure."
     fields = (
         "person_id", "collection_id", "reason", "photos", "templates", "files_purged", "vectors_purged",
         "shown_status", "requested_by", "requested_at", "completed_at", "backups_expire_at",
@@ -100,5 +98,4 @@ class FailedTaskAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         context = {**(extra_context or {}), "title": "Tasks that failed after ten attempts"}
-        answer: HttpResponse = super().changelist_view(request, context)
-        return answer
+        return super().changelist_view(request, context)

@@ -1,4 +1,4 @@
-"""The page that tells whom a collection's rules would erase next, without erasing anybody."""
+"""The page that lists the people whom a collection's rules would erase next. It erases nobody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_GET
 
 from people import retention
-from people.admin.figures import words
+from people.admin.staff_texts import title
 from people.models import Collection
 
 SHOWN_PEOPLE = 200
@@ -22,16 +22,17 @@ SHOWN_PEOPLE = 200
 
 @require_GET
 def dry_run(request: HttpRequest, collection: UUID) -> HttpResponse:
-    """List by id who is due, by which rule and since when; no names."""
+    """List the ids of people who are due, with the rule and since when, but without names."""
     if not request.user.has_perms(["people.view_collection", "people.view_person"]):
         raise PermissionDenied
     row = get_object_or_404(Collection, pk=collection)
     counts: Counter[str] = Counter()
     shown: list[dict[str, Any]] = []
-    for one in retention.due(row):
-        counts[words(one.rule)] += 1
+    for due_person in retention.due(row):
+        rule = title(due_person.rule)
+        counts[rule] += 1
         if len(shown) < SHOWN_PEOPLE:
-            shown.append({"person_id": one.person_id, "rule": words(one.rule), "since": one.since})
+            shown.append({"person_id": due_person.person_id, "rule": rule, "since": due_person.since})
     context = {
         **admin.site.each_context(request),
         "title": f"Retention of {row}: dry run",

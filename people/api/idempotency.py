@@ -49,35 +49,35 @@ def once(
         # errors aren't stored, so the client may send the same request again
         row.delete()
         raise
-    about = person_id(response)
+    id_of_person = person_id(response)
     with transaction.atomic():
-        if about is not None and not Person.objects.select_for_update().filter(pk=about).exists():
-            row.delete()  # erased meanwhile: nothing about them may be kept
+        if id_of_person and not Person.objects.select_for_update().filter(pk=id_of_person).exists():
+            row.delete()  # the person was erased meanwhile: nothing about them may be stored
             return response
         IdempotentAnswer.objects.filter(pk=row.pk).update(
             status=response.status_code,
             headers={name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers},
             body=response.data,
-            person_id=about,
+            person_id=id_of_person,
         )
     return response
 
 
-def forget_old_answers() -> None:
-    """Delete the stored responses that have expired."""
+def delete_expired_responses() -> None:
+    """Delete the stored responses that are older than KEPT_FOR."""
     IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
 
 
-def _claim(who: str, key: str, request_hash: str) -> IdempotentAnswer:
+def _claim(actor_label: str, key: str, request_hash: str) -> IdempotentAnswer:
     now = timezone.now()
-    mine = IdempotentAnswer.objects.filter(actor=who, key=key)
-    mine.filter(created_at__lt=now - KEPT_FOR).delete()
-    mine.filter(status=None, created_at__lt=now - ABANDONED_AFTER).delete()
+    rows = IdempotentAnswer.objects.filter(actor=actor_label, key=key)
+    rows.filter(created_at__lt=now - KEPT_FOR).delete()
+    rows.filter(status=None, created_at__lt=now - ABANDONED_AFTER).delete()
     try:
         with transaction.atomic():
-            return IdempotentAnswer.objects.create(actor=who, key=key, request_hash=request_hash)
+            return IdempotentAnswer.objects.create(actor=actor_label, key=key, request_hash=request_hash)
     except IntegrityError:
-        row = mine.first()
+        row = rows.first()
     if row is None:
         raise IdempotencyInProgress
     if row.request_hash != request_hash:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import F, Field, Model, Q, QuerySet
@@ -16,9 +16,9 @@ from rest_framework.settings import api_settings
 class KeysetPagination(CursorPagination):
     """Pages ordered by one column and the primary key; rows without a value in the column come last.
 
-    The view names the column in `page_ordering`, such as "-created_at". REST framework's own cursor holds
-    the column's value and an offset: it loses rows without a value, and repeats rows when more than a
-    thousand share one. This one holds the value and the primary key of the row at the page's edge.
+    The view's `get_page_ordering` returns the column, such as "-created_at". REST framework's own cursor
+    holds the column's value and an offset: it loses rows without a value, and repeats rows when more than
+    a thousand share one. This one holds the value and the primary key of the row at the page's edge.
     A page takes one or two index ranges, however many rows there are.
     """
 
@@ -29,7 +29,7 @@ class KeysetPagination(CursorPagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request
         self.base_url = request.build_absolute_uri()
-        self._column_order: str = getattr(view, "page_ordering", self.default_ordering)
+        self._column_order: str = view.get_page_ordering()
         self._model: type[Model] = queryset.model
         size = int(self.get_page_size(request) or api_settings.PAGE_SIZE or 50)
         cursor = self._cursor(request)
@@ -69,8 +69,7 @@ class KeysetPagination(CursorPagination):
         return self._column_order.removeprefix("-")
 
     def _field(self, name: str) -> Field[Any, Any]:
-        field: Field[Any, Any] = self._model._meta.get_field(name)  # type: ignore[assignment]
-        return field
+        return cast("Field[Any, Any]", self._model._meta.get_field(name))
 
     def _rows(self, queryset: QuerySet[Any], cursor: Cursor | None, limit: int) -> list[Any]:
         """Return up to `limit` rows beyond the cursor, nearest to it first."""

@@ -21,13 +21,13 @@ FORM = {
 
 
 def issue(page: Client, **changes: str) -> bytes:
-    answer = page.post(reverse("admin:people_apikey_add"), {**FORM, **changes})
-    assert answer.status_code == 200
-    assert "no-store" in answer["Cache-Control"]
-    return answer.content
+    response = page.post(reverse("admin:people_apikey_add"), {**FORM, **changes})
+    assert response.status_code == 200
+    assert "no-store" in response["Cache-Control"]
+    return response.content
 
 
-def test_a_key_is_shown_once_and_kept_nowhere(page: Client, staff: User) -> None:
+def test_a_key_is_shown_once_and_not_stored(page: Client, staff: User) -> None:
     text = KEY.search(issue(page))
     assert text is not None
     key = api_keys.matching(text[0].decode())
@@ -52,7 +52,7 @@ def test_a_key_without_scopes_is_not_issued(page: Client) -> None:
     assert not ApiKey.objects.exists()
 
 
-def test_label_rate_and_expiry_can_change_and_nothing_else(page: Client, collection: Collection) -> None:
+def test_only_label_rate_and_expiry_of_a_key_can_change(page: Client, collection: Collection) -> None:
     key, text = api_keys.issue(label="door", scopes=["detect"], collection=collection, actor=STAFF)
     page.post(
         reverse("admin:people_apikey_change", args=[key.pk]),
@@ -65,7 +65,7 @@ def test_label_rate_and_expiry_can_change_and_nothing_else(page: Client, collect
     assert AuditEvent.objects.filter(action="api_key.changed", object_id=key.prefix).exists()
 
 
-def test_a_revoked_key_opens_nothing_and_stays_listed(page: Client) -> None:
+def test_a_revoked_key_no_longer_works_and_stays_listed(page: Client) -> None:
     key, text = api_keys.issue(label="door", scopes=["detect"], actor=STAFF)
     url = reverse("admin:people_apikey_changelist")
     page.post(url, {"action": "revoke", "_selected_action": key.pk, "post": "yes"})
@@ -75,7 +75,7 @@ def test_a_revoked_key_opens_nothing_and_stays_listed(page: Client) -> None:
     assert page.post(reverse("admin:people_apikey_delete", args=[key.pk]), {"post": "yes"}).status_code == 403
 
 
-def test_the_history_of_a_key_is_found_in_the_audit(page: Client) -> None:
+def test_the_history_of_a_key_is_its_audit_events(page: Client) -> None:
     issue(page)
     url = reverse("admin:people_apikey_history", args=[ApiKey.objects.get().pk])
     assert b"api_key.issued" in page.get(url, follow=True).content

@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from people.errors import NotAnImage, PhotoEmpty
 from people.models import AuditEvent, Collection, Person, Photo
 from tests import fakes
 from tests.stored_files import stored_files
@@ -15,7 +16,7 @@ from tests.stored_files import stored_files
 Enrol = Callable[..., Person]
 
 
-def ask(page: Client, collection: Collection, content: bytes, **fields: str) -> Any:
+def identify(page: Client, collection: Collection, content: bytes, **fields: str) -> Any:
     form = {
         "photo": SimpleUploadedFile("probe.png", content), "collection": collection.pk,
         "quality_level": "auto", **fields,
@@ -27,7 +28,7 @@ def test_every_face_gets_its_box_and_name(
     page: Client, staff: User, collection: Collection, enrolled: Enrol
 ) -> None:
     ada = enrolled(1, name="Ada")
-    text = ask(page, collection, fakes.photo(1, 9, variation=3)).content.decode()
+    text = identify(page, collection, fakes.photo(1, 9, variation=3)).content.decode()
     assert "Face 1: Ada" in " ".join(text.split())
     assert "No match in this collection" in text
     assert text.count('class="mark good"') == 1
@@ -35,52 +36,66 @@ def test_every_face_gets_its_box_and_name(
     assert AuditEvent.objects.get(action="photo.identified").actor == f"user:{staff.pk}"
 
 
-def test_two_people_who_are_too_near_are_both_named(
+def test_two_people_who_look_too_similar_are_both_named(
     page: Client, collection: Collection, enrolled: Enrol
 ) -> None:
     enrolled(1, 0, name="Ada")
     enrolled(1, 0, name="Ada's twin")
-    text = " ".join(ask(page, collection, fakes.photo(1)).content.decode().split())
+    text = " ".join(identify(page, collection, fakes.photo(1)).content.decode().split())
     assert "ambiguous" in text
     assert "Ada" in text
     assert "Ada&#x27;s twin" in text
     assert 'class="mark unsure"' in text
 
 
-def test_people_below_the_threshold_are_listed_only_when_asked_for(
+def test_people_below_the_threshold_are_listed_only_on_request(
     page: Client, collection: Collection, enrolled: Enrol
 ) -> None:
     enrolled(1, name="Ada")
-    assert b"below the threshold</span>" not in ask(page, collection, fakes.photo(9)).content
-    assert b"below the threshold</span>" in ask(page, collection, fakes.photo(9), include_below="on").content
+    assert b"below the threshold</span>" not in identify(page, collection, fakes.photo(9)).content
+    assert (
+        b"below the threshold</span>"
+        in identify(page, collection, fakes.photo(9), include_below="on").content
+    )
 
 
 def test_a_skipped_face_is_shown_with_its_reasons(page: Client, collection: Collection) -> None:
-    text = ask(page, collection, fakes.photo(1, dark=True)).content.decode()
-    assert "not searched" in text
+    text = identify(page, collection, fakes.photo(1, dark=True)).content.decode()
+    assert "Face 1: not searched" in text
+    assert "Low brightness" in text
     assert "Use more light." in text
 
 
-def test_a_file_that_is_no_photo_is_an_error_beside_the_field(page: Client, collection: Collection) -> None:
-    for content, sentence in ((b"text", "The file is not a JPEG"), (b"", "The photo is empty")):
-        answer = ask(page, collection, content)
-        assert answer.context["form"].errors["photo"][0].startswith(sentence)
+def test_several_faces_have_the_numbers_of_their_cards(
+    page: Client, collection: Collection, enrolled: Enrol
+) -> None:
+    enrolled(1, name="Ada")
+    response = identify(page, collection, fakes.photo(1, 9))
+    assert [mark.label for mark in response.context["figure"].marks] == ["1", "2"]
+    alone = identify(page, collection, fakes.photo(1))
+    assert [mark.label.split()[0] for mark in alone.context["figure"].marks] == ["Ada"]
 
 
-def test_the_probe_is_stored_nowhere(page: Client, collection: Collection, enrolled: Enrol) -> None:
+def test_a_file_that_is_not_a_photo_is_an_error_of_the_field(page: Client, collection: Collection) -> None:
+    for content, error in ((b"text", NotAnImage()), (b"", PhotoEmpty())):
+        response = identify(page, collection, content)
+        assert response.context["form"].errors["photo"] == [error.message]
+
+
+def test_the_probe_is_not_stored(page: Client, collection: Collection, enrolled: Enrol) -> None:
     enrolled(1)
     before = stored_files()
-    answer = ask(page, collection, fakes.photo(1))
-    assert b"data:image/jpeg;base64," in answer.content
-    assert "no-store" in answer["Cache-Control"]
+    response = identify(page, collection, fakes.photo(1))
+    assert b"data:image/jpeg;base64," in response.content
+    assert "no-store" in response["Cache-Control"]
     assert stored_files() == before
     assert Photo.objects.count() == 1
 
 
-def test_staff_who_may_not_see_people_may_not_identify(
+def test_identifying_requires_permission_to_view_people(
     page_of: Callable[..., Client], collection: Collection
 ) -> None:
     page = page_of("view_collection", "change_collection", "add_person")
     assert page.get(reverse("admin:identify")).status_code == 403
-    assert ask(page, collection, fakes.photo(1)).status_code == 403
+    assert identify(page, collection, fakes.photo(1)).status_code == 403
     assert not AuditEvent.objects.exists()

@@ -18,7 +18,7 @@ from tests.actors import STAFF
 
 
 @pytest.mark.parametrize("model", ["auditevent", "erasure", "outboxentry"])
-def test_records_can_only_be_looked_at(page: Client, db: None, model: str) -> None:
+def test_records_are_read_only(page: Client, db: None, model: str) -> None:
     assert page.get(reverse(f"admin:people_{model}_changelist")).status_code == 200
     assert page.post(reverse(f"admin:people_{model}_add")).status_code == 403
 
@@ -31,12 +31,12 @@ def test_an_event_can_be_neither_changed_nor_deleted(page: Client, db: None) -> 
     assert AuditEvent.objects.get().actor == STAFF.label
 
 
-def test_the_audit_is_closed_to_staff_without_the_permission(page_of: Callable[..., Client]) -> None:
+def test_the_audit_requires_permission_to_view_it(page_of: Callable[..., Client]) -> None:
     page = page_of("view_person", "change_person")
     assert page.get(reverse("admin:people_auditevent_changelist")).status_code == 403
 
 
-def test_verify_audit_finds_the_chain_whole(db: None) -> None:
+def test_verify_audit_accepts_an_intact_chain(db: None) -> None:
     audit.record("person.erased", actor=STAFF)
     out = StringIO()
     call_command("verify_audit", stdout=out)

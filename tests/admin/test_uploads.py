@@ -29,23 +29,23 @@ def add(page: Client, collection: Collection, *photos: SimpleUploadedFile, **fie
     return page.post(reverse("admin:people_person_add"), form, follow=True)
 
 
-def said(answer: Any) -> list[str]:
-    return [str(message) for message in answer.context["messages"]]
+def messages_of(response: Any) -> list[str]:
+    return [str(message) for message in response.context["messages"]]
 
 
 def test_a_person_is_added_with_several_photos_at_once(page: Client, collection: Collection) -> None:
-    answer = add(
+    response = add(
         page, collection, png("a.png", fakes.photo(1, variation=1)), png("b.png", fakes.photo(1, variation=2))
     )
     person = Person.objects.get()
-    assert answer.redirect_chain[-1][0] == reverse("admin:people_person_change", args=[person.pk])
+    assert response.redirect_chain[-1][0] == reverse("admin:people_person_change", args=[person.pk])
     assert [photo.status for photo in person.photos.all()] == ["accepted", "accepted"]
-    assert answer.content.count(b'class="verdict accepted"') == 2
+    assert response.content.count(b'class="verdict accepted"') == 2
     assert person.metadata == {}
 
 
-def test_each_bad_file_is_named_and_the_good_ones_are_taken(page: Client, collection: Collection) -> None:
-    answer = add(
+def test_bad_files_are_named_and_good_ones_are_enrolled(page: Client, collection: Collection) -> None:
+    response = add(
         page,
         collection,
         png("good.png", fakes.photo(1)),
@@ -54,22 +54,22 @@ def test_each_bad_file_is_named_and_the_good_ones_are_taken(page: Client, collec
         png("large.png", b"\x89PNG" + bytes(10_000_001)),
         png("again.png", fakes.photo(1)),
     )
-    told = said(answer)
-    assert any(line.startswith("“notes.txt”: The file is not a JPEG") for line in told)
-    assert any(line.startswith("“empty.png”: The photo is empty") for line in told)
-    assert any(line.startswith("“large.png”: The photo is larger than 10 MB") for line in told)
-    assert any(line.startswith("“again.png”: this person already has this photo") for line in told)
+    messages = messages_of(response)
+    assert any(line.startswith("“notes.txt”: The file is not a JPEG") for line in messages)
+    assert any(line.startswith("“empty.png”: The photo is empty") for line in messages)
+    assert any(line.startswith("“large.png”: The photo is larger than 10 MB") for line in messages)
+    assert any(line.startswith("“again.png”: this person already has this photo") for line in messages)
     assert Photo.objects.get().status == Photo.Status.ACCEPTED
 
 
-def test_without_the_needed_consent_no_photo_is_taken(page: Client) -> None:
+def test_no_photo_is_enrolled_without_required_consent(page: Client) -> None:
     strict = Collection.objects.create(name="strict", requires_consent=True)
-    told = said(add(page, strict, png("a.png", fakes.photo(1))))
-    assert any(line.startswith("“a.png”: ") and "consent" in line for line in told)
+    messages = messages_of(add(page, strict, png("a.png", fakes.photo(1))))
+    assert any(line.startswith("“a.png”: ") and "consent" in line for line in messages)
     assert not Photo.objects.exists()
 
 
-def test_a_rejected_photo_stays_with_measured_value_limit_and_hint(
+def test_a_rejected_photo_is_shown_with_measured_value_limit_and_hint(
     page: Client, collection: Collection
 ) -> None:
     text = add(page, collection, png("dark.png", fakes.photo(1, dark=True))).content.decode()
@@ -94,7 +94,7 @@ def test_one_of_several_faces_can_be_chosen(page: Client, collection: Collection
     assert photo.templates.get().box == box
 
 
-def test_a_face_is_not_chosen_by_a_box_that_is_none(page: Client, collection: Collection) -> None:
+def test_an_invalid_box_chooses_no_face(page: Client, collection: Collection) -> None:
     add(page, collection, png("two.png", fakes.photo(1, 2)))
     photo = Photo.objects.get()
     for box in ("", "1,2,3", "a,b,c,d"):
@@ -106,69 +106,69 @@ def test_a_face_is_not_chosen_by_a_box_that_is_none(page: Client, collection: Co
 def test_a_possible_duplicate_is_linked_until_that_person_is_erased(
     page: Client, collection: Collection, enrolled: Enrol
 ) -> None:
-    twin = enrolled(1, 1)
-    link = reverse("admin:people_person_change", args=[twin.pk]).encode()
-    answer = add(page, collection, png("a.png", fakes.photo(1, variation=2)))
-    assert b"Possible duplicate person" in answer.content
-    assert link in answer.content
-    page.post(reverse("admin:people_person_delete", args=[twin.pk]), {"post": "yes"})
-    answer = page.get(answer.redirect_chain[-1][0])
-    assert b"Possible duplicate person" in answer.content
-    assert link not in answer.content
+    duplicate = enrolled(1, 1)
+    link = reverse("admin:people_person_change", args=[duplicate.pk]).encode()
+    response = add(page, collection, png("a.png", fakes.photo(1, variation=2)))
+    assert b"Possible duplicate person" in response.content
+    assert link in response.content
+    page.post(reverse("admin:people_person_delete", args=[duplicate.pk]), {"post": "yes"})
+    response = page.get(response.redirect_chain[-1][0])
+    assert b"Possible duplicate person" in response.content
+    assert link not in response.content
 
 
-def test_an_external_id_that_is_taken_is_an_error_of_the_form(
+def test_an_external_id_in_use_is_an_error_of_the_form(
     page: Client, collection: Collection, enrolled: Enrol
 ) -> None:
     enrolled(1, external_id="emp-1")
     person = enrolled(2, external_id="emp-2")
-    answer = page.post(
+    response = page.post(
         reverse("admin:people_person_change", args=[person.pk]),
         {"name": "Bob", "external_id": "emp-1", "status": "active", "metadata": "{}"},
     )
-    errors = answer.context["adminform"].form.errors.as_data()
+    errors = response.context["adminform"].form.errors.as_data()
     assert [error.code for error in errors["__all__"]] == ["unique"]
     person.refresh_from_db()
     assert person.external_id == "emp-2"
 
 
-def test_a_person_stays_in_their_collection(page: Client, enrolled: Enrol) -> None:
-    person, other = enrolled(1), Collection.objects.create(name="other")
+def test_a_person_cannot_move_to_another_collection(page: Client, enrolled: Enrol) -> None:
+    person, second_collection = enrolled(1), Collection.objects.create(name="second")
     page.post(
         reverse("admin:people_person_change", args=[person.pk]),
-        {"collection": other.pk, "name": "Bob", "status": "active", "metadata": "{}"},
+        {"collection": second_collection.pk, "name": "Bob", "status": "active", "metadata": "{}"},
     )
     before = person.collection_id
     person.refresh_from_db()
     assert (person.name, person.collection_id) == ("Bob", before)
 
 
-def test_photos_are_not_cached_and_are_shown_to_those_only_who_may_see_people(
+def test_photos_are_not_cached_and_require_permission_to_view_people(
     page: Client, page_of: Callable[..., Client], enrolled: Enrol
 ) -> None:
     photo = enrolled(1).photos.get()
-    others = page_of("view_collection", "view_apikey")
+    page_without_permission = page_of("view_collection", "view_apikey")
     for name in ("photo_image", "photo_thumbnail"):
         url = reverse(f"admin:{name}", args=[photo.pk])
-        answer = page.get(url)
-        assert answer["Content-Type"] == "image/jpeg"
-        assert answer.content.startswith(b"\xff\xd8\xff")
-        assert "no-store" in answer["Cache-Control"]
-        assert answer["X-Content-Type-Options"] == "nosniff"
-        assert others.get(url).status_code == 403
+        response = page.get(url)
+        assert response["Content-Type"] == "image/jpeg"
+        assert response.content.startswith(b"\xff\xd8\xff")
+        assert "no-store" in response["Cache-Control"]
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert page_without_permission.get(url).status_code == 403
 
 
-def test_staff_who_may_only_look_see_photos_and_no_buttons(
+def test_staff_who_may_only_view_people_see_photos_and_no_buttons(
     page_of: Callable[..., Client], enrolled: Enrol
 ) -> None:
     person = enrolled(1)
-    answer = page_of("view_person").get(reverse("admin:people_person_change", args=[person.pk]))
-    assert b'class="verdict accepted"' in answer.content
-    assert b"Withdraw" not in answer.content
-    assert b'type="file"' not in answer.content
+    response = page_of("view_person").get(reverse("admin:people_person_change", args=[person.pk]))
+    assert b'class="verdict accepted"' in response.content
+    assert b"Withdraw" not in response.content
+    assert b'type="file"' not in response.content
 
 
-def test_staff_who_may_add_people_and_no_photos_add_people_only(
+def test_adding_photos_requires_its_own_permission(
     page_of: Callable[..., Client], collection: Collection
 ) -> None:
     page = page_of("add_person", "view_person")
@@ -178,16 +178,28 @@ def test_staff_who_may_add_people_and_no_photos_add_people_only(
     assert not Photo.objects.exists()
 
 
-def test_the_persons_page_takes_as_many_queries_for_ten_photos_as_for_one(
+def test_the_page_of_a_person_takes_as_many_queries_for_ten_photos_as_for_one(
     page: Client, enrolled: Enrol, django_assert_max_num_queries: Any
 ) -> None:
     person = enrolled(1, *range(1, 11))
     with django_assert_max_num_queries(12):
-        answer = page.get(reverse("admin:people_person_change", args=[person.pk]))
-    assert answer.content.count(b'class="verdict accepted"') == 10
+        response = page.get(reverse("admin:people_person_change", args=[person.pk]))
+    assert response.content.count(b'class="verdict accepted"') == 10
 
 
-def test_a_face_refused_for_its_quality_is_shown_with_its_box(page: Client, collection: Collection) -> None:
+def test_a_face_rejected_for_its_quality_is_shown_with_its_box(page: Client, collection: Collection) -> None:
     text = add(page, collection, png("a.png", fakes.photo(1, dark=True))).content.decode()
     assert text.count('class="mark poor"') == 1
     assert 'name="box"' not in text
+
+
+@pytest.mark.parametrize(("similarity", "is_kept"), [(48.6, True), (96.6, False)])
+def test_a_low_confidence_with_a_high_similarity_is_explained_by_the_other_person(
+    page: Client, enrolled: Enrol, similarity: float, is_kept: bool
+) -> None:
+    person = enrolled(1)
+    hint = "This face does not look like the person's other photos."
+    person.photos.update(warnings=[{"code": "LOW_MATCH_CONFIDENCE", "similarity": similarity, "hint": hint}])
+    response = page.get(reverse("admin:people_person_change", args=[person.pk]))
+    (row,) = response.context["photo_rows"]
+    assert (row["warnings"][0]["hint"] == hint) == is_kept

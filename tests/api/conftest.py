@@ -16,15 +16,15 @@ from tests.api.program import Program
 
 @pytest.fixture
 def program(collection: Collection) -> Callable[..., Program]:
-    """Make a program whose key has the given scopes (all by default)."""
+    """Return a function that creates a program whose key has the given scopes (by default all)."""
 
-    def make(*scopes: str, **fields: Any) -> Program:
+    def create(*scopes: str, **fields: Any) -> Program:
         _, text = api_keys.issue(label="test", scopes=scopes or SCOPES, **fields, actor=STAFF)
         client = Program(raise_request_exception=False)
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
         return client
 
-    return make
+    return create
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def api(program: Callable[..., Program]) -> Program:
 @pytest.fixture(scope="session")
 def document() -> dict[str, Any]:
     """Return the OpenAPI document, with every object closed to members that it does not name."""
-    generator: Any = SchemaGenerator  # which has no annotations
+    generator: Any = SchemaGenerator  # has no annotations
     schema: dict[str, Any] = generator().get_schema(request=None, public=True)
     for component in schema["components"]["schemas"].values():
         if "properties" in component:
@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
 
 @pytest.fixture
 def fits(document: dict[str, Any]) -> Callable[[str, Any], None]:
-    """Compare an response with what the document says of it, by the component's name."""
+    """Return a function that checks that content fits the document's component of this name."""
 
     def fits(name: str, content: Any) -> None:
         root = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}

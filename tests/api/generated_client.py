@@ -22,12 +22,12 @@ def generate(document: dict[str, Any], folder: Path) -> None:
     (folder / "openapi.json").write_text(json.dumps(document))
     (folder / "generator.json").write_text(json.dumps({"post_hooks": []}))  # would format the code
     generator = Path(sys.executable).parent / "openapi-python-client"
-    ran = subprocess.run(
+    result = subprocess.run(
         [generator, "generate", "--path", "openapi.json", "--config", "generator.json", "--meta", "none",
          "--output-path", PACKAGE, "--fail-on-warning"],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 class Caller:

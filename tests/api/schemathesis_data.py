@@ -1,4 +1,4 @@
-"""What the service holds before schemathesis calls it, so that its calls find something."""
+"""The data that the service has before schemathesis calls it, so that its calls find existing rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERASED = 5
 
 
 def fill(service: Service) -> list[list[dict[str, str]]]:
-    """Import, merge and erase people; return the path parameters of all that exists."""
+    """Import, merge and erase people; return the path parameters of everything that exists."""
     session = requests.Session()
     session.headers.update(service.headers)
     root = f"{service.url}/api/v1/collections/default/"
@@ -40,16 +40,20 @@ def fill(service: Service) -> list[list[dict[str, str]]]:
         jobs.append(call("POST", f"{root}imports/", files={"archive": ("people.zip", small)}))
     items = call("GET", f"{root}imports/{jobs[0]['id']}/items/?page_size=200")["results"]
     people = list(dict.fromkeys(item["person"] for item in items))
-    gone, merged, kept = people[:ERASED], people[ERASED : ERASED + 2 * MERGED], people[ERASED + 2 * MERGED :]
-    erasures = [call("DELETE", f"{root}persons/{person}/") for person in gone]
+    erased, merged, remaining = (
+        people[:ERASED],
+        people[ERASED : ERASED + 2 * MERGED],
+        people[ERASED + 2 * MERGED :],
+    )
+    erasures = [call("DELETE", f"{root}persons/{person}/") for person in erased]
     merges = [
-        call("POST", f"{root}persons/{one}/merge/", json={"other": other})
-        for one, other in zip(merged[::2], merged[1::2], strict=True)
+        call("POST", f"{root}persons/{kept}/merge/", json={"other": other})
+        for kept, other in zip(merged[::2], merged[1::2], strict=True)
     ]
     service.wait_until_done(60)
-    # these can be cancelled: nothing works on them
+    # so that they can be cancelled: no worker runs them
     service.sql("UPDATE people_importjob SET state = 'pending', finished_at = NULL, counts = NULL")
-    photos = [item for item in items if item["person"] in kept]
+    photos = [item for item in items if item["person"] in remaining]
     return [
         [{"collection": "default", "job": job["id"]} for job in jobs],
         [{"merge": merge["id"]} for merge in merges],

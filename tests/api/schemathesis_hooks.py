@@ -1,6 +1,6 @@
-"""What schemathesis can't know from the document: what photos and archives are, and what goes together.
+"""What schemathesis can't learn from the document: photos, archives, and ids that belong together.
 
-Loaded by schemathesis's own process, so it knows no Django.
+Loaded by schemathesis's own process, so it doesn't import Django.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ schemathesis.openapi.format("byte", st.sampled_from([base64.b64encode(photo).dec
 
 @schemathesis.hook
 def filter_failure(context: Any, failure: Any, case: Any, response: Any) -> bool:
-    """Drop the refusal of a valid request where it's for a rule that JSON Schema can't express."""
+    """Ignore that a valid request was refused if it broke a rule that JSON Schema can't express."""
     return failure.title != "Schema-valid request rejected" or not _is_a_rule(response.json())
 
 
@@ -64,16 +64,16 @@ MESSAGES = {
 
 @schemathesis.hook
 def map_path_parameters(context: Any, path_parameters: dict[str, Any]) -> dict[str, Any]:
-    """Replace three quarters of the valid values, which name nothing, with the ids of existing objects."""
+    """Replace three quarters of the valid values, which match no object, with ids of existing objects."""
     if not EXISTING or not path_parameters or not all(map(_is_valid, path_parameters.items())):
         return path_parameters
     if context.operation.definition.raw["operationId"] == "deleteCollection":
-        return path_parameters  # the others need it
-    chosen = zlib.crc32(repr(sorted(path_parameters.items())).encode())
-    if chosen % 4 == 0 and path_parameters.get("collection") != "0":  # of the coverage phase
+        return path_parameters  # the other operations need the collection
+    digest = zlib.crc32(repr(sorted(path_parameters.items())).encode())
+    if digest % 4 == 0 and path_parameters.get("collection") != "0":  # "0" is from the coverage phase
         return path_parameters
     rows = next(rows for rows in EXISTING if path_parameters.keys() <= rows[0].keys())
-    row = rows[chosen // 4 % len(rows)]
+    row = rows[digest // 4 % len(rows)]
     return {name: row[name] for name in path_parameters}
 
 
@@ -100,7 +100,7 @@ def map_body(context: Any, body: Any) -> Any:
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, **options: Any) -> None:
-    """Give most calls an Idempotency-Key of their own: a key that was used before hides what they do."""
+    """Give most calls a unique Idempotency-Key: with a key used before, the operation isn't carried out."""
     headers = case.headers or {}
     number = next(CALLS)
     if re.fullmatch(r"[ -~]{1,200}", headers.get("Idempotency-Key", "")) and number % 8:

@@ -1,4 +1,4 @@
-"""What every counter does, and what becomes of requests while it fails."""
+"""Counters for rate limits, and requests while a counter fails."""
 
 from __future__ import annotations
 
@@ -42,42 +42,42 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def in_file(file: Path) -> Iterator[Callable[..., SqliteCounter]]:
-    """Make counters that share one file, and close them in the end."""
-    with ExitStack() as made:
+    """Return a function that creates counters which share one file. They are closed at the end."""
+    with ExitStack() as counters:
 
-        def make(clock: Callable[[], float] = time.time) -> SqliteCounter:
-            return made.enter_context(closing(SqliteCounter(file, clock)))
+        def create(clock: Callable[[], float] = time.time) -> SqliteCounter:
+            return counters.enter_context(closing(SqliteCounter(file, clock)))
 
-        yield make
+        yield create
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.redis)])
-def make(request: pytest.FixtureRequest) -> Callable[[], Counter]:
-    """Make counters that share their counts."""
+def create_counter(request: pytest.FixtureRequest) -> Callable[[], Counter]:
+    """Return a function that creates counters which share their counts."""
     if request.param == "sqlite":
         return cast("Callable[[], Counter]", request.getfixturevalue("in_file"))
     server: Redis = request.getfixturevalue("redis")
     return lambda: RedisCounter(server.url)
 
 
-def test_a_count_goes_up_by_one_whichever_counter_adds_to_it(make: Callable[[], Counter]) -> None:
-    one, other = make(), make()
-    assert [one.add("key", DAY), other.add("key", DAY), one.add("key", DAY)] == [1, 2, 3]
+def test_counters_that_share_a_storage_share_their_counts(create_counter: Callable[[], Counter]) -> None:
+    first, second = create_counter(), create_counter()
+    assert [first.add("key", DAY), second.add("key", DAY), first.add("key", DAY)] == [1, 2, 3]
 
 
-def test_each_name_has_its_own_count(make: Callable[[], Counter]) -> None:
-    counter = make()
+def test_each_name_has_its_own_count(create_counter: Callable[[], Counter]) -> None:
+    counter = create_counter()
     assert [counter.add(name, DAY) for name in ("key:a", "key:b", "key:a'; --", "key:\u00e4\x00")] == [1] * 4
 
 
-def test_no_count_of_many_threads_is_lost(make: Callable[[], Counter]) -> None:
-    counters = [make(), make()]
+def test_counts_of_many_threads_are_exact(create_counter: Callable[[], Counter]) -> None:
+    counters = [create_counter(), create_counter()]
     with ThreadPoolExecutor(12) as threads:
-        counted = threads.map(lambda number: counters[number % 2].add("key", DAY), range(480))
-        assert sorted(counted) == list(range(1, 481))
+        counts = threads.map(lambda number: counters[number % 2].add("key", DAY), range(480))
+        assert sorted(counts) == list(range(1, 481))
 
 
-def test_the_file_keeps_no_count_whose_time_is_over(file: Path, in_file: Callable[..., Counter]) -> None:
+def test_expired_counts_are_deleted_from_the_file(file: Path, in_file: Callable[..., Counter]) -> None:
     clock = Clock()
     counter = in_file(clock)
     counter.add("minute", 60)
@@ -90,7 +90,7 @@ def test_the_file_keeps_no_count_whose_time_is_over(file: Path, in_file: Callabl
     assert counter.add("day", DAY) == 2
 
 
-def test_a_count_in_the_file_outlives_the_process_that_made_it(
+def test_a_count_in_the_file_survives_the_process(
     in_file: Callable[..., SqliteCounter],
 ) -> None:
     first = in_file()
@@ -99,7 +99,7 @@ def test_a_count_in_the_file_outlives_the_process_that_made_it(
     assert in_file().add("key", DAY) == 2
 
 
-def test_the_file_is_the_owners_alone_and_waits_for_the_disk_only_now_and_then(
+def test_only_the_owner_can_read_the_file_and_it_has_a_write_ahead_log(
     file: Path, in_file: Callable[..., Counter]
 ) -> None:
     in_file().add("key", DAY)
@@ -108,7 +108,7 @@ def test_the_file_is_the_owners_alone_and_waits_for_the_disk_only_now_and_then(
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_file_that_was_broken_counts_again_once_it_is_removed(
+def test_counting_works_again_once_a_damaged_file_is_removed(
     file: Path, in_file: Callable[..., Counter]
 ) -> None:
     file.parent.mkdir()
@@ -121,15 +121,15 @@ def test_a_file_that_was_broken_counts_again_once_it_is_removed(
 
 
 @pytest.mark.redis
-def test_redis_drops_a_count_by_itself_but_not_before_its_time(redis: Redis) -> None:
+def test_redis_keeps_a_count_for_its_time_and_then_deletes_it(redis: Redis) -> None:
     import redis as library
 
     counter = RedisCounter(redis.url)
     counter.add("key", DAY)
     counter.add("key", DAY)
     with library.Redis.from_url(redis.url) as client:
-        left = client.ttl("key")
-    assert DAY - 60 < left <= DAY
+        seconds_left = client.ttl("key")
+    assert DAY - 60 < seconds_left <= DAY
 
 
 @contextmanager
@@ -139,13 +139,13 @@ def _folder_that_is_a_file(path: Path) -> Iterator[Counter]:
 
 
 @contextmanager
-def _file_that_is_no_database(path: Path) -> Iterator[Counter]:
+def _file_that_is_not_a_database(path: Path) -> Iterator[Counter]:
     path.write_text("no database" * 1_000)
     yield SqliteCounter(path)
 
 
 @contextmanager
-def _file_that_another_writes_to(path: Path) -> Iterator[Counter]:
+def _file_locked_by_another_process(path: Path) -> Iterator[Counter]:
     with closing(SqliteCounter(path)) as counter:
         counter.add("key", DAY)
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -154,24 +154,24 @@ def _file_that_another_writes_to(path: Path) -> Iterator[Counter]:
 
 
 @contextmanager
-def _redis_that_is_away(path: Path) -> Iterator[Counter]:
+def _unavailable_redis(path: Path) -> Iterator[Counter]:
     yield RedisCounter(f"redis://127.0.0.1:{free_port()}/0")
 
 
 @contextmanager
-def _redis_that_hangs(path: Path) -> Iterator[Counter]:
+def _hanging_redis(path: Path) -> Iterator[Counter]:
     with hung_server() as port:
         yield RedisCounter(f"redis://127.0.0.1:{port}/0")
 
 
 FAULTS = [
-    _folder_that_is_a_file, _file_that_is_no_database, _file_that_another_writes_to, _redis_that_is_away,
-    _redis_that_hangs,
+    _folder_that_is_a_file, _file_that_is_not_a_database, _file_locked_by_another_process, _unavailable_redis,
+    _hanging_redis,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_requests_are_allowed_while_they_cant_be_counted_and_the_log_says_so_once(
+def test_requests_that_cannot_be_counted_are_allowed_and_logged_once(
     fault: Callable[[Path], AbstractContextManager[Counter]],
     tmp_path: Path,
     program: Callable[..., Program],
@@ -190,31 +190,31 @@ def test_requests_are_allowed_while_they_cant_be_counted_and_the_log_says_so_onc
     assert line.levelno == logging.WARNING
 
 
-class Broken:
+class FailingCounter:
     """A counter that fails while `fails` is set."""
 
     def __init__(self) -> None:
-        self.fails, self.asked = True, 0
+        self.fails, self.calls = True, 0
 
     def add(self, name: str, seconds: int) -> int:
-        self.asked += 1
+        self.calls += 1
         if self.fails:
             raise ConnectionError("the server at 10.0.0.7 is unavailable")
         return 7
 
 
-def test_a_counter_that_failed_is_asked_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
-    clock, broken = Clock(), Broken()
-    counter = OptionalCounter(broken, clock)
+def test_a_counter_that_failed_is_used_again_after_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+    clock, failing = Clock(), FailingCounter()
+    counter = OptionalCounter(failing, clock)
     assert [counter.add("key", DAY) for _ in range(5)] == [1] * 5
-    assert broken.asked == 1
+    assert failing.calls == 1
     clock.now += PAUSE_SECONDS
     assert [counter.add("key", DAY) for _ in range(5)] == [1] * 5
-    assert broken.asked == 2
+    assert failing.calls == 2
     clock.now += PAUSE_SECONDS
-    broken.fails = False
+    failing.fails = False
     assert [counter.add("key", DAY) for _ in range(2)] == [7, 7]
-    broken.fails = True
+    failing.fails = True
     counter.add("key", DAY)
     assert [record.getMessage() for record in caplog.records] == [
         "Requests can't be counted now: ConnectionError"

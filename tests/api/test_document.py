@@ -1,4 +1,4 @@
-"""The OpenAPI document as clients' generators and readers see it."""
+"""The OpenAPI document, as read by client generators and people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from people.models import Person
 
 @pytest.fixture(scope="module")
 def served() -> dict[str, Any]:
-    generator: Any = SchemaGenerator  # is not typed
+    generator: Any = SchemaGenerator  # has no annotations
     schema: dict[str, Any] = generator().get_schema(request=None, public=True)
     return schema
 
@@ -37,14 +37,14 @@ def _values(name: str, within: Any) -> Iterator[Any]:
             yield from _values(name, value)
 
 
-def test_responses_and_requests_have_their_own_statuses_of_people(served: dict[str, Any]) -> None:
+def test_responses_and_requests_list_different_statuses_of_people(served: dict[str, Any]) -> None:
     schemas = served["components"]["schemas"]
     assert schemas["PersonStatus"]["enum"] == Person.Status.values
     assert schemas["SettablePersonStatus"]["enum"] == ["active", "suspended"]
     assert schemas["Person"]["properties"]["status"]["allOf"][0]["$ref"].endswith("/PersonStatus")
 
 
-def test_the_document_has_neither_the_dialect_of_3_0_nor_noise(served: dict[str, Any]) -> None:
+def test_the_document_uses_openapi_3_1_and_has_no_noise(served: dict[str, Any]) -> None:
     for word in ("nullable", "readOnly", "example"):
         assert list(_values(word, served)) == []
 
@@ -75,7 +75,7 @@ def test_every_operation_documents_its_errors_headers_scope_and_group(served: di
             assert parameter.get("description"), parameter["name"]
 
 
-def test_every_operation_has_a_summary_of_its_own_of_at_most_60_characters(served: dict[str, Any]) -> None:
+def test_every_operation_has_a_unique_summary_of_at_most_60_characters(served: dict[str, Any]) -> None:
     summaries = [operation["summary"] for operation in _operations(served)]
     assert len(set(summaries)) == len(summaries)
     assert max(map(len, summaries)) <= 60
@@ -106,10 +106,10 @@ def test_each_error_of_a_response_has_an_example_that_fits(served: dict[str, Any
             )
 
 
-def test_links_lead_from_each_resource_to_the_operations_on_it(served: dict[str, Any]) -> None:
-    known = {operation["operationId"] for operation in _operations(served)}
+def test_each_resource_links_to_its_operations(served: dict[str, Any]) -> None:
+    operation_ids = {operation["operationId"] for operation in _operations(served)}
     links = served["components"]["links"]
-    assert {link["operationId"] for link in links.values()} <= known
+    assert {link["operationId"] for link in links.values()} <= operation_ids
     assert links["Photo.withdrawPhoto"]["parameters"] == {
         "collection": "$request.path.collection",
         "person": "$response.body#/person",
@@ -119,7 +119,7 @@ def test_links_lead_from_each_resource_to_the_operations_on_it(served: dict[str,
     assert set(enrol["responses"]["201"]["links"]) == {"getPhoto", "withdrawPhoto"}
 
 
-def test_request_bodies_are_closed_to_members_that_they_do_not_name(served: dict[str, Any]) -> None:
+def test_request_bodies_allow_no_additional_members(served: dict[str, Any]) -> None:
     for name, schema in served["components"]["schemas"].items():
         if name.endswith("Request") and schema.get("type") == "object":
             assert schema["additionalProperties"] is False

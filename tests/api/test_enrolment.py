@@ -41,8 +41,13 @@ def photos(person: Person) -> str:
 
 
 def _rows() -> tuple[int, ...]:
-    undone = OutboxEntry.objects.filter(done_at=None)
-    return (Photo.objects.count(), Template.objects.count(), undone.count(), IdempotentAnswer.objects.count())
+    pending = OutboxEntry.objects.filter(done_at=None)
+    return (
+        Photo.objects.count(),
+        Template.objects.count(),
+        pending.count(),
+        IdempotentAnswer.objects.count(),
+    )
 
 
 @pytest.mark.usefixtures("worker")
@@ -88,7 +93,7 @@ def test_a_photo_rejected_after_the_wait_shows_its_reasons(
         (fakes.photo(1, dark=True), "poor_quality"),
     ],
 )
-def test_a_face_that_cannot_be_enrolled_is_refused_and_leaves_nothing(
+def test_a_face_that_cannot_be_enrolled_is_refused_and_not_stored(
     api: Program, photos: str, data: bytes, code: str
 ) -> None:
     content = problem(api.send_photo(photos, data), 422, code)
@@ -100,7 +105,7 @@ def test_a_face_that_cannot_be_enrolled_is_refused_and_leaves_nothing(
 
 @pytest.mark.parametrize("route", ["enrol", "identify"])
 @pytest.mark.parametrize("name", BAD)
-def test_each_bad_photo_has_its_own_problem_and_leaves_nothing(
+def test_each_bad_photo_has_its_own_problem_and_is_not_stored(
     api: Program, photos: str, name: str, route: str
 ) -> None:
     data, error = BAD[name]
@@ -142,16 +147,14 @@ def test_one_of_several_faces_can_be_chosen(api: Program, photos: str) -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_a_withdrawn_photo_is_deleted(api: Program, photos: str) -> None:
-    where = api.send_photo(photos, fakes.photo(1))["Location"]
-    assert api.delete(where).status_code == 204
-    assert api.get(where).status_code == 404
+    location = api.send_photo(photos, fakes.photo(1))["Location"]
+    assert api.delete(location).status_code == 204
+    assert api.get(location).status_code == 404
     assert api.send_photo(IDENTIFY, fakes.photo(1)).json()["faces"][0]["decision"] == "no_match"
 
 
 @pytest.mark.usefixtures("worker")
-def test_consent_is_needed_where_the_collection_requires_it(
-    api: Program, photos: str, person: Person
-) -> None:
+def test_enrolment_requires_consent_if_the_collection_does(api: Program, photos: str, person: Person) -> None:
     Collection.objects.update(requires_consent=True)
     problem(api.send_photo(photos, fakes.photo(1)), 422, "consent_missing")
     api.patch(f"{PERSONS}{person.pk}/", {"consent": {"given_at": "2026-01-01T00:00:00Z"}})
@@ -167,24 +170,24 @@ def test_an_erased_person_is_in_no_response(api: Program, photos: str, person: P
     assert (receipt["status"], receipt["photos"], receipt["templates"]) == ("complete", 1, 1)
     assert api.get(f"{PERSONS}{person.pk}/").status_code == 404
     assert api.get(PERSONS).json()["results"] == []
-    found = api.send_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1)).json()
-    assert found["faces"][0]["candidates"] == []
+    result = api.send_photo(f"{IDENTIFY}?include_below=true", fakes.photo(1)).json()
+    assert result["faces"][0]["candidates"] == []
     assert problem(api.delete(f"{PERSONS}{person.pk}/"), 404, "not_found")
 
 
 def test_persons_are_created_read_changed_and_searched(api: Program, collection: Collection) -> None:
-    made = api.post(PERSONS, {"external_id": "emp-17", "name": "Ada", "metadata": {"floor": 3}})
-    assert made.status_code == 201
-    content = made.json()
+    created = api.post(PERSONS, {"external_id": "emp-17", "name": "Ada", "metadata": {"floor": 3}})
+    assert created.status_code == 201
+    content = created.json()
     assert (content["external_id"], content["status"], content["photos"]) == ("emp-17", "active", 0)
     assert content["consent"] == {"given_at": None, "expires_at": None}
-    assert api.get(made["Location"]).json() == content
+    assert api.get(created["Location"]).json() == content
     api.post(PERSONS, {"name": "Bob"})
-    changed = api.patch(made["Location"], {"status": "suspended", "name": "Ada L."}).json()
+    changed = api.patch(created["Location"], {"status": "suspended", "name": "Ada L."}).json()
     assert (changed["status"], changed["name"], changed["metadata"]) == ("suspended", "Ada L.", {"floor": 3})
 
     def names(query: str) -> list[str]:
-        return [one["name"] for one in api.get(f"{PERSONS}?{query}").json()["results"]]
+        return [row["name"] for row in api.get(f"{PERSONS}?{query}").json()["results"]]
 
     assert names("") == ["Bob", "Ada L."]
     assert names("status=suspended") == ["Ada L."]
@@ -215,46 +218,48 @@ def test_an_invalid_field_of_a_person_is_named(
 
 
 def test_an_external_id_is_unique_in_a_collection(api: Program, collection: Collection) -> None:
-    other = Collection.objects.create(name="other")
+    second = Collection.objects.create(name="second")
     assert api.post(PERSONS, {"external_id": "emp-17"}).status_code == 201
     problem(api.post(PERSONS, {"external_id": "emp-17"}), 409, "conflict")
     assert (
-        api.post(f"/api/v1/collections/{other.name}/persons/", {"external_id": "emp-17"}).status_code == 201
+        api.post(f"/api/v1/collections/{second.name}/persons/", {"external_id": "emp-17"}).status_code == 201
     )
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(api: Program, collection: Collection) -> None:
+def test_pages_have_no_gaps_and_no_repeats(api: Program, collection: Collection) -> None:
     for number in range(7):
         Person.objects.create(collection=collection, name=str(number))
     seen, url = [], f"{PERSONS}?page_size=3"
     while url:
         page = api.get(url).json()
-        seen += [one["name"] for one in page["results"]]
+        seen += [row["name"] for row in page["results"]]
         url = page["next"]
     assert seen == [str(number) for number in reversed(range(7))]
 
 
-def test_collections_are_created_changed_and_deleted_with_everyone(
+def test_collections_are_created_changed_and_deleted_with_their_people(
     api: Program, work: Callable[[], None]
 ) -> None:
-    made = api.post("/api/v1/collections/", {"name": "office", "fpir": 0.001})
-    assert (made.status_code, made.json()["persons"]) == (201, 0)
+    created = api.post("/api/v1/collections/", {"name": "office", "fpir": 0.001})
+    assert (created.status_code, created.json()["persons"]) == (201, 0)
     problem(api.post("/api/v1/collections/", {"name": "office"}), 409, "conflict")
     problem(api.post("/api/v1/collections/", {"name": "of fice"}), 400, "invalid")
-    problem(api.patch(made["Location"], {"min_similarity": 80}), 400, "invalid")
-    refused = problem(api.patch(made["Location"], {"min_similarity": 80, "name": "renamed"}), 400, "invalid")
+    problem(api.patch(created["Location"], {"min_similarity": 80}), 400, "invalid")
+    refused = problem(
+        api.patch(created["Location"], {"min_similarity": 80, "name": "renamed"}), 400, "invalid"
+    )
     assert list(refused["errors"]) == ["name"]
-    changed = api.patch(made["Location"], {"fpir": None, "min_similarity": 80}).json()
+    changed = api.patch(created["Location"], {"fpir": None, "min_similarity": 80}).json()
     assert (changed["name"], changed["min_similarity"]) == ("office", 80)
-    api.post(f"{made['Location']}persons/", {"name": "Ada"})
-    assert api.get(made["Location"]).json()["persons"] == 1
-    assert api.delete(made["Location"]).status_code == 204
+    api.post(f"{created['Location']}persons/", {"name": "Ada"})
+    assert api.get(created["Location"]).json()["persons"] == 1
+    assert api.delete(created["Location"]).status_code == 204
     assert not Person.objects.exists()
-    assert api.get(made["Location"]).status_code == 404
+    assert api.get(created["Location"]).status_code == 404
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_request_sent_twice_with_one_idempotency_key_is_done_once(
+def test_a_request_repeated_with_its_idempotency_key_is_carried_out_once(
     api: Program, photos: str, collection: Collection
 ) -> None:
     first = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
@@ -262,15 +267,15 @@ def test_a_request_sent_twice_with_one_idempotency_key_is_done_once(
     assert (second.status_code, second["Idempotent-Replayed"]) == (201, "true")
     assert (first.json(), first["Location"]) == (second.json(), second["Location"])
     assert Person.objects.filter(name="Ada").count() == 1
-    other = api.post(PERSONS, {"name": "Bob"}, headers={"Idempotency-Key": "k1"})
-    problem(other, 409, "idempotency_conflict")
+    different = api.post(PERSONS, {"name": "Bob"}, headers={"Idempotency-Key": "k1"})
+    problem(different, 409, "idempotency_conflict")
     keyed = {"Idempotency-Key": "k2"}
     assert [api.send_photo(photos, fakes.photo(1), **keyed).status_code for _ in range(2)] == [201, 201]
     problem(api.send_photo(photos, fakes.photo(2), **keyed), 409, "idempotency_conflict")
     problem(api.post(PERSONS, {}, headers={"Idempotency-Key": "é"}), 400, "invalid")
 
 
-def test_a_request_in_progress_is_not_done_a_second_time(api: Program, collection: Collection) -> None:
+def test_a_request_in_progress_is_not_carried_out_again(api: Program, collection: Collection) -> None:
     api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
     IdempotentAnswer.objects.update(status=None)
     response = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
@@ -284,12 +289,12 @@ def test_a_failed_request_can_be_repeated_with_the_same_key(api: Program, collec
 
 
 def test_a_stored_response_is_erased_with_its_person(api: Program, collection: Collection) -> None:
-    made = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
-    assert api.delete(made["Location"]).status_code == 202
+    created = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
+    assert api.delete(created["Location"]).status_code == 202
     assert not IdempotentAnswer.objects.exists()
     again = api.post(PERSONS, {"name": "Ada"}, headers={"Idempotency-Key": "k1"})
     assert again.status_code == 201
-    assert again.json()["id"] != made.json()["id"]
+    assert again.json()["id"] != created.json()["id"]
 
 
 def test_a_photo_deleted_while_the_client_waits_returns_404(

@@ -36,7 +36,7 @@ def test_identify_returns_the_person_of_each_face(api: Program, enrolled: Enrol)
     assert best["photo"] == str(person.photos.get().pk)
     assert 80 < best["similarity"] <= 100
     assert second["decision"] == "no_match"
-    assert [one["match"] for one in second["candidates"]] == [False, False]
+    assert [candidate["match"] for candidate in second["candidates"]] == [False, False]
 
 
 def test_a_photo_without_a_face_returns_no_faces(api: Program) -> None:
@@ -74,7 +74,7 @@ def test_an_invalid_parameter_is_named(api: Program, query: str, field: str) -> 
     assert field in problem(response, 400, "invalid")["errors"]
 
 
-def test_false_means_false(api: Program, enrolled: Enrol) -> None:
+def test_the_parameter_value_false_is_false(api: Program, enrolled: Enrol) -> None:
     enrolled(1)
     response = api.send_photo(f"{IDENTIFY}?include_below=false", fakes.photo(9))
     assert response.json()["faces"][0]["candidates"] == []
@@ -82,9 +82,9 @@ def test_false_means_false(api: Program, enrolled: Enrol) -> None:
 
 def test_a_request_may_set_its_own_threshold(api: Program, enrolled: Enrol) -> None:
     enrolled(1)
-    response = api.send_photo(f"{IDENTIFY}?min_similarity=100", fakes.photo(1, variation=2)).json()
-    assert response["threshold"]["similarity"] == 100
-    assert response["faces"][0]["decision"] == "no_match"
+    content = api.send_photo(f"{IDENTIFY}?min_similarity=100", fakes.photo(1, variation=2)).json()
+    assert content["threshold"]["similarity"] == 100
+    assert content["faces"][0]["decision"] == "no_match"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_request_may_set_its_own_threshold(api: Program, enrolled: Enrol) -> N
         [1],
     ],
 )
-def test_json_that_holds_no_photo_is_refused_by_field(api: Program, body: Any) -> None:
+def test_json_without_a_valid_photo_is_refused(api: Program, body: Any) -> None:
     response = api.post(IDENTIFY, body)
     assert response.status_code == 400
     assert response.json()["code"] in ("invalid", "photo_missing")
@@ -114,15 +114,15 @@ def test_malformed_json_and_other_types_have_different_codes(api: Program) -> No
 def test_verify_compares_with_one_person(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1)
     path = f"/api/v1/collections/default/persons/{person.pk}/verify/"
-    right = api.send_photo(path, fakes.photo(1, variation=1)).json()
-    assert (right["match"], right["threshold"]["fmr"]) == (True, 0.0001)
-    assert right["photo"] == str(person.photos.get().pk)
+    verification = api.send_photo(path, fakes.photo(1, variation=1)).json()
+    assert (verification["match"], verification["threshold"]["fmr"]) == (True, 0.0001)
+    assert verification["photo"] == str(person.photos.get().pk)
     assert api.send_photo(path, fakes.photo(2)).json()["match"] is False
     problem(api.send_photo(path, fakes.photo(None)), 422, "no_face")
-    several = problem(api.send_photo(path, fakes.photo(2, 1)), 422, "several_faces")
-    box = several["faces"][1]
-    chosen = f"{path}?face={box['left']},{box['top']},{box['width']},{box['height']}"
-    assert api.send_photo(chosen, fakes.photo(2, 1)).json()["match"] is True
+    rejection = problem(api.send_photo(path, fakes.photo(2, 1)), 422, "several_faces")
+    box = rejection["faces"][1]
+    path_with_face = f"{path}?face={box['left']},{box['top']},{box['width']},{box['height']}"
+    assert api.send_photo(path_with_face, fakes.photo(2, 1)).json()["match"] is True
     problem(api.send_photo(f"{path}?face=900,900,10,10", fakes.photo(2, 1)), 422, "face_not_there")
 
 
@@ -133,12 +133,12 @@ def test_a_person_without_a_photo_is_not_enrolled(api: Program, collection: Coll
 
 
 def test_compare_and_detect_need_no_collection(api: Program) -> None:
-    both = {
+    pair = {
         "source": {"base64": base64.b64encode(fakes.photo(1)).decode()},
         "target": {"base64": base64.b64encode(fakes.photo(2, 1)).decode()},
     }
-    compared = api.post("/api/v1/compare/", both).json()
-    assert [face["match"] for face in compared["faces"]] == [False, True]
+    comparison = api.post("/api/v1/compare/", pair).json()
+    assert [face["match"] for face in comparison["faces"]] == [False, True]
     assert len(api.send_photo("/api/v1/detect/", fakes.photo(1, 2, 3)).json()["faces"]) == 3
     assert Photo.objects.count() == 0
 
@@ -158,6 +158,8 @@ def test_an_unavailable_index_returns_503(api: Program, enrolled: Enrol) -> None
 
 
 class DownIndex:
+    """An index that is unavailable."""
+
     def nearest(self, *args: Any, **kwargs: Any) -> Any:
         raise IndexUnavailable
 
@@ -174,6 +176,6 @@ def test_an_internal_error_has_a_request_id_and_no_details(
     assert b"secret" not in response.content
 
 
-def test_an_unknown_path_of_the_api_is_a_problem_document(api: Program) -> None:
+def test_unknown_paths_and_methods_are_problem_documents(api: Program) -> None:
     problem(api.get("/api/v1/nothing/"), 404, "not_found")
     problem(api.put(IDENTIFY, {}), 405, "method_not_allowed")

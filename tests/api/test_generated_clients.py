@@ -1,4 +1,4 @@
-"""Clients that others generate from the served document work, for every operation."""
+"""Clients generated from the served document work for every operation."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def test_a_generated_python_client_works_for_every_operation(call: Caller, servi
 def _collections(call: Caller) -> None:
     models = call.models
     for name in ("default", "two", "three", "four", "five"):
-        made = call(
+        created = call(
             "createCollection", body=models.NewCollectionRequest(name=name, description=f"The {name}")
         )
-        assert (made.name, made.fpir, made.persons) == (name, None, 0)
+        assert (created.name, created.fpir, created.persons) == (name, None, 0)
     pages = call.pages("listCollections")
     assert [len(page) for page in pages] == [2, 2, 1]
     assert {row.name for page in pages for row in page} == {"default", "two", "three", "four", "five"}
@@ -82,9 +82,9 @@ def _people(call: Caller) -> list[Any]:
         metadata["floor"] = number
         body = models.PersonRequest(external_id=number and f"emp-{number}", name="Ada", metadata=metadata)
         first = call.response("createPerson", "default", body=body, idempotency_key=f"person {number}")
-        again = call.response("createPerson", "default", body=body, idempotency_key=f"person {number}")
-        assert (first.status_code, again.parsed) == (201, first.parsed)
-        assert again.headers["Idempotent-Replayed"] == "true"
+        repeated = call.response("createPerson", "default", body=body, idempotency_key=f"person {number}")
+        assert (first.status_code, repeated.parsed) == (201, first.parsed)
+        assert repeated.headers["Idempotent-Replayed"] == "true"
         people.append(first.parsed)
     assert call("getPerson", "default", people[3].id).metadata["floor"] == 4
     for ordering, order in (("external_id", [0, 1, 2, 3, 4]), ("-external_id", [3, 2, 1, 0, 4])):
@@ -94,8 +94,8 @@ def _people(call: Caller) -> list[Any]:
     suspension = models.PersonRequest(status=models.SettablePersonStatus.SUSPENDED)
     suspended = call("changePerson", "default", people[4].id, body=suspension)
     assert suspended.status == models.PersonStatus.SUSPENDED
-    (only,) = call("listPersons", "default", status=models.PersonStatus.SUSPENDED, search="ada").results
-    assert only == suspended
+    (listed,) = call("listPersons", "default", status=models.PersonStatus.SUSPENDED, search="ada").results
+    assert listed == suspended
     return people
 
 
@@ -115,7 +115,7 @@ def _photos(call: Caller, person: uuid.UUID) -> list[uuid.UUID]:
         assert response.status_code in ((201, 202) if variation == 1 else (201,))
         assert response.headers["Preference-Applied"] == wait
         photos.append(response.parsed.id)
-    _until(lambda: call("getPhoto", "default", person, photos[1]).status == models.PhotoStatus.ACCEPTED)
+    _wait_until(lambda: call("getPhoto", "default", person, photos[1]).status == models.PhotoStatus.ACCEPTED)
     pages = call.pages("listPhotos", "default", person, status=models.PhotoStatus.ACCEPTED)
     assert [len(page) for page in pages] == [2, 2, 1]
     assert {row.id for page in pages for row in page} == set(photos)
@@ -129,9 +129,9 @@ def _faces(call: Caller, person: uuid.UUID, photo: uuid.UUID) -> None:
     models = call.models
     probe = fakes.photo(1)
     upload = models.PhotoUploadRequest(photo=call.file(probe, "probe.png"))
-    found = call("identify", "default", body=upload, max_candidates=1, quality=models.QualityLevel.HIGH)
-    assert found.faces[0].decision == models.Decision.MATCH
-    assert found.faces[0].candidates[0].person.id == person
+    result = call("identify", "default", body=upload, max_candidates=1, quality=models.QualityLevel.HIGH)
+    assert result.faces[0].decision == models.Decision.MATCH
+    assert result.faces[0].candidates[0].person.id == person
     as_json = models.PhotoJsonRequest(photo=_base64(call, probe))
     verified = call("verify", "default", person, body=as_json, fmr=1e-5)
     assert (verified.match, verified.photo) == (True, photo)
@@ -152,9 +152,9 @@ def _imports(call: Caller) -> None:
         archive = call.file(zipped(files).getvalue(), "people.zip")
         body = models.ImportUploadRequest(archive=archive)
         jobs.append(call("startImport", "three", body=body, dry_run=dry_run))
-    _until(lambda: call("getImport", "three", jobs[1].id).state == models.ImportState.COMPLETE)
-    done = call("getImport", "three", jobs[1].id)
-    assert (done.counts.enrolled, done.counts.rejected, done.problem) == (3, 1, None)
+    _wait_until(lambda: call("getImport", "three", jobs[1].id).state == models.ImportState.COMPLETE)
+    finished = call("getImport", "three", jobs[1].id)
+    assert (finished.counts.enrolled, finished.counts.rejected, finished.problem) == (3, 1, None)
     pages = call.pages("listImportItems", "three", jobs[1].id)
     assert [row.path for page in pages for row in page] == sorted(
         files, key=lambda path: (path != "x.png", path)
@@ -163,7 +163,7 @@ def _imports(call: Caller) -> None:
     assert (dark.problem.code, dark.problem.reasons[0].hint != "") == ("poor_quality", True)
     pages = call.pages("listImports", "three")
     assert [row.id for page in pages for row in page] == [job.id for job in reversed(jobs)]
-    _until(lambda: call("getImport", "three", jobs[-1].id).state == models.ImportState.COMPLETE)
+    _wait_until(lambda: call("getImport", "three", jobs[-1].id).state == models.ImportState.COMPLETE)
     assert call.problem(409, "cancelImport", "three", jobs[1].id).code == "conflict"
     many = zipped({f"{seed}/1.png": fakes.photo(seed) for seed in range(100, 160)}).getvalue()
     job = call("startImport", "three", body=models.ImportUploadRequest(archive=call.file(many, "many.zip")))
@@ -171,12 +171,12 @@ def _imports(call: Caller) -> None:
 
 
 def _merges(call: Caller, people: list[Any]) -> None:
-    kept, other = people[1].id, people[2].id
-    merge = call("mergePersons", "default", kept, body=call.models.MergeRequest(other=other))
-    assert (merge.kept, merge.merged, merge.undone_at) == (kept, other, None)
-    problem = call.problem(409, "changePerson", "default", other, body=call.models.PersonRequest(name="Bo"))
+    kept, merged = people[1].id, people[2].id
+    merge = call("mergePersons", "default", kept, body=call.models.MergeRequest(other=merged))
+    assert (merge.kept, merge.merged, merge.undone_at) == (kept, merged, None)
+    problem = call.problem(409, "changePerson", "default", merged, body=call.models.PersonRequest(name="Bo"))
     assert (problem.code, problem.kept) == ("person_merged", kept)
-    shown = call("getPerson", "default", other)
+    shown = call("getPerson", "default", merged)
     assert (shown.status, shown.merged_into) == (call.models.PersonStatus.MERGED, kept)
     assert call("undoMerge", merge.id).undone_at is not None
     assert call("getMerge", merge.id).undone_at is not None
@@ -188,7 +188,7 @@ def _removals(call: Caller, people: list[Any], photos: list[uuid.UUID]) -> None:
     call.problem(404, "getPhoto", "default", people[0].id, photos[4])
     receipt = call("erasePerson", "default", people[3].id)
     assert receipt.person == people[3].id
-    _until(lambda: call("getErasure", receipt.id).status == call.models.ErasureStatus.COMPLETE)
+    _wait_until(lambda: call("getErasure", receipt.id).status == call.models.ErasureStatus.COMPLETE)
     assert call.problem(404, "getPerson", "default", people[3].id).code == "not_found"
 
 
@@ -238,18 +238,18 @@ def _base64(call: Caller, data: bytes) -> Any:
     return call.models.Base64PhotoRequest(base64=base64.b64encode(data).decode())
 
 
-def _until(is_so: Any) -> None:
+def _wait_until(condition: Any) -> None:
     deadline = time.monotonic() + 60
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
 @pytest.mark.node
-def test_generated_typescript_types_fit_a_program(
+def test_a_program_compiles_with_the_generated_typescript_types(
     service: Service, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    tools = _installed(pytestconfig)
+    tools = _install_tools(pytestconfig)
     for name in ("client.ts", "tsconfig.json"):
         shutil.copy(TYPESCRIPT / name, tmp_path)
     (tmp_path / "openapi.json").write_text(json.dumps(service.document()))
@@ -257,20 +257,20 @@ def test_generated_typescript_types_fit_a_program(
         [str(tools / "openapi-typescript"), "openapi.json", "--output", "schema.d.ts"],
         [str(tools / "tsc"), "--project", "."],
     ):
-        ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
-def _installed(config: pytest.Config) -> Path:
+def _install_tools(config: pytest.Config) -> Path:
     """Return the folder of the tools, installed once for each package-lock.json."""
     lock = hashlib.sha256((TYPESCRIPT / "package-lock.json").read_bytes()).hexdigest()[:16]
     assert config.cache is not None
     folder = config.cache.mkdir(f"typescript-{lock}")
-    done = folder / "installed"
-    if not done.exists():
+    marker = folder / "installed"
+    if not marker.exists():
         for name in ("package.json", "package-lock.json", ".npmrc"):
             shutil.copy(TYPESCRIPT / name, folder)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        done.touch()
+        marker.touch()
     return folder / "node_modules" / ".bin"

@@ -1,4 +1,4 @@
-"""HTTP as gunicorn and Django speak it together: chunked bodies, HEAD, and requests that can't be read."""
+"""HTTP with gunicorn and Django: chunked bodies, HEAD, and requests that can't be read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.service import Service, running
 pytestmark = pytest.mark.once
 PERSONS = "/api/v1/collections/default/persons/"
 IMPORTS = "/api/v1/collections/default/imports/"
-NOBODY = "00000000-0000-0000-0000-000000000000"
+MISSING_ID = "00000000-0000-0000-0000-000000000000"
 LISTS = ("/api/v1/collections/", "/api/v1/collections/default/", PERSONS, IMPORTS, "/api/v1/engine/",
          "/api/schema/", "/api/docs/")  # fmt: skip
 
@@ -38,8 +38,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-class Answer:
-    """A response that was read to its end."""
+class RawResponse:
+    """A response, read to its end."""
 
     def __init__(self, connection: socket.socket, method: str) -> None:
         with closing(HTTPResponse(connection, method=method)) as response:
@@ -67,8 +67,8 @@ def _connected(service: Service) -> Iterator[socket.socket]:
 def _head(
     service: Service, method: str, path: str, headers: Mapping[str, str], *, host: str = "localhost"
 ) -> bytes:
-    everything = {"Host": host, **service.headers, **headers}
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in everything.items())]
+    all_headers = {"Host": host, **service.headers, **headers}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in all_headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -86,16 +86,16 @@ def _send_chunked(
     *,
     size: int = 10_000,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
+) -> RawResponse:
     with _connected(service) as connection:
-        sent = {"Transfer-Encoding": "chunked", "Content-Type": kind, **(headers or {})}
-        connection.sendall(_head(service, method, path, sent) + _chunks(body, size))
-        answer = Answer(connection, method)
-        if answer.status < 400:
-            # what follows on the connection is not taken for a part of the body
+        request_headers = {"Transfer-Encoding": "chunked", "Content-Type": kind, **(headers or {})}
+        connection.sendall(_head(service, method, path, request_headers) + _chunks(body, size))
+        response = RawResponse(connection, method)
+        if response.status < 400:
+            # the next request on the connection must not be read as part of the body
             connection.sendall(_head(service, "GET", "/api/v1/engine/", {}))
-            assert Answer(connection, "GET").status == 200
-        return answer
+            assert RawResponse(connection, "GET").status == 200
+        return response
 
 
 def _form(files: Iterable[tuple[str, str, bytes]]) -> tuple[str, bytes]:
@@ -112,8 +112,8 @@ def _json(content: Any) -> tuple[str, bytes]:
 
 
 def _person(service: Service, **fields: Any) -> str:
-    answer = requests.post(f"{service.url}{PERSONS}", json=fields, headers=service.headers, timeout=30)
-    return f"{PERSONS}{answer.json()['id']}/"
+    response = requests.post(f"{service.url}{PERSONS}", json=fields, headers=service.headers, timeout=30)
+    return f"{PERSONS}{response.json()['id']}/"
 
 
 def _in_base64(data: bytes) -> dict[str, str]:
@@ -122,11 +122,11 @@ def _in_base64(data: bytes) -> dict[str, str]:
 
 @pytest.mark.parametrize("size", [1, 7, 8_192, 1_000_000])
 def test_a_chunked_body_of_json_is_read(service: Service, size: int) -> None:
-    answer = _send_chunked(service, "POST", PERSONS, *_json({"name": f"Ada {size}"}), size=size)
-    assert (answer.status, answer.json()["name"]) == (201, f"Ada {size}")
-    path = f"{PERSONS}{answer.json()['id']}/"
-    answer = _send_chunked(service, "PATCH", path, *_json({"name": "Grace"}), size=size)
-    assert (answer.status, answer.json()["name"]) == (200, "Grace")
+    response = _send_chunked(service, "POST", PERSONS, *_json({"name": f"Ada {size}"}), size=size)
+    assert (response.status, response.json()["name"]) == (201, f"Ada {size}")
+    path = f"{PERSONS}{response.json()['id']}/"
+    response = _send_chunked(service, "PATCH", path, *_json({"name": "Grace"}), size=size)
+    assert (response.status, response.json()["name"]) == (200, "Grace")
 
 
 @pytest.mark.parametrize("size", [1_000, 65_536, 10_000_000])
@@ -136,17 +136,17 @@ def test_a_chunked_photo_is_read(service: Service, size: int) -> None:
         _form([("photo", "1.png", photo)]),
         _json({"photo": _in_base64(photo)}),
     ):
-        answer = _send_chunked(service, "POST", "/api/v1/detect/", kind, body, size=size)
-        assert (answer.status, len(answer.json()["faces"])) == (200, 2), answer.body
+        response = _send_chunked(service, "POST", "/api/v1/detect/", kind, body, size=size)
+        assert (response.status, len(response.json()["faces"])) == (200, 2), response.body
     for kind, body in (
         _form([("source", "1.png", fakes.photo(1)), ("target", "2.png", photo)]),
         _json({"source": _in_base64(fakes.photo(1)), "target": _in_base64(photo)}),
     ):
-        answer = _send_chunked(service, "POST", "/api/v1/compare/", kind, body, size=size)
-        assert [face["match"] for face in answer.json()["faces"]] == [True, False]
+        response = _send_chunked(service, "POST", "/api/v1/compare/", kind, body, size=size)
+        assert [face["match"] for face in response.json()["faces"]] == [True, False]
 
 
-def test_a_chunked_enrolment_is_the_same_as_one_with_a_length(service: Service) -> None:
+def test_a_chunked_enrolment_is_the_same_request_as_one_with_a_length(service: Service) -> None:
     path = f"{_person(service)}photos/"
     kind, body = _form([("photo", "1.png", fakes.photo(7))])
     first = _send_chunked(service, "POST", path, kind, body, headers={"Idempotency-Key": "one"})
@@ -159,37 +159,37 @@ def test_a_chunked_enrolment_is_the_same_as_one_with_a_length(service: Service) 
 
 def test_a_chunked_archive_is_imported(service: Service) -> None:
     kind, body = _form([("archive", "people.zip", zipped(PEOPLE).getvalue())])
-    answer = _send_chunked(service, "POST", f"{IMPORTS}?dry_run=true", kind, body)
-    assert answer.status == 202, answer.body
+    response = _send_chunked(service, "POST", f"{IMPORTS}?dry_run=true", kind, body)
+    assert response.status == 202, response.body
     assert service.wait_until_done(60) == 0
     job = requests.get(
-        f"{service.url}{IMPORTS}{answer.json()['id']}/", headers=service.headers, timeout=30
+        f"{service.url}{IMPORTS}{response.json()['id']}/", headers=service.headers, timeout=30
     ).json()
     assert (job["state"], job["counts"]["enrolled"]) == ("complete", 3)
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", f"/api/v1/merges/{NOBODY}/undo/"), ("POST", f"{IMPORTS}{NOBODY}/cancel/"),
-     ("DELETE", f"{PERSONS}{NOBODY}/")],
+    [("POST", f"/api/v1/merges/{MISSING_ID}/undo/"), ("POST", f"{IMPORTS}{MISSING_ID}/cancel/"),
+     ("DELETE", f"{PERSONS}{MISSING_ID}/")],
 )  # fmt: skip
-def test_an_empty_chunked_body_is_none(service: Service, method: str, path: str) -> None:
+def test_an_empty_chunked_body_counts_as_no_body(service: Service, method: str, path: str) -> None:
     _send_chunked(service, method, path, "application/json", b"").is_problem(404, "not_found")
 
 
-def test_a_chunked_body_that_no_operation_reads_is_refused_by_its_type(service: Service) -> None:
+def test_a_chunked_body_of_an_unsupported_type_is_refused(service: Service) -> None:
     for kind in ("text/plain", "application/octet-stream", "application/x-www-form-urlencoded", ""):
-        answer = _send_chunked(service, "POST", PERSONS, kind, b"name=Ada")
-        answer.is_problem(415, "unsupported_media_type")
+        response = _send_chunked(service, "POST", PERSONS, kind, b"name=Ada")
+        response.is_problem(415, "unsupported_media_type")
 
 
-def test_an_extension_and_a_trailer_of_chunks_are_passed_over(service: Service) -> None:
+def test_extensions_and_trailers_of_chunks_are_ignored(service: Service) -> None:
     body = b'5;name="value"\r\n{"nam\r\n9\r\ne":"Ada"}\r\n0\r\nX-Sum: 1\r\n\r\n'
     with _connected(service) as connection:
-        sent = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
-        connection.sendall(_head(service, "POST", PERSONS, sent) + body)
-        answer = Answer(connection, "POST")
-    assert (answer.status, answer.json()["name"]) == (201, "Ada")
+        request_headers = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
+        connection.sendall(_head(service, "POST", PERSONS, request_headers) + body)
+        response = RawResponse(connection, "POST")
+    assert (response.status, response.json()["name"]) == (201, "Ada")
 
 
 @pytest.mark.parametrize(
@@ -199,29 +199,29 @@ def test_an_extension_and_a_trailer_of_chunks_are_passed_over(service: Service) 
      b"f" * 10_000, b"ffffffffffffffffffff\r\n{}"],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=frontier"])
-def test_chunks_that_are_not_well_formed_are_refused(service: Service, body: bytes, kind: str) -> None:
+def test_malformed_chunks_are_refused(service: Service, body: bytes, kind: str) -> None:
     people = service.sql("SELECT count(*) FROM people_person")
     with _connected(service) as connection:
-        sent = {"Transfer-Encoding": "chunked", "Content-Type": kind}
-        connection.sendall(_head(service, "POST", PERSONS, sent) + body)
+        request_headers = {"Transfer-Encoding": "chunked", "Content-Type": kind}
+        connection.sendall(_head(service, "POST", PERSONS, request_headers) + body)
         connection.shutdown(socket.SHUT_WR)
-        Answer(connection, "POST").is_problem(400, "malformed")
+        RawResponse(connection, "POST").is_problem(400, "malformed")
     assert service.sql("SELECT count(*) FROM people_person") == people
 
 
-def test_a_chunked_body_is_limited_as_one_with_a_length_is(service: Service) -> None:
+def test_chunked_bodies_have_the_same_limits_as_others(service: Service) -> None:
     endless = json.dumps({"photo": {"base64": "A" * 16_000_000}}).encode()
-    answer = _send_chunked(service, "POST", "/api/v1/detect/", "application/json", endless, size=500_000)
-    answer.is_problem(413, "too_large")
+    response = _send_chunked(service, "POST", "/api/v1/detect/", "application/json", endless, size=500_000)
+    response.is_problem(413, "too_large")
     kind, body = _form([("photo", "1.png", bytes(20_000_000))])
-    answer = _send_chunked(service, "POST", "/api/v1/detect/", kind, body, size=500_000)
-    answer.is_problem(413, "photo_too_large")
+    response = _send_chunked(service, "POST", "/api/v1/detect/", kind, body, size=500_000)
+    response.is_problem(413, "photo_too_large")
     kind, body = _form([("archive", "people.zip", bytes(3_000_000))])
-    answer = _send_chunked(service, "POST", IMPORTS, kind, body, size=500_000)
-    answer.is_problem(413, "archive_too_large")
+    response = _send_chunked(service, "POST", IMPORTS, kind, body, size=500_000)
+    response.is_problem(413, "archive_too_large")
 
 
-def test_no_chunked_body_is_larger_than_the_limit_of_all() -> None:
+def test_every_chunked_body_has_a_limit() -> None:
     assert ChunkedBody(io.BytesIO(b"abc"), 3).read() == b"abc"
     with pytest.raises(OSError, match="too large"):
         ChunkedBody(io.BytesIO(b"abcd"), 3).read()
@@ -231,17 +231,17 @@ def test_head_is_get_without_a_body(service: Service) -> None:
     paths = [
         *LISTS,
         _person(service),
-        f"{PERSONS}{NOBODY}/",
+        f"{PERSONS}{MISSING_ID}/",
         "/api/v1/no/such/path/",
         f"{PERSONS}?page_size=0",
     ]
     with _connected(service) as connection:
         for path in paths:
-            answers = []
+            responses = []
             for method in ("GET", "HEAD"):
                 connection.sendall(_head(service, method, path, {"Connection": "keep-alive"}))
-                answers.append(Answer(connection, method))
-            get, head = answers
+                responses.append(RawResponse(connection, method))
+            get, head = responses
             assert (head.status, head.body) == (get.status, b""), path
             assert head.headers["Content-Type"] == get.headers["Content-Type"]
             assert head.headers["Content-Length"] in (get.headers["Content-Length"], None)
@@ -250,9 +250,9 @@ def test_head_is_get_without_a_body(service: Service) -> None:
 def test_options_lists_the_methods(service: Service) -> None:
     with _connected(service) as connection:
         connection.sendall(_head(service, "OPTIONS", PERSONS, {}))
-        answer = Answer(connection, "OPTIONS")
-    assert (answer.status, answer.headers["Allow"]) == (200, "GET, POST, HEAD, OPTIONS")
-    assert answer.json() == {"methods": ["GET", "POST", "HEAD", "OPTIONS"]}
+        response = RawResponse(connection, "OPTIONS")
+    assert (response.status, response.headers["Allow"]) == (200, "GET, POST, HEAD, OPTIONS")
+    assert response.json() == {"methods": ["GET", "POST", "HEAD", "OPTIONS"]}
 
 
 LONG = "a" * 5_000
@@ -287,17 +287,17 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("request_", "status", "code"), UNREADABLE.values(), ids=UNREADABLE)
-def test_a_request_that_can_t_be_read_is_answered_with_a_problem(
+def test_an_unreadable_request_gets_a_problem(
     service: Service, request_: str, status: int, code: str
 ) -> None:
     with _connected(service) as connection:
         connection.sendall(request_.encode())
-        answer = Answer(connection, "GET")
-        answer.is_problem(status, code)
-        assert answer.headers["Connection"] == "close"
-        uuid.UUID(answer.json()["request_id"])
+        response = RawResponse(connection, "GET")
+        response.is_problem(status, code)
+        assert response.headers["Connection"] == "close"
+        uuid.UUID(response.json()["request_id"])
         log = (service.folder / "web.log").read_text()
-        assert answer.json()["request_id"] in log
+        assert response.json()["request_id"] in log
         assert LONG not in log
 
 
@@ -307,15 +307,15 @@ def test_a_request_that_can_t_be_read_is_answered_with_a_problem(
      "text/plain; a*0*=no-such''x",
      "multipart/form-data; boundary*=no-such''x"],
 )  # fmt: skip
-def test_a_content_type_that_can_t_be_read_is_refused(service: Service, kind: str) -> None:
+def test_an_unreadable_content_type_is_refused(service: Service, kind: str) -> None:
     headers = {**service.headers, "Content-Type": kind}
-    answer = requests.post(f"{service.url}{PERSONS}", data=b"{}", headers=headers, timeout=30)
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    response = requests.post(f"{service.url}{PERSONS}", data=b"{}", headers=headers, timeout=30)
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("host", ["elsewhere.example", "a b", "", "localhost:x", "[::1", "ö"])
-def test_another_host_is_answered_with_a_problem(service: Service, host: str) -> None:
+def test_an_unknown_host_gets_a_problem(service: Service, host: str) -> None:
     for method, path in (("GET", PERSONS), ("POST", PERSONS), ("GET", "/api/docs/"), ("GET", "/api/none/")):
         with _connected(service) as connection:
             connection.sendall(_head(service, method, path, {"Content-Length": "0"}, host=host))
-            Answer(connection, method).is_problem(400, "unknown_host")
+            RawResponse(connection, method).is_problem(400, "unknown_host")

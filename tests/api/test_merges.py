@@ -10,50 +10,50 @@ from people import merging
 from people.models import Collection, IdempotentAnswer, Merge, Person
 from tests import fakes
 from tests.actors import STAFF
-from tests.api.program import IDENTIFY, Answer, Program, problem
+from tests.api.program import IDENTIFY, Program, Response, problem
 
 PERSONS = "/api/v1/collections/default/persons/"
 Enrol = Callable[..., Person]
 
 
-def merge(api: Program, kept: Person, other: Person, **headers: str) -> Answer:
-    return api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(other.pk)}, headers=headers)
+def merge(api: Program, kept: Person, merged: Person, **headers: str) -> Response:
+    return api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(merged.pk)}, headers=headers)
 
 
 def names(api: Program, query: str) -> list[str]:
-    return [one["name"] for one in api.get(f"{PERSONS}?{query}").json()["results"]]
+    return [row["name"] for row in api.get(f"{PERSONS}?{query}").json()["results"]]
 
 
 def test_two_people_are_merged_and_the_merge_is_undone(api: Program, enrolled: Enrol) -> None:
-    kept, other = enrolled(1), enrolled(2, 1, 2)
-    made = merge(api, kept, other)
-    assert made.status_code == 201
-    content = made.json()
-    assert (content["kept"], content["merged"]) == (str(kept.pk), str(other.pk))
+    kept, merged = enrolled(1), enrolled(2, 1, 2)
+    created = merge(api, kept, merged)
+    assert created.status_code == 201
+    content = created.json()
+    assert (content["kept"], content["merged"]) == (str(kept.pk), str(merged.pk))
     assert (content["photos"], content["undone_at"]) == (2, None)
-    assert api.get(made["Location"]).json() == content
+    assert api.get(created["Location"]).json() == content
 
-    found = api.send_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
-    assert found["collection_size"] == 1
-    assert [one["person"]["id"] for one in found["faces"][0]["candidates"]] == [str(kept.pk)]
+    result = api.send_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
+    assert result["collection_size"] == 1
+    assert [candidate["person"]["id"] for candidate in result["faces"][0]["candidates"]] == [str(kept.pk)]
     assert api.get(f"{PERSONS}{kept.pk}/").json()["photos"] == 3
 
-    undone = api.post(f"{made['Location']}undo/")
+    undone = api.post(f"{created['Location']}undo/")
     assert undone.status_code == 200
     assert undone.json()["undone_at"] is not None
-    assert api.get(made["Location"]).json() == undone.json()
-    found = api.send_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
-    assert found["collection_size"] == 2
-    assert found["faces"][0]["candidates"][0]["person"]["id"] == str(other.pk)
-    problem(api.post(f"{made['Location']}undo/"), 409, "merge_undone")
+    assert api.get(created["Location"]).json() == undone.json()
+    result = api.send_photo(IDENTIFY, fakes.photo(2, variation=9)).json()
+    assert result["collection_size"] == 2
+    assert result["faces"][0]["candidates"][0]["person"]["id"] == str(merged.pk)
+    problem(api.post(f"{created['Location']}undo/"), 409, "merge_undone")
 
 
 def test_a_merged_person_is_marked_and_listed_only_on_request(api: Program, enrolled: Enrol) -> None:
     first, kept = enrolled(1, name="Ada"), enrolled(2, name="Ada L.")
-    other = enrolled(3, name="A. Lovelace", external_id="emp-17")
-    merge(api, kept, other)
+    merged = enrolled(3, name="A. Lovelace", external_id="emp-17")
+    merge(api, kept, merged)
     merge(api, first, kept)
-    content = api.get(f"{PERSONS}{other.pk}/").json()
+    content = api.get(f"{PERSONS}{merged.pk}/").json()
     assert (content["status"], content["merged_into"]) == ("merged", str(first.pk))
     assert (content["name"], content["external_id"], content["photos"]) == ("A. Lovelace", "emp-17", 0)
     assert api.get(f"{PERSONS}{first.pk}/").json()["merged_into"] is None
@@ -65,19 +65,19 @@ def test_a_merged_person_is_marked_and_listed_only_on_request(api: Program, enro
     assert api.get("/api/v1/collections/default/").json()["persons"] == 1
 
 
-def test_operations_on_a_merged_person_are_refused_and_name_the_kept_one(
+def test_operations_on_a_merged_person_are_refused_with_the_id_of_the_kept_person(
     api: Program, enrolled: Enrol
 ) -> None:
-    kept, other, third = enrolled(1), enrolled(2), enrolled(3)
-    merge(api, kept, other)
-    path = f"{PERSONS}{other.pk}/"
+    kept, merged, third = enrolled(1), enrolled(2), enrolled(3)
+    merge(api, kept, merged)
+    path = f"{PERSONS}{merged.pk}/"
     for response in (
         api.patch(path, {"name": "Ada"}),
         api.patch(path, {"status": "active"}),
         api.send_photo(f"{path}photos/", fakes.photo(2, variation=3)),
         api.send_photo(f"{path}verify/", fakes.photo(2)),
-        merge(api, other, third),
-        merge(api, third, other),
+        merge(api, merged, third),
+        merge(api, third, merged),
     ):
         assert problem(response, 409, "person_merged")["kept"] == str(kept.pk)
 
@@ -94,10 +94,10 @@ def test_setting_the_status_cannot_merge_a_person(api: Program, enrolled: Enrol)
 
 def test_people_who_cannot_be_merged_are_refused(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1)
-    elsewhere = enrolled(2, into=Collection.objects.create(name="elsewhere"))
+    of_second = enrolled(2, into=Collection.objects.create(name="second"))
     path = f"{PERSONS}{person.pk}/merge/"
     problem(merge(api, person, person), 409, "not_mergeable")
-    problem(merge(api, person, elsewhere), 404, "not_found")
+    problem(merge(api, person, of_second), 404, "not_found")
     problem(api.post(path, {"other": str(uuid4())}), 404, "not_found")
     bodies: list[Any] = [{}, {"other": "ada"}, {"other": None}, [], "text"]
     for body in bodies:
@@ -108,30 +108,30 @@ def test_people_who_cannot_be_merged_are_refused(api: Program, enrolled: Enrol) 
 def test_a_merge_that_cannot_be_undone_is_refused(api: Program, enrolled: Enrol) -> None:
     first, second, third = enrolled(1), enrolled(2), enrolled(3)
     inner, outer = merge(api, second, third), merge(api, first, second)
-    refused = problem(api.post(f"{inner['Location']}undo/"), 409, "undo_out_of_order")
-    assert refused["merge"] == outer.json()["id"]
+    refusal = problem(api.post(f"{inner['Location']}undo/"), 409, "undo_out_of_order")
+    assert refusal["merge"] == outer.json()["id"]
     assert api.delete(f"{PERSONS}{third.pk}/").status_code == 202
     assert not Person.objects.exists()
     problem(api.post(f"{outer['Location']}undo/"), 409, "merged_erased")
     problem(api.post(f"/api/v1/merges/{uuid4()}/undo/"), 404, "not_found")
 
 
-def test_a_key_of_one_collection_sees_no_merge_of_another(
+def test_a_key_of_one_collection_has_no_access_to_merges_of_another(
     program: Callable[..., Program], collection: Collection, enrolled: Enrol
 ) -> None:
-    other = Collection.objects.create(name="other")
-    done = merging.merge(enrolled(1, into=other), enrolled(2, into=other), actor=STAFF)
+    second = Collection.objects.create(name="second")
+    record = merging.merge(enrolled(1, into=second), enrolled(2, into=second), actor=STAFF)
     api = program(collection=collection)
-    for path in (f"/api/v1/merges/{done.pk}/", f"/api/v1/merges/{done.pk}/undo/"):
+    for path in (f"/api/v1/merges/{record.pk}/", f"/api/v1/merges/{record.pk}/undo/"):
         method = api.post if path.endswith("undo/") else api.get
         problem(method(path), 404, "not_found")
     assert Merge.objects.get().undone_at is None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_merge_and_an_undo_sent_twice_are_done_once(api: Program, enrolled: Enrol) -> None:
-    kept, other = enrolled(1), enrolled(2)
-    first, second = (merge(api, kept, other, **{"Idempotency-Key": "m1"}) for _ in range(2))
+def test_a_merge_and_an_undo_sent_twice_are_carried_out_once(api: Program, enrolled: Enrol) -> None:
+    kept, merged = enrolled(1), enrolled(2)
+    first, second = (merge(api, kept, merged, **{"Idempotency-Key": "m1"}) for _ in range(2))
     assert (second.status_code, second["Idempotent-Replayed"]) == (201, "true")
     assert (first.json(), first["Location"]) == (second.json(), second["Location"])
     assert Merge.objects.count() == 1
@@ -143,24 +143,26 @@ def test_a_merge_and_an_undo_sent_twice_are_done_once(api: Program, enrolled: En
 
 
 def test_photos_have_no_warning_about_a_duplicate_that_was_merged(api: Program, enrolled: Enrol) -> None:
-    kept, other = enrolled(1, 1), enrolled(1, 2)
-    (warned,) = api.get(f"{PERSONS}{other.pk}/photos/").json()["results"]
-    assert [one["person"] for one in warned["warnings"]] == [str(kept.pk)]
-    made = merge(api, kept, other)
+    kept, merged = enrolled(1, 1), enrolled(1, 2)
+    (warned,) = api.get(f"{PERSONS}{merged.pk}/photos/").json()["results"]
+    assert [warning["person"] for warning in warned["warnings"]] == [str(kept.pk)]
+    created = merge(api, kept, merged)
     assert api.get(f"{PERSONS}{kept.pk}/photos/{warned['id']}/").json()["warnings"] == []
-    api.post(f"{made['Location']}undo/")
-    assert api.get(f"{PERSONS}{other.pk}/photos/{warned['id']}/").json()["warnings"] == warned["warnings"]
+    api.post(f"{created['Location']}undo/")
+    assert api.get(f"{PERSONS}{merged.pk}/photos/{warned['id']}/").json()["warnings"] == warned["warnings"]
 
 
 def test_a_collection_has_retention_rules(api: Program) -> None:
-    made = api.post("/api/v1/collections/", {"name": "office", "retention": {"erase_unseen_after_days": 30}})
+    created = api.post(
+        "/api/v1/collections/", {"name": "office", "retention": {"erase_unseen_after_days": 30}}
+    )
     kept = {"erase_without_consent": False, "erase_unseen_after_days": 30}
-    assert (made.status_code, made.json()["retention"]) == (201, kept)
-    changed = api.patch(made["Location"], {"retention": {"erase_without_consent": True}}).json()
+    assert (created.status_code, created.json()["retention"]) == (201, kept)
+    changed = api.patch(created["Location"], {"retention": {"erase_without_consent": True}}).json()
     assert changed["retention"] == {"erase_without_consent": True, "erase_unseen_after_days": 30}
-    off = api.patch(made["Location"], {"retention": {"erase_unseen_after_days": None}}).json()
+    off = api.patch(created["Location"], {"retention": {"erase_unseen_after_days": None}}).json()
     assert off["retention"] == {"erase_without_consent": True, "erase_unseen_after_days": None}
     for days in (0, -1, 36_501, "soon", 1.5):
-        wrong = api.patch(made["Location"], {"retention": {"erase_unseen_after_days": days}})
+        wrong = api.patch(created["Location"], {"retention": {"erase_unseen_after_days": days}})
         assert "retention.erase_unseen_after_days" in problem(wrong, 400, "invalid")["errors"]
-    problem(api.patch(made["Location"], {"retention": 30}), 400, "invalid")
+    problem(api.patch(created["Location"], {"retention": 30}), 400, "invalid")

@@ -9,12 +9,12 @@ from django.db import InterfaceError, OperationalError, connection
 
 from people.models import Person, Photo
 from tests import fakes
-from tests.api.program import IDENTIFY, Answer, Program
+from tests.api.program import IDENTIFY, Program, Response
 
 PERSONS = "/api/v1/collections/default/persons/"
 
 
-def _is_told(response: Answer, error: Exception, code: str) -> None:
+def _check_outage(response: Response, error: Exception, code: str) -> None:
     assert (response.status_code, response.json()["code"]) == (503, code)
     assert response["Retry-After"] == "5"
     assert str(error) not in response.content.decode()
@@ -42,7 +42,7 @@ def test_a_database_outage_returns_503_with_retry_after(
     with connection.execute_wrapper(fails):
         response = api.send_photo(IDENTIFY, fakes.photo(1))
     # the embedded index follows the outbox's change log
-    _is_told(response, error, "index_unavailable" if table == "people_outboxentry" else code)
+    _check_outage(response, error, "index_unavailable" if table == "people_outboxentry" else code)
 
 
 def test_a_photo_is_refused_and_not_kept_when_the_disk_is_full(
@@ -56,5 +56,5 @@ def test_a_photo_is_refused_and_not_kept_when_the_disk_is_full(
     person = api.post(PERSONS, {"name": "Ada"}).json()["id"]
     monkeypatch.setattr(FileSystemStorage, "_save", save)
     response = api.send_photo(f"{PERSONS}{person}/photos/", fakes.photo(1))
-    _is_told(response, full, "storage_unavailable")
+    _check_outage(response, full, "storage_unavailable")
     assert not Photo.objects.exists()

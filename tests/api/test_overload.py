@@ -25,11 +25,10 @@ PATHS = ["/api/v1/collections/default/identify/", "/api/v1/detect/"]
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every place be taken by requests that are being worked on."""
+    """Take every slot, as requests in progress would."""
     probing = capacity.Capacity(1)
     monkeypatch.setattr(capacity, "probe_capacity", probing)
-    with ExitStack() as working:
-        working.enter_context(probing.slot())
+    with probing.slot():
         yield
 
 
@@ -79,13 +78,13 @@ def test_a_request_that_passed_the_check_is_refused_if_no_slot_is_left(
 def test_photos_are_processed_one_at_a_time() -> None:
     probing, began = capacity.Capacity(2), Event()
 
-    def come() -> None:
+    def process() -> None:
         with probing.slot():
             began.set()
 
-    with ThreadPoolExecutor(1) as second:
+    with ThreadPoolExecutor(1) as executor:
         with probing.slot():
-            work = second.submit(come)
+            work = executor.submit(process)
             while not _all_taken(probing):
                 time.sleep(0.001)
             assert not began.wait(0.05)

@@ -1,4 +1,4 @@
-"""Lists: every row once, in either direction, whatever the ordering, the rows and the changes in between."""
+"""Lists have every row once, in both directions and every ordering, also while rows are added and deleted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LISTS = {
     "pending items": "number",
     **{f"people by {ordering}": ordering for ordering in PERSON_ORDERINGS},
 }
-"""Every list under every ordering: the column that it is ordered by."""
+"""Every list and ordering, with the column that it is ordered by."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROWS = 23
 Queries = Callable[[int], Any]
@@ -42,7 +42,7 @@ def api(program: Callable[..., Program]) -> Program:
 
 @pytest.fixture
 def url(collection: Collection) -> Callable[[str], str]:
-    """Fill every list with ROWS rows, of which some share a value or have none; return a list's URL."""
+    """Fill every list with ROWS rows, some of which share a value or have none. Return a list's URL."""
     person = Person.objects.create(collection=collection, name="Zoe", external_id="zoe")
     job = ImportJob.objects.create(collection=collection, source="zip", location="people.zip")
     Collection.objects.bulk_create(Collection(name=f"c{number}") for number in range(ROWS - 1))
@@ -97,8 +97,8 @@ def _pages(api: Program, url: str, direction: str = "next") -> Iterator[list[dic
 
 def _last(api: Program, url: str) -> str:
     """Return the URL of the last page."""
-    while (following := api.get(url).json()["next"]) is not None:
-        url = following
+    while (next_url := api.get(url).json()["next"]) is not None:
+        url = next_url
     return url
 
 
@@ -122,14 +122,14 @@ def test_every_row_is_on_one_page_in_order(
 def _sorted(rows: list[dict[str, Any]], ordering: str) -> list[dict[str, Any]]:
     column, descending = ordering.removeprefix("-"), ordering.startswith("-")
     valued = [row for row in rows if row[column] is not None]
-    without = [row for row in rows if row[column] is None]
-    by_key = sorted(without, key=lambda row: str(_key(row)), reverse=descending)
+    unvalued = [row for row in rows if row[column] is None]
+    by_key = sorted(unvalued, key=lambda row: str(_key(row)), reverse=descending)
     return sorted(valued, key=lambda row: (row[column], str(_key(row))), reverse=descending) + by_key
 
 
 @pytest.mark.parametrize("ordering", PERSON_ORDERINGS)
 @pytest.mark.slow
-def test_rows_with_the_same_value_are_listed_once_however_many(
+def test_many_rows_with_the_same_value_are_listed_once(
     api: Program, collection: Collection, ordering: str
 ) -> None:
     Person.objects.bulk_create(Person(collection=collection, name="Ada") for _ in range(1_500))
@@ -143,28 +143,28 @@ def test_rows_with_the_same_value_are_listed_once_however_many(
 
 @pytest.mark.parametrize("name", [name for name in LISTS if name.startswith("people")])
 @pytest.mark.parametrize("direction", ["next", "previous"])
-def test_rows_that_stay_are_listed_once_while_others_come_and_go(
+def test_remaining_rows_are_listed_once_while_others_are_added_and_deleted(
     api: Program, collection: Collection, url: Callable[[str], str], name: str, direction: str
 ) -> None:
     start = f"{url(name)}page_size=3"
     everyone = [row["id"] for page in _pages(api, start) for row in page]
-    leaving = set(everyone[::5])  # the edges of pages among them
+    to_delete = set(everyone[::5])  # includes the edges of pages
     listed: list[str] = []
     for number, page in enumerate(
         _pages(api, start if direction == "next" else _last(api, start), direction)
     ):
         listed += [row["id"] for row in (page if direction == "next" else reversed(page))]
-        gone = everyone[number * 5]
-        delete_rows(Photo.objects.filter(person=gone))
-        delete_rows(Person.objects.filter(pk=gone))
+        deleted = everyone[number * 5]
+        delete_rows(Photo.objects.filter(person=deleted))
+        delete_rows(Person.objects.filter(pk=deleted))
         for name_of_new in ("", "Name 2", "~"):
             Person.objects.create(collection=collection, name=name_of_new)
         assert number < 100
         if number * 5 + 5 >= len(everyone):
             break
-    staying = [person for person in everyone if person not in leaving]
-    seen = [person for person in listed if person in staying]
-    expected = staying if direction == "next" else staying[::-1]
+    remaining = [person for person in everyone if person not in to_delete]
+    seen = [person for person in listed if person in remaining]
+    expected = remaining if direction == "next" else remaining[::-1]
     assert seen == expected[: len(seen)]
     assert len(seen) > 5
 
@@ -191,20 +191,20 @@ NO_ID = "00000000-0000-0000-0000-000000000000"
         _cursor(["", "Ada", NO_ID]), _cursor([["name"], "Ada", NO_ID]),
     ],
 )  # fmt: skip
-def test_a_cursor_from_elsewhere_is_refused(api: Program, collection: Collection, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(api: Program, collection: Collection, cursor: str) -> None:
     response = api.get(f"{COLLECTION}persons/?ordering=name&cursor={cursor}")
     assert response.status_code == 400
     assert list(response.json()["errors"]) == ["cursor"]
 
 
-@pytest.mark.parametrize("given", PERSON_ORDERINGS)
-@pytest.mark.parametrize("asked", PERSON_ORDERINGS)
-def test_a_cursor_is_for_the_ordering_that_it_was_given_for(
-    api: Program, url: Callable[[str], str], given: str, asked: str
+@pytest.mark.parametrize("first_ordering", PERSON_ORDERINGS)
+@pytest.mark.parametrize("second_ordering", PERSON_ORDERINGS)
+def test_a_cursor_is_valid_only_for_its_ordering(
+    api: Program, url: Callable[[str], str], first_ordering: str, second_ordering: str
 ) -> None:
-    link = api.get(f"{url(f'people by {given}')}page_size=2").json()["next"]
-    response = api.get(link.replace(f"ordering={given}", f"ordering={asked}"))
-    assert response.status_code == (200 if given == asked else 400)
+    link = api.get(f"{url(f'people by {first_ordering}')}page_size=2").json()["next"]
+    response = api.get(link.replace(f"ordering={first_ordering}", f"ordering={second_ordering}"))
+    assert response.status_code == (200 if first_ordering == second_ordering else 400)
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "201", "x", "1.5", "", "%D9%A1"])
@@ -214,7 +214,7 @@ def test_a_page_has_1_to_200_rows(api: Program, collection: Collection, size: st
 
 
 @pytest.mark.parametrize("rows", [1, 30])
-def test_a_page_of_many_people_or_imports_takes_as_many_queries_as_one_of_one(
+def test_the_number_of_queries_is_the_same_for_every_length_of_a_page(
     api: Program, collection: Collection, rows: int, django_assert_num_queries: Queries
 ) -> None:
     Person.objects.bulk_create(Person(collection=collection) for _ in range(rows))
@@ -257,11 +257,11 @@ _MANY = {
     "people_importjob": f"'id', gen_random_uuid(), {_EARLIER}",
     "people_importitem": "'id', 1000000 + n, 'number', 1000 + n",
 }
-"""How each further row of a table differs from its first one."""
+"""How each added row of a table differs from the first one."""
 
 
 def _enlarge() -> None:
-    """Have the tables hold so much that reading them all would be wrong, and let the planner know."""
+    """Add so many rows that reading whole tables would be slow, and update the planner's statistics."""
     with connection.cursor() as cursor:
         for table, changes in _MANY.items():
             cursor.execute(
@@ -283,15 +283,15 @@ def _check_plan(name: str, statement: str) -> None:
         return
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
-        ((explained,),) = cursor.fetchall()
-    (root,) = json.loads(explained) if isinstance(explained, str) else explained
+        ((plan_json,),) = cursor.fetchall()
+    (root,) = json.loads(plan_json) if isinstance(plan_json, str) else plan_json
     for node in _nodes(root["Plan"]):
         rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
         assert rows <= 500, f"{name}: {json.dumps(root, indent=1)}"
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the nodes of a plan, apart from the count of a collection's people, which reads them all."""
+    """Yield the nodes of a plan, except for the count of a collection's people, which reads all of them."""
     if node.get("Alias") == "u0" and node["Relation Name"] == "people_person":
         return
     yield node

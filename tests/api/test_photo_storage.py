@@ -1,4 +1,4 @@
-"""A photo storage that can't be written to: photos are refused for now, and nothing of them is left."""
+"""A photo storage that can't be written to: photos are refused with a 503, and nothing of them remains."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from people.errors import StorageUnavailable
 from people.models import Collection, ImportJob, OutboxEntry, Person, Photo
 from people.models.photo import photo_storage
 from tests import fakes
-from tests.api.program import Answer, Program
+from tests.api.program import Program, Response
 from tests.importing import PEOPLE, zipped
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 NOT_WRITABLE = Path("/sys")
-"""A folder of Linux's own, in which no file can be created."""
+"""A folder of Linux itself, in which no file can be created."""
 
 
 def _store_in(settings: Any, location: Path) -> None:
@@ -43,7 +43,7 @@ def _store_in_bucket(settings: Any, bucket: str) -> None:
     }
 
 
-def _is_unavailable(response: Answer) -> None:
+def _is_unavailable(response: Response) -> None:
     assert (response.status_code, response.json()["code"]) == (503, "storage_unavailable"), response.content
     assert response["Retry-After"] == "5"
 
@@ -58,7 +58,7 @@ def person(collection: Collection) -> Person:
     return Person.objects.create(collection=collection)
 
 
-def test_photos_are_refused_for_now_while_their_folder_is_not_writable(
+def test_photos_are_refused_with_a_503_while_their_folder_is_not_writable(
     api: Program, person: Person, settings: Any, work: Callable[[], None]
 ) -> None:
     _store_in(settings, NOT_WRITABLE / "facerec")
@@ -75,29 +75,29 @@ def test_photos_are_refused_for_now_while_their_folder_is_not_writable(
 @pytest.mark.parametrize(
     "number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO]
 )
-def test_nothing_is_left_of_a_photo_that_could_not_be_written_to_its_end(
+def test_a_partly_written_photo_is_removed(
     api: Program, person: Person, number: int, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
 ) -> None:
     storage: Any = photo_storage()
     save = type(storage)._save
 
-    def breaks_off(self: Any, name: str, content: Any) -> str:
+    def fail_after_writing(self: Any, name: str, content: Any) -> str:
         save(self, name, content)
         raise OSError(number, "injected")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(storage), "_save", breaks_off)
+        patch.setattr(type(storage), "_save", fail_after_writing)
         path = f"/api/v1/collections/default/persons/{person.pk}/photos/"
         _is_unavailable(api.send_photo(path, fakes.photo(1)))
     work()
     assert not Photo.objects.exists()
-    assert [one for one in Path(storage.location).rglob("*") if one.is_file()] == []
+    assert [path for path in Path(storage.location).rglob("*") if path.is_file()] == []
 
 
-def test_photos_are_refused_for_now_while_their_bucket_is_gone(
+def test_photos_are_refused_with_a_503_while_their_bucket_is_missing(
     api: Program, person: Person, s3: S3Client, settings: Any
 ) -> None:
-    _store_in_bucket(settings, "gone")
+    _store_in_bucket(settings, "missing")
     path = f"/api/v1/collections/default/persons/{person.pk}/photos/"
     _is_unavailable(api.send_photo(path, fakes.photo(1)))
     assert not Photo.objects.exists()
@@ -122,16 +122,18 @@ def test_a_bucket_is_checked_without_storing_anything(s3: S3Client, settings: An
     storage: Any = photo_storage()
     storage.check()
     assert s3.list_objects_v2(Bucket="inbox").get("Contents", []) == []
-    _store_in_bucket(settings, "gone")
+    _store_in_bucket(settings, "missing")
     storage = photo_storage()
     with pytest.raises(StorageUnavailable):
         storage.check()
 
 
-def test_asking_leaves_nothing_in_the_folder(client: Client, db: None, settings: Any, tmp_path: Path) -> None:
+def test_the_readiness_check_leaves_nothing_in_the_folder(
+    client: Client, db: None, settings: Any, tmp_path: Path
+) -> None:
     _store_in(settings, tmp_path)
     assert _ready(client) == (200, "ok", "ok")
     assert list(tmp_path.iterdir()) == []
-    _store_in(settings, tmp_path / "not" / "there" / "yet")
+    _store_in(settings, tmp_path / "a" / "new" / "folder")
     assert _ready(client) == (200, "ok", "ok")
     assert list(tmp_path.iterdir()) == []

@@ -38,7 +38,6 @@ def test_a_bucket_that_is_not_allowed_is_not_read(api: Program, s3: S3Client) ->
     s3.put_object(Bucket="secret", Key="1.png", Body=fakes.photo(1))
     response = api.post(IDENTIFY, _from_s3("1.png", "secret"))
     assert (response.status_code, response.json()["code"]) == (400, "bucket_not_allowed")
-    assert "FACEREC_S3_INPUT_BUCKETS" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("key", ["nothing.png", "", "x" * 2000])
@@ -48,15 +47,17 @@ def test_a_missing_object_is_reported(api: Program, s3: S3Client, key: str) -> N
 
 
 @pytest.mark.parametrize("key", ["\ud800", "a\0b"])
-def test_a_key_that_json_can_name_and_s3_can_not_is_refused(api: Program, s3: S3Client, key: str) -> None:
-    sent = json.dumps(_from_s3(key))  # escaped, as programs send it
-    response = api.post(IDENTIFY, sent, content_type="application/json")
+def test_a_key_that_is_valid_json_but_not_valid_in_s3_is_refused(
+    api: Program, s3: S3Client, key: str
+) -> None:
+    body = json.dumps(_from_s3(key))  # escaped, as programs send it
+    response = api.post(IDENTIFY, body, content_type="application/json")
     assert (response.status_code, response.json()["code"]) == (400, "malformed")
 
 
 def test_a_missing_bucket_is_reported_as_a_missing_object(api: Program, s3: S3Client, settings: Any) -> None:
-    settings.FACEREC_S3_INPUT_BUCKETS = ["gone"]
-    response = api.post(IDENTIFY, _from_s3("1.png", "gone"))
+    settings.FACEREC_S3_INPUT_BUCKETS = ["missing"]
+    response = api.post(IDENTIFY, _from_s3("1.png", "missing"))
     assert (response.status_code, response.json()["code"]) == (422, "object_not_found")
 
 
@@ -75,7 +76,7 @@ def test_an_unreachable_storage_returns_503(
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "photo",
     [
         {"s3": {"bucket": "inbox"}},
         {"s3": {"bucket": "inbox", "key": 1}},
@@ -86,7 +87,7 @@ def test_an_unreachable_storage_returns_503(
         [],
     ],
 )
-def test_an_invalid_reference_is_refused_by_field(api: Program, sent: Any) -> None:
-    response = api.post(IDENTIFY, {"photo": sent})
+def test_an_invalid_reference_is_refused_by_field(api: Program, photo: Any) -> None:
+    response = api.post(IDENTIFY, {"photo": photo})
     assert response.status_code == 400
     assert "photo" in response.json()["errors"]

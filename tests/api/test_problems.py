@@ -1,4 +1,4 @@
-"""Whatever fails under /api/, and wherever: the response is the problem document that OpenAPI describes."""
+"""Every failure under /api/ is returned as the problem document that the OpenAPI document describes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facerec_site import errors
 from people.errors import FacerecError, PersonMerged, every_code
 from people.models import Collection, Person
 from tests import fakes
-from tests.api.program import Answer, Program
+from tests.api.program import Program, Response
 from tests.api.routes import ROUTES
 
 PERSONS = "/api/v1/collections/default/persons/"
@@ -27,39 +27,39 @@ Fits = Callable[[str, Any], None]
 
 @pytest.fixture
 def problem(fits: Fits) -> Callable[..., dict[str, Any]]:
-    """Check that an answer is a problem of this status and code, and return it."""
+    """Check that a response is a problem of this status and code, and return it."""
 
-    def check(answer: Answer, status: int, code: str) -> dict[str, Any]:
-        assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
-        content: dict[str, Any] = json.loads(answer.content)
+    def check(response: Response, status: int, code: str) -> dict[str, Any]:
+        assert (response.status_code, response["Content-Type"]) == (status, "application/problem+json")
+        content: dict[str, Any] = json.loads(response.content)
         fits("Problem", content)
         assert (content["status"], content["code"]) == (status, code)
-        assert content["request_id"] == answer["X-Request-ID"]
+        assert content["request_id"] == response["X-Request-ID"]
         assert code in every_code()
         return content
 
     return check
 
 
-Problem = Callable[[Answer, int, str], dict[str, Any]]
+Problem = Callable[[Response, int, str], dict[str, Any]]
 
 
 @pytest.mark.parametrize(("method", "path"), [*ROUTES, ("GET", "/api/schema/"), ("GET", "/api/docs/")])
-def test_a_missing_slash_is_named_and_not_redirected(
+def test_a_missing_slash_is_a_problem_and_no_redirect(
     api: Program, collection: Collection, problem: Problem, method: str, path: str
 ) -> None:
-    for sent in (method, "HEAD", "OPTIONS", "PUT"):
-        answer = api.generic(sent, f"{path.rstrip('/')}?a=1", "{}", content_type="application/json")
-        assert "Location" not in answer
-        if sent != "HEAD":
-            assert f": {path}" in problem(answer, 404, "not_found")["detail"]
+    for sent_method in (method, "HEAD", "OPTIONS", "PUT"):
+        response = api.generic(sent_method, f"{path.rstrip('/')}?a=1", "{}", content_type="application/json")
+        assert "Location" not in response
+        if sent_method != "HEAD":
+            assert f": {path}" in problem(response, 404, "not_found")["detail"]
         else:
-            assert (answer.status_code, answer.content) == (404, b"")
+            assert (response.status_code, response.content) == (404, b"")
 
 
 def test_the_admin_still_redirects_to_paths_with_a_slash(admin_client: Client) -> None:
-    answer = admin_client.get("/admin/people/person")
-    assert (answer.status_code, answer["Location"]) == (301, "/admin/people/person/")
+    response = admin_client.get("/admin/people/person")
+    assert (response.status_code, response["Location"]) == (301, "/admin/people/person/")
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,18 @@ def test_an_unsupported_method_is_a_problem(
     api: Program, collection: Collection, problem: Problem, method: str, path: str
 ) -> None:
     for unsupported in ("PUT", "TRACE", "CONNECT", "FOO"):
-        answer = api.generic(unsupported, path)
-        problem(answer, 405, "method_not_allowed")
-        assert method in answer["Allow"].split(", ")
+        response = api.generic(unsupported, path)
+        problem(response, 405, "method_not_allowed")
+        assert method in response["Allow"].split(", ")
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[0] == "GET"])
 def test_head_is_get_without_a_body(api: Program, collection: Collection, method: str, path: str) -> None:
     get, head = api.get(path), api.head(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
-    differ = {"X-Request-ID", "RateLimit-Remaining", "RateLimit-Reset"}
-    assert {name: head[name] for name in head.headers if name not in differ} == {
-        name: get[name] for name in get.headers if name not in differ
+    varying = {"X-Request-ID", "RateLimit-Remaining", "RateLimit-Reset"}
+    assert {name: head[name] for name in head.headers if name not in varying} == {
+        name: get[name] for name in get.headers if name not in varying
     }
 
 
@@ -100,19 +100,17 @@ def test_head_needs_the_scope_of_get(
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_options_lists_the_methods_and_nothing_else(
-    api: Program, collection: Collection, method: str, path: str
-) -> None:
-    answer = api.options(path)
-    assert answer.status_code == 200
-    assert set(answer.json()) == {"methods"}
-    assert method in answer.json()["methods"]
-    assert answer["Allow"] == ", ".join(answer.json()["methods"])
+def test_options_lists_only_the_methods(api: Program, collection: Collection, method: str, path: str) -> None:
+    response = api.options(path)
+    assert response.status_code == 200
+    assert set(response.json()) == {"methods"}
+    assert method in response.json()["methods"]
+    assert response["Allow"] == ", ".join(response.json()["methods"])
 
 
 @pytest.mark.parametrize("host", ["elsewhere.example", "testserver.example", "a_b", "[::1", "%00", "a b", ""])
 @pytest.mark.parametrize("path", [PERSONS, "/api/docs/", "/api/v1/none/", "/api/v1/engine"])
-def test_another_host_is_a_problem(client: Client, problem: Problem, path: str, host: str) -> None:
+def test_an_unknown_host_is_a_problem(client: Client, problem: Problem, path: str, host: str) -> None:
     for method in ("GET", "POST"):
         problem(client.generic(method, path, headers={"Host": host}), 400, "unknown_host")
     assert client.get("/admin/", headers={"Host": host})["Content-Type"].startswith("text/html")
@@ -129,15 +127,15 @@ def test_too_many_fields_or_files_are_a_problem(
     fields = _multipart(*(f'name="{number}"\r\n\r\nvalue' for number in range(1_100)))
     files = _multipart(*(f'name="photo"; filename="{number}.jpg"\r\n\r\nphoto' for number in range(60)))
     for path in ("/api/v1/detect/", "/api/v1/collections/default/imports/"):
-        for sent in (fields, files):
-            assert "1,000" in problem(api.generic("POST", path, **sent), 400, "malformed")["detail"]
+        for form in (fields, files):
+            assert "1,000" in problem(api.generic("POST", path, **form), 400, "malformed")["detail"]
     query = "&".join(f"a{number}=1" for number in range(1_100))
     problem(api.get(f"{PERSONS}?{query}"), 400, "malformed")
     assert admin_client.get(f"/admin/people/person/?{query}").status_code == 400
 
 
 @pytest.mark.parametrize(
-    "sent",
+    "form",
     [
         _multipart('name="photo"; filename="1.jpg"\r\n\r\nphoto', end=""),
         {"data": b"", "content_type": "multipart/form-data"},
@@ -149,17 +147,17 @@ def test_too_many_fields_or_files_are_a_problem(
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/api/v1/detect/", "/api/v1/collections/default/imports/", PERSONS])
-def test_a_form_that_can_t_be_read_is_a_problem(
-    api: Program, collection: Collection, fits: Fits, path: str, sent: dict[str, Any]
+def test_an_unreadable_form_is_a_problem(
+    api: Program, collection: Collection, fits: Fits, path: str, form: dict[str, Any]
 ) -> None:
-    answer = api.generic("POST", path, **sent)
-    assert (answer.status_code // 100, answer["Content-Type"]) in {
+    response = api.generic("POST", path, **form)
+    assert (response.status_code // 100, response["Content-Type"]) in {
         (4, "application/problem+json"), (2, "application/json"),
     }  # fmt: skip
-    if answer.status_code == 201:  # an empty form is that of a nameless person
+    if response.status_code == 201:  # an empty form creates a person without a name
         assert path == PERSONS
     else:
-        fits("Problem", answer.json())
+        fits("Problem", response.json())
 
 
 def test_a_body_that_is_too_large_is_a_problem(
@@ -197,12 +195,12 @@ def test_a_request_without_permission_gets_a_problem(
     problem(session.post(PERSONS, {"name": "x"}, "application/json"), 403, "not_allowed")
     limited = program(rate="1/day")
     limited.get(PERSONS)
-    answer = limited.get(PERSONS)
-    problem(answer, 429, "too_many_requests")
-    assert 0 < int(answer["Retry-After"]) <= 86_400
+    response = limited.get(PERSONS)
+    problem(response, 429, "too_many_requests")
+    assert 0 < int(response["Retry-After"]) <= 86_400
 
 
-def test_a_body_without_a_length_is_refused_by_a_server_that_can_t_read_it(
+def test_a_body_without_a_length_is_refused_if_the_server_cannot_read_it(
     api: Program, collection: Collection, problem: Problem
 ) -> None:
     headers = {"Transfer-Encoding": "chunked"}
@@ -214,10 +212,10 @@ def test_a_body_without_a_length_is_refused_by_a_server_that_can_t_read_it(
 def test_a_body_that_ends_early_is_a_problem(
     api: Program, collection: Collection, problem: Problem, monkeypatch: pytest.MonkeyPatch, failure: Any
 ) -> None:
-    def breaks_off(*args: Any) -> bytes:
+    def fail(*args: Any) -> bytes:
         raise UnreadablePostError("injected: the connection is gone")
 
-    monkeypatch.setattr("django.http.request.HttpRequest.read", breaks_off)
+    monkeypatch.setattr("django.http.request.HttpRequest.read", fail)
     kind = "application/json" if failure is None else "multipart/form-data; boundary=x"
     problem(api.generic("POST", "/api/v1/detect/", "{}", content_type=kind), 400, "malformed")
 
@@ -237,26 +235,26 @@ def test_a_body_that_ends_early_is_a_problem(
         (FacerecError(), 500, "internal_error"),
     ],
 )  # fmt: skip
-def test_what_a_view_or_a_middleware_raises_is_the_same_problem(
+def test_errors_in_views_and_middleware_are_the_same_problem(
     api: Program, collection: Collection, problem: Problem, raised: Exception, status: int, code: str
 ) -> None:
-    def fails(*args: Any) -> None:
+    def fail(*args: Any) -> None:
         raise raised
 
-    with connection.execute_wrapper(fails):  # in the view, or in the authentication before it
+    with connection.execute_wrapper(fail):  # in the view, or in the authentication before it
         assert "Ada" not in str(problem(api.get(PERSONS), status, code))
     request = RequestFactory().get(PERSONS)
     handlers: dict[int, Callable[..., Any]] = {400: errors.bad_request, 403: errors.permission_denied}
     try:
         raise raised
     except Exception as error:
-        django_s = isinstance(error, SuspiciousOperation | BadRequest | PermissionDenied)
-        answer = handlers[status](request, error) if django_s else errors.server_error(request)
-    assert (answer.status_code, json.loads(answer.content)["code"]) == (status, code)
-    assert "Ada" not in answer.content.decode()
+        has_handler = isinstance(error, SuspiciousOperation | BadRequest | PermissionDenied)
+        response = handlers[status](request, error) if has_handler else errors.server_error(request)
+    assert (response.status_code, json.loads(response.content)["code"]) == (status, code)
+    assert "Ada" not in response.content.decode()
 
 
-def test_the_pages_of_people_are_no_problem_documents(admin_client: Client, db: None) -> None:
+def test_pages_for_people_are_not_problem_documents(admin_client: Client, db: None) -> None:
     admin_client.raise_request_exception = False
     for path, status in (
         ("/none/", 404),
@@ -264,14 +262,16 @@ def test_the_pages_of_people_are_no_problem_documents(admin_client: Client, db: 
         ("/admin/people/person/?q=%00", 400),
         ("/%00", 404),
     ):
-        answer = admin_client.get(path)
-        assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (status, "text/html"), path
-    answer = admin_client.get("/admin/", headers={"Content-Type": "text/plain; charset=utf-7"})
-    assert answer.status_code == 415
+        response = admin_client.get(path)
+        assert (response.status_code, response["Content-Type"].partition(";")[0]) == (status, "text/html"), (
+            path
+        )
+    response = admin_client.get("/admin/", headers={"Content-Type": "text/plain; charset=utf-7"})
+    assert response.status_code == 415
 
 
-def test_nothing_is_stored_by_requests_that_are_refused(api: Program, collection: Collection) -> None:
-    for headers in ({"Transfer-Encoding": "chunked"}, {"Accept": "text/html"}, {"Host": "elsewhere"}):
+def test_refused_requests_store_nothing(api: Program, collection: Collection) -> None:
+    for headers in ({"Transfer-Encoding": "chunked"}, {"Accept": "text/html"}, {"Host": "unknown"}):
         assert api.post(PERSONS, {"name": "Ada"}, headers=headers).status_code >= 400
     assert api.send_photo(PERSONS, fakes.photo(1)).status_code == 415
     assert not Person.objects.exists()

@@ -1,4 +1,4 @@
-"""A search takes the same few queries, however many people are enrolled and faces searched."""
+"""The number of queries of a search doesn't depend on the number of people and faces."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Enrol = Callable[..., Person]
 Queries = Callable[[int], Any]
 IDENTIFY = "/api/v1/collections/default/identify/"
 STRANGER = 9 if connection.vendor == "postgresql" else 8
-"""Key, collection, engine, number of people, change log, their templates; the audit's last event and the
-new one. On PostgreSQL also a lock, which keeps events in order."""
+"""Queries of a search without a match: key, collection, engine, number of people, change log, templates, and
+the audit's last and new event. On PostgreSQL also a lock, which keeps events in order."""
 
 
 @pytest.mark.parametrize("people", [1, 12])
 @pytest.mark.parametrize("faces", [(9,), (9, 10, 11, 12)])
-def test_a_search_takes_as_many_queries_for_many_people_and_faces_as_for_one(
+def test_a_search_takes_the_same_number_of_queries_for_any_number_of_people_and_faces(
     people: int, faces: tuple[int, ...], api: Program, enrolled: Enrol, django_assert_num_queries: Queries
 ) -> None:
     for seed in range(20, 20 + people):

@@ -1,4 +1,4 @@
-"""The answers are what the OpenAPI document says."""
+"""Responses match the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ def test_enrolment_and_erasure_match_the_document(
     api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]
 ) -> None:
     enrolled(1)
-    made = api.post(PERSONS, {"name": "Ada"})
-    fits("Person", made.json())
-    photos = f"{made['Location']}photos/"
+    created = api.post(PERSONS, {"name": "Ada"})
+    fits("Person", created.json())
+    photos = f"{created['Location']}photos/"
     fits("Photo", api.send_photo(photos, fakes.photo(1, variation=4)).json())
     fits("Photo", api.send_photo(photos, fakes.photo(2), Prefer="wait=0").json())
-    fits("Erasure", api.delete(made["Location"]).json())
+    fits("Erasure", api.delete(created["Location"]).json())
     fits("Collection", api.get("/api/v1/collections/default/").json())
 
 
 def test_merges_match_the_document(api: Program, enrolled: Enrol, fits: Callable[[str, Any], None]) -> None:
-    kept, other = enrolled(1), enrolled(2)
-    made = api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(other.pk)})
-    fits("Merge", made.json())
-    fits("Person", api.get(f"{PERSONS}{other.pk}/").json())
-    fits("Problem", api.patch(f"{PERSONS}{other.pk}/", {"name": "Ada"}).json())
-    fits("Merge", api.post(f"{made['Location']}undo/").json())
-    fits("Person", api.get(f"{PERSONS}{other.pk}/").json())
+    kept, merged = enrolled(1), enrolled(2)
+    created = api.post(f"{PERSONS}{kept.pk}/merge/", {"other": str(merged.pk)})
+    fits("Merge", created.json())
+    fits("Person", api.get(f"{PERSONS}{merged.pk}/").json())
+    fits("Problem", api.patch(f"{PERSONS}{merged.pk}/", {"name": "Ada"}).json())
+    fits("Merge", api.post(f"{created['Location']}undo/").json())
+    fits("Person", api.get(f"{PERSONS}{merged.pk}/").json())
 
 
 @pytest.mark.usefixtures("worker")

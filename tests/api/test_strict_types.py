@@ -1,4 +1,4 @@
-"""A value of another type than the document's is refused, and never converted."""
+"""Values of other types than the document's are refused, and never converted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_person_takes_values_of_the_documented_types(api: Program, field: str,
 
 
 @pytest.mark.parametrize("other", [5, True, None, "", "x", [], {}])
-def test_a_merge_names_the_other_person_by_a_uuid(api: Program, collection: Collection, other: Any) -> None:
+def test_a_merge_takes_the_uuid_of_the_other_person(api: Program, collection: Collection, other: Any) -> None:
     person = Person.objects.create(collection=collection)
     response = api.post(f"{PERSONS}{person.pk}/merge/", {"other": other})
     assert (response.status_code, list(response.json()["errors"])) == (400, ["other"])

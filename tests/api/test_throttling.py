@@ -1,4 +1,4 @@
-"""Requests are counted exactly, by all threads and processes, for as long as a window lasts."""
+"""Requests are counted exactly over all threads and processes, until the window ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print(count("key:one", "10/day").used)
 
 @pytest.fixture(params=["one machine", pytest.param("redis", marks=pytest.mark.redis)])
 def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of an installation that shares no count with any other."""
+    """The environment variables of an installation with its own counts."""
     variables = {
         **os.environ,
         "ENVIRONMENT": "development",
@@ -86,7 +86,7 @@ def test_each_of_480_concurrent_requests_to_two_processes_is_counted(installatio
     assert sorted(counted) == list(range(1, 481))
 
 
-def test_a_daily_limit_outlives_an_idle_day_and_the_requests_of_other_keys(
+def test_a_daily_count_survives_an_idle_day_and_the_requests_of_other_keys(
     installation: dict[str, str],
 ) -> None:
     with _python(COUNT_ON_A_QUIET_DAY, installation) as process:

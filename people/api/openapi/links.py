@@ -1,7 +1,7 @@
 """Links: which operations can follow on a response, and which of its values they take.
 
 They follow from the routes. A response that shows a resource links to every operation whose path needs
-that resource's id, and apart from it only what the request's own path or the response has.
+that resource's id. All other parameters must be in the request's own path or in the response.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def add_links(paths: Mapping[str, Any]) -> dict[str, Any]:
     operations = list(_operations(paths))
     links: dict[str, Any] = {}
     for _, operation in operations:
-        at_hand = {name: f"$request.path.{name}" for name in _path_parameters(operation)}
+        path_values = {name: f"$request.path.{name}" for name in _path_parameters(operation)}
         for response in operation["responses"].values():
             resource = _component(response)
             if resource not in _IDENTIFIERS:
                 continue
             members = _IDENTIFIERS[resource]
-            values = at_hand | {name: f"$response.body#/{member}" for name, member in members.items()}
+            values = path_values | {name: f"$response.body#/{member}" for name, member in members.items()}
             for _, target in operations:
                 needed = _path_parameters(target)
                 if next(iter(members)) in needed and needed <= values.keys():

@@ -47,7 +47,8 @@ class ProblemSerializer(ResponseSerializer):
     request_id = serializers.CharField(
         help_text="Id of the request, as in the header X-Request-ID. Quote it when you ask for help."
     )
-    errors = serializers.DictField(  # type: ignore[assignment]  # a field named as Serializer's own attribute
+    # Any, because a Serializer has an attribute with this name
+    errors: Any = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
         help_text="Messages by the dotted name of the field.",
@@ -83,12 +84,11 @@ def responses(kinds: Iterable[type[FacerecError]]) -> dict[str, Any]:
 
 def examples() -> dict[str, Any]:
     """Return an example of each error, by its code, for components/examples."""
-    kinds = {kind.code: kind for kind in _all(FacerecError) if kind.reported_in == "response"}
-    return {code: {"value": kinds[code]().as_problem("5f0c6c5e")} for code in sorted(kinds)}
-
-
-def _all(kind: type[FacerecError]) -> list[type[FacerecError]]:
-    return [kind, *(one for child in kind.__subclasses__() for one in _all(child))]
+    return {
+        code: {"value": kind().as_problem("5f0c6c5e")}
+        for code, kind in sorted(errors.every_code().items())
+        if kind.reported_in == "response"
+    }
 
 
 def _response(status: int, kinds: list[type[FacerecError]]) -> dict[str, Any]:

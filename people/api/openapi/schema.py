@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 
 from people.api.openapi import problems
-from people.api.openapi import security as security  # drf-spectacular knows what was imported
+from people.api.openapi import security as security  # importing it registers it with drf-spectacular
 from people.api.openapi.headers import RATE_LIMITS, references
 from people.errors import FacerecError
 from people.models.collection import COLLECTION_NAME

@@ -42,26 +42,21 @@ SETTABLE_STATUSES = [choice for choice in Person.Status.choices if choice[0] != 
 _Row = TypeVar("_Row", bound=models.Model)
 
 
-# A mixin for request bodies: unknown and read-only fields are mistakes. A docstring here would become the
+# The base of request bodies: unknown and read-only fields are mistakes. A docstring here would become the
 # description of each of them in the OpenAPI document.
-class StrictFields:
+class Body(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
-        fields: Mapping[str, Any] = self.fields  # type: ignore[attr-defined]
+        fields = self.fields
         if isinstance(data, Mapping):
             errors = {name: [UNKNOWN_FIELD] for name in data if name not in fields}
             errors |= {name: [READ_ONLY_FIELD] for name in data if name in fields and fields[name].read_only}
             if errors:
                 raise serializers.ValidationError(errors)
-        return super().to_internal_value(data)  # type: ignore[misc]
-
-
-# The base of bodies that belong to no model.
-class Body(StrictFields, serializers.Serializer[Any]):
-    pass
+        return super().to_internal_value(data)
 
 
 # The base of bodies whose fields are a model's.
-class ModelBody(StrictFields, serializers.ModelSerializer[_Row]):
+class ModelBody(Body, serializers.ModelSerializer[_Row]):
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
         models.CharField: Text,
@@ -77,9 +72,8 @@ class Base64Photo(Body):
     """A photo in the request itself."""
 
     base64 = Base64(
-        help_text="The photo's file in base64, at most 10 MB when decoded. Line breaks are allowed, "
-        "a `data:` "
-        "prefix isn't."
+        help_text="The photo's file in base64, at most 10 MB when decoded. Line breaks are allowed, a "
+        "`data:` prefix isn't."
     )
 
 
@@ -118,7 +112,8 @@ class PhotoJson(Body):
 class CompareUpload(Body):
     """Two photos as files."""
 
-    source = serializers.FileField(  # type: ignore[assignment]  # a field named as Serializer's own attribute
+    # Any, because a Serializer has an attribute with this name
+    source: Any = serializers.FileField(
         help_text="JPEG, PNG, WebP or HEIC file of at most 10 MB, whose largest face is compared."
     )
     target = serializers.FileField(
@@ -129,9 +124,8 @@ class CompareUpload(Body):
 class CompareJson(Body):
     """Two photos in base64 or in S3. URLs are never fetched."""
 
-    source = PhotoSource(  # type: ignore[assignment]  # a field named as Serializer's own attribute
-        help_text="The photo whose largest face is compared."
-    )
+    # Any, because a Serializer has an attribute with this name
+    source: Any = PhotoSource(help_text="The photo whose largest face is compared.")
     target = PhotoSource(help_text="The photo whose faces are all compared with it.")
 
 

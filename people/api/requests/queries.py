@@ -55,6 +55,11 @@ PREFER = OpenApiParameter(
 )
 
 
+def _maximum(help_text: str, *, default: int, limit: int) -> QueryWhole:
+    """Return a parameter for the maximum length of a list, from 1 to `limit`."""
+    return QueryWhole(required=False, default=default, min_value=1, max_value=limit, help_text=help_text)
+
+
 class QuerySerializer(serializers.Serializer[Any]):
     """The base of query strings. An unknown parameter is refused, so that typos don't go unnoticed."""
 
@@ -97,19 +102,11 @@ class VerifyQuery(PairThresholdQuery):
 
 
 class IdentifyQuery(PairThresholdQuery):
-    max_candidates = QueryWhole(
-        required=False,
-        default=5,
-        min_value=1,
-        max_value=MAX_CANDIDATES,
-        help_text="Maximum number of candidates for each face.",
-    )
-    max_faces = QueryWhole(
-        required=False,
+    max_candidates = _maximum("Maximum number of candidates for each face.", default=5, limit=MAX_CANDIDATES)
+    max_faces = _maximum(
+        "Maximum number of faces to search, largest first. The others are skipped.",
         default=10,
-        min_value=1,
-        max_value=MAX_FACES,
-        help_text="Maximum number of faces to search, largest first. The others are skipped.",
+        limit=MAX_FACES,
     )
     fpir = QueryNumber(
         required=False,
@@ -128,12 +125,10 @@ class IdentifyQuery(PairThresholdQuery):
 
 
 class DetectQuery(QuerySerializer):
-    max_faces = QueryWhole(
-        required=False,
+    max_faces = _maximum(
+        "Maximum number of faces to return, largest first. The others are listed as skipped.",
         default=MAX_FACES,
-        min_value=1,
-        max_value=MAX_FACES,
-        help_text="Maximum number of faces to return, largest first. The others are listed as skipped.",
+        limit=MAX_FACES,
     )
 
 
@@ -171,9 +166,8 @@ class PersonQuery(PageQuery):
     ordering = serializers.ChoiceField(
         ["created_at", "-created_at", "name", "-name", "external_id", "-external_id"],
         required=False,
-        help_text="Order of the list, descending with `-`. By default `-created_at`, newest first. "
-        "When ordered "
-        "by external_id, people without one come last.",
+        help_text="Order of the list, descending with `-`. By default `-created_at`, newest first. When "
+        "ordered by external_id, people without one come last.",
     )
 
 

@@ -15,6 +15,11 @@ class ResponseSerializer(serializers.Serializer[Any]):
     pass
 
 
+def help_texts(**texts: str) -> dict[str, dict[str, Any]]:
+    """Return the texts by field, in the form of a ModelSerializer's `extra_kwargs`."""
+    return {name: {"help_text": text} for name, text in texts.items()}
+
+
 class Rounded(serializers.FloatField):
     """A number with at most `digits` decimals."""
 

@@ -63,7 +63,8 @@ class ReasonSerializer(ResponseSerializer):
         "the same as in Amazon Rekognition. New ones may be added."
     )
     measured = serializers.FloatField(help_text="The measured value.")
-    required = serializers.FloatField(  # type: ignore[assignment]  # a field named as Field's own attribute
+    # Any, because a Field has an attribute with this name
+    required: Any = serializers.FloatField(
         help_text="The limit that the measured value violates, in the same unit."
     )
     hint = serializers.CharField(help_text="What to do about it, in a sentence for people.")
@@ -111,9 +112,8 @@ class FaceSerializer(ResponseSerializer):
     landmarks = serializers.DictField(
         child=PointSerializer(),
         source="detected.landmarks",
-        help_text="Points of the face by name: `left_eye`, `right_eye` and `nose`, and, if the "
-        "engine locates "
-        "them, `mouth_left` and `mouth_right`. Left and right are the viewer's.",
+        help_text="Points of the face by name: `left_eye`, `right_eye` and `nose`, and, if the engine "
+        "locates them, `mouth_left` and `mouth_right`. Left and right are the viewer's.",
     )
     detection_confidence = Rounded(
         3, source="detected.confidence", help_text="The detector's confidence that this is a face, 0–1."
@@ -137,9 +137,8 @@ class ThresholdSerializer(ResponseSerializer):
 
     fpir = Rate(
         required=False,
-        help_text="False positive identification rate at this threshold: the share of searches for "
-        "people who "
-        "aren't in the collection that return a match. Only for searches of a collection.",
+        help_text="False positive identification rate at this threshold: the share of searches for people "
+        "who aren't in the collection that return a match. Only for searches of a collection.",
     )
     fmr = Rate(
         help_text="False match rate at this threshold: the share of pairs of different people that match."
@@ -237,9 +236,8 @@ class ComparisonSerializer(ResponseSerializer):
     request_id = RequestId()
     engine = serializers.CharField(help_text=_ENGINE)
     threshold = ThresholdSerializer(help_text=_THRESHOLD)
-    source = FaceSerializer(  # type: ignore[assignment]  # a field named as Serializer's own attribute
-        help_text="The largest face of the source photo."
-    )
+    # Any, because a Serializer has an attribute with this name
+    source: Any = FaceSerializer(help_text="The largest face of the source photo.")
     faces = ComparedFaceSerializer(many=True, help_text="The faces of the target photo, largest first.")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from rest_framework import serializers
 
-from people.api.responses.base import ResponseSerializer
+from people.api.responses.base import ResponseSerializer, help_texts
 from people.api.responses.records import RejectionSerializer
 from people.models import ImportItem, ImportJob
 
@@ -28,7 +29,8 @@ class ImportProblemSerializer(ResponseSerializer):
 
     code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
     detail = serializers.CharField(help_text="What happened and what to do, in a sentence for people.")
-    errors = serializers.DictField(  # type: ignore[assignment]  # a field named as Serializer's own attribute
+    # Any, because a Serializer has an attribute with this name
+    errors: Any = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),
         required=False,
         help_text="Messages with line numbers, by file name.",
@@ -62,14 +64,14 @@ class ImportSerializer(serializers.ModelSerializer[ImportJob]):
             "id", "source", "location", "dry_run", "state", "problem", "total", "counts", "persons_to_create",
             "created_at", "finished_at",
         ]  # fmt: skip
-        extra_kwargs = {
-            "id": {"help_text": "The import's id."},
-            "source": {"help_text": "Where the files come from. Only operators can import a `folder`."},
-            "dry_run": {"help_text": "Whether the files are only checked, and nothing is enrolled."},
-            "state": {"help_text": "State of the import."},
-            "created_at": {"help_text": "When the import was submitted."},
-            "finished_at": {"help_text": "When the import completed, failed or was cancelled."},
-        }
+        extra_kwargs = help_texts(
+            id="The import's id.",
+            source="Where the files come from. Only operators can import a `folder`.",
+            dry_run="Whether the files are only checked, and nothing is enrolled.",
+            state="State of the import.",
+            created_at="When the import was submitted.",
+            finished_at="When the import completed, failed or was cancelled.",
+        )
 
     def get_location(self, job: ImportJob) -> str | None:
         # clients can't use the path of a stored archive or of a folder on the server
@@ -94,11 +96,11 @@ class ImportItemSerializer(serializers.ModelSerializer[ImportItem]):
     class Meta:
         model = ImportItem
         fields = read_only_fields = ["number", "path", "external_id", "person", "photo", "state", "problem"]
-        extra_kwargs = {
-            "number": {"help_text": "Position in the import, starting at 0."},
-            "path": {"help_text": "Path in the source. Empty once the person is erased."},
-            "state": {"help_text": "Result of the file."},
-        }
+        extra_kwargs = help_texts(
+            number="Position in the import, starting at 0.",
+            path="Path in the source. Empty once the person is erased.",
+            state="Result of the file.",
+        )
 
     def get_photo(self, item: ImportItem) -> UUID | None:
         # in a dry run the id belongs to no photo

@@ -10,50 +10,37 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from people import photo_warnings
-from people.api.responses.base import ResponseSerializer
+from people.api.responses.base import ResponseSerializer, help_texts
 from people.api.responses.faces import BoxSerializer, FaceSerializer, ReasonSerializer
 from people.faces import Box
 from people.models import Collection, Erasure, Merge, Person, Photo
 
 ERASURE_STATUSES = ["pending", "complete"]
 TUNING = ("description", "requires_consent", "fpir", "fmr", "min_similarity")
-RETENTION_HELP: dict[str, Any] = {
-    "erase_without_consent": {
-        "help_text": "Erase people one day after their consent expires, and people without a "
-        "recorded consent "
-        "one day after their first photo. A withdrawn consent counts as no consent."
-    },
-    "erase_unseen_after_days": {
-        "help_text": "Erase people who were not enrolled, matched or changed for this many days. Null means "
-        "never."
-    },
-}
-COLLECTION_HELP: dict[str, Any] = {
-    "name": {"help_text": "The collection's name, which is part of URLs and can't be changed."},
-    "description": {"help_text": "Your own description, at most 1,000 characters."},
-    "requires_consent": {
-        "help_text": "Whether only people whose consent is recorded and valid are enrolled and identified."
-    },
-    "fpir": {
-        "help_text": "Default threshold for searches, as a false positive identification rate: the share of "
-        "searches for people who aren't in the collection that may return a match. Null means 0.01, unless "
-        "`fmr` or `min_similarity` is set."
-    },
-    "fmr": {
-        "help_text": "Default threshold for searches, as a false match rate: the share of pairs of different "
-        "people that may match, whatever the collection's size."
-    },
-    "min_similarity": {
-        "help_text": "Default threshold for searches, as the lowest similarity that is a match, 0–100, "
-        "whatever the collection's size."
-    },
-}
+RETENTION_HELP: dict[str, Any] = help_texts(
+    erase_without_consent="Erase people one day after their consent expires, and people without a recorded "
+    "consent one day after their first photo. A withdrawn consent counts as no consent.",
+    erase_unseen_after_days="Erase people who were not enrolled, matched or changed for this many days. "
+    "Null means never.",
+)
+COLLECTION_HELP: dict[str, Any] = help_texts(
+    name="The collection's name, which is part of URLs and can't be changed.",
+    description="Your own description, at most 1,000 characters.",
+    requires_consent="Whether only people whose consent is recorded and valid are enrolled and identified.",
+    fpir="Default threshold for searches, as a false positive identification rate: the share of "
+    "searches for people who aren't in the collection that may return a match. Null means 0.01, unless "
+    "`fmr` or `min_similarity` is set.",
+    fmr="Default threshold for searches, as a false match rate: the share of pairs of different "
+    "people that may match, whatever the collection's size.",
+    min_similarity="Default threshold for searches, as the lowest similarity that is a match, 0–100, "
+    "whatever the collection's size.",
+)
 CONSENT_GIVEN_AT = "When the person gave their consent. Null means that no consent is recorded."
 CONSENT_EXPIRES_AT = "When the consent expires. Null means never."
-PERSON_HELP: dict[str, Any] = {
-    "name": {"help_text": "The person's name, which may be empty."},
-    "metadata": {"help_text": "Your own data about the person: a JSON object of at most 4 KB."},
-}
+PERSON_HELP: dict[str, Any] = help_texts(
+    name="The person's name, which may be empty.",
+    metadata="Your own data about the person: a JSON object of at most 4 KB.",
+)
 
 
 class RetentionSerializer(serializers.ModelSerializer[Collection]):
@@ -82,9 +69,11 @@ class CollectionSerializer(serializers.ModelSerializer[Collection]):
         ]  # fmt: skip
         extra_kwargs = {
             **COLLECTION_HELP,
-            "id": {"help_text": "The collection's id. Paths use its name instead."},
-            "created_at": {"help_text": "When the collection was created."},
-            "updated_at": {"help_text": "When the collection was last changed."},
+            **help_texts(
+                id="The collection's id. Paths use its name instead.",
+                created_at="When the collection was created.",
+                updated_at="When the collection was last changed.",
+            ),
         }
 
 
@@ -117,17 +106,15 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
             "photos", "created_at", "updated_at",
         ]  # fmt: skip
         extra_kwargs = {
-            "id": {"help_text": "The person's id."},
-            "external_id": {
-                "help_text": "Your own id of the person, unique in the collection. Null means none."
-            },
             "name": PERSON_HELP["name"],
-            "status": {
-                "help_text": "`active`; `suspended`: stays enrolled but doesn't appear in search results; or "
-                "`merged`: replaced by the person in `merged_into`."
-            },
-            "created_at": {"help_text": "When the person was created."},
-            "updated_at": {"help_text": "When the person was last changed."},
+            **help_texts(
+                id="The person's id.",
+                external_id="Your own id of the person, unique in the collection. Null means none.",
+                status="`active`; `suspended`: stays enrolled but doesn't appear in search results; or "
+                "`merged`: replaced by the person in `merged_into`.",
+                created_at="When the person was created.",
+                updated_at="When the person was last changed.",
+            ),
         }
 
     def get_merged_into(self, person: Person) -> UUID | None:
@@ -188,14 +175,14 @@ class PhotoSerializer(serializers.ModelSerializer[Photo]):
             "id", "person", "status", "width", "height", "face", "rejection", "warnings", "created_at",
             "decided_at",
         ]  # fmt: skip
-        extra_kwargs = {
-            "id": {"help_text": "The photo's id."},
-            "status": {"help_text": "`pending` until the photo is processed, then `accepted` or `rejected`."},
-            "width": {"help_text": "Width of the upright photo as stored, in pixels."},
-            "height": {"help_text": "Height of the upright photo as stored, in pixels."},
-            "created_at": {"help_text": "When the photo was sent."},
-            "decided_at": {"help_text": "When the photo was accepted or rejected; null until then."},
-        }
+        extra_kwargs = help_texts(
+            id="The photo's id.",
+            status="`pending` until the photo is processed, then `accepted` or `rejected`.",
+            width="Width of the upright photo as stored, in pixels.",
+            height="Height of the upright photo as stored, in pixels.",
+            created_at="When the photo was sent.",
+            decided_at="When the photo was accepted or rejected; null until then.",
+        )
 
     @extend_schema_field(TemplateFaceSerializer(allow_null=True))
     def get_face(self, photo: Photo) -> dict[str, Any] | None:
@@ -240,26 +227,18 @@ class ErasureSerializer(serializers.ModelSerializer[Erasure]):
             "id", "person", "status", "reason", "photos", "templates", "files_purged", "vectors_purged",
             "requested_at", "completed_at", "backups_expire_at",
         ]  # fmt: skip
-        extra_kwargs = {
-            "id": {"help_text": "The erasure's id."},
-            "reason": {
-                "help_text": "`request`, or the retention rule that applied: `consent_expired`, "
-                "`consent_missing` or `unseen`."
-            },
-            "photos": {"help_text": "Number of deleted photos."},
-            "templates": {"help_text": "Number of deleted templates."},
-            "files_purged": {"help_text": "Number of stored files whose deletion is verified."},
-            "vectors_purged": {
-                "help_text": "Number of vectors in a remote index whose deletion is verified."
-            },
-            "requested_at": {"help_text": "When the person was erased from the database."},
-            "completed_at": {
-                "help_text": "When the last file or vector was verified as deleted; null until then."
-            },
-            "backups_expire_at": {
-                "help_text": "When the last backup that may contain the person's data is deleted."
-            },
-        }
+        extra_kwargs = help_texts(
+            id="The erasure's id.",
+            reason="`request`, or the retention rule that applied: `consent_expired`, "
+            "`consent_missing` or `unseen`.",
+            photos="Number of deleted photos.",
+            templates="Number of deleted templates.",
+            files_purged="Number of stored files whose deletion is verified.",
+            vectors_purged="Number of vectors in a remote index whose deletion is verified.",
+            requested_at="When the person was erased from the database.",
+            completed_at="When the last file or vector was verified as deleted; null until then.",
+            backups_expire_at="When the last backup that may contain the person's data is deleted.",
+        )
 
 
 class MergeSerializer(serializers.ModelSerializer[Merge]):
@@ -274,11 +253,11 @@ class MergeSerializer(serializers.ModelSerializer[Merge]):
     class Meta:
         model = Merge
         fields = read_only_fields = ["id", "kept", "merged", "photos", "merged_at", "undone_at"]
-        extra_kwargs = {
-            "id": {"help_text": "The merge's id."},
-            "merged_at": {"help_text": "When the people were merged."},
-            "undone_at": {"help_text": "When the merge was undone; null if it wasn't."},
-        }
+        extra_kwargs = help_texts(
+            id="The merge's id.",
+            merged_at="When the people were merged.",
+            undone_at="When the merge was undone; null if it wasn't.",
+        )
 
     def get_photos(self, merge: Merge) -> int:
         return len(merge.photo_ids)

@@ -97,6 +97,9 @@ class ListView(ListModelMixin, ApiView):
     query: Mapping[str, Any]
     page_ordering = "-created_at"
 
+    def get_page_ordering(self) -> str:
+        return self.page_ordering
+
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         self.query = self.query_class.read(request)
         return super().list(request, *args, **kwargs)

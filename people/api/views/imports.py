@@ -60,7 +60,7 @@ class ImportsView(ListView):
     def get_queryset(self) -> QuerySet[ImportJob]:
         return ImportJob.objects.filter(collection=self.collection())
 
-    def paginate_queryset(self, queryset: QuerySet[ImportJob]) -> list[ImportJob]:  # type: ignore[override]
+    def paginate_queryset(self, queryset: Any) -> list[Any]:
         return list(jobs.with_counts(super().paginate_queryset(queryset) or []))
 
     @extend_schema(

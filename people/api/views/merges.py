@@ -49,8 +49,8 @@ class MergesView(ApiView):
         kept = self.person()
         body = MergeBody(data=request.data)
         body.is_valid(raise_exception=True)
-        other = self.person(body.validated_data["other"])
-        merge = merging.merge(kept, other, actor=self.actor)
+        merged = self.person(body.validated_data["other"])
+        merge = merging.merge(kept, merged, actor=self.actor)
         return created(MergeSerializer(merge), reverse("merge", kwargs={"merge": merge.pk}, request=request))
 
 

@@ -51,13 +51,12 @@ class PersonsView(ListView):
         people = people.filter(**{lookup: query[name] for name, lookup in _LOOKUPS.items() if name in query})
         if "status" not in query and "external_id" not in query:
             people = people.exclude(status=Person.Status.MERGED)
-        if words := query.get("search"):
-            people = people.filter(Q(name__icontains=words) | Q(external_id__icontains=words))
+        if text := query.get("search"):
+            people = people.filter(Q(name__icontains=text) | Q(external_id__icontains=text))
         return people
 
-    @property
-    def page_ordering(self) -> str:  # type: ignore[override]
-        return str(self.query.get("ordering", "-created_at"))
+    def get_page_ordering(self) -> str:
+        return str(self.query.get("ordering", self.page_ordering))
 
     @extend_schema(
         operation_id="listPersons",

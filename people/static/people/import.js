@@ -1,14 +1,14 @@
-// While an import runs, look again and again and show how far it is. The files follow when it ended,
-// or while there are none: whoever reads them, by mouse or keyboard, isn't disturbed.
+// While an import runs, load the page again and again and show its progress. The list of files is replaced
+// when the import has ended, or while it is empty, so that people who are reading it aren't disturbed.
 (() => {
   let pause = 800;
-  const look = async () => {
+  const refresh = async () => {
     const progress = document.getElementById("import-progress");
     if (!progress.matches("[data-running]")) return;
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
-      if (!answer.ok || answer.redirected) return; // logged out, or the collection is deleted
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const response = await fetch(location.href, { credentials: "same-origin" });
+      if (!response.ok || response.redirected) return; // logged out, or the collection was deleted
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const fresh = page.getElementById("import-progress");
       const ended = !fresh.matches("[data-running]");
       if (ended || !progress.contains(document.activeElement)) progress.replaceWith(fresh);
@@ -19,10 +19,10 @@
         document.getElementById("import-news").textContent = `The import is ${verdict}.`;
       }
     } catch (error) {
-      // the server is being restarted: the next look tells
+      // the server may be restarting: try again
     }
     pause = Math.min(pause * 1.3, 5000);
-    setTimeout(look, pause);
+    setTimeout(refresh, pause);
   };
-  setTimeout(look, pause);
+  setTimeout(refresh, pause);
 })();

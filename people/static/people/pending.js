@@ -1,14 +1,14 @@
-// While a photo waits for its verdict, look again and again, and replace the cards that have one.
-// Only those: whoever works in another card, by mouse or keyboard, isn't disturbed.
+// While photos are being checked, load the page again and again, and replace the cards that have a verdict.
+// The other cards stay as they are, so that people who are using them aren't disturbed.
 (() => {
   let pause = 800;
-  const look = async () => {
+  const refresh = async () => {
     const waiting = document.querySelectorAll("#photos [data-pending]");
     if (!waiting.length) return;
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
-      if (!answer.ok || answer.redirected) return; // logged out, or the person is erased
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const response = await fetch(location.href, { credentials: "same-origin" });
+      if (!response.ok || response.redirected) return; // logged out, or the person was erased
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       for (const card of waiting) {
         const fresh = page.getElementById(card.id);
         if (!fresh) card.remove();
@@ -19,10 +19,10 @@
         }
       }
     } catch (error) {
-      // the server is being restarted: the next look tells
+      // the server may be restarting: try again
     }
     pause = Math.min(pause * 1.3, 5000);
-    setTimeout(look, pause);
+    setTimeout(refresh, pause);
   };
-  setTimeout(look, pause);
+  setTimeout(refresh, pause);
 })();

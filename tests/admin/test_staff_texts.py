@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from people.admin.staff_texts import error_text, problem_text, reason_rows
+from people.errors import (
+    FaceNotThere,
+    FacerecError,
+    PersonMerged,
+    PoorQuality,
+    SeveralFacesFound,
+    UnreadablePhoto,
+)
+
+
+@pytest.mark.parametrize(
+    "error", [FaceNotThere(), PersonMerged(), PoorQuality(), SeveralFacesFound(), FacerecError()]
+)
+def test_staff_read_no_members_of_the_api(error: FacerecError) -> None:
+    assert "`" in error.message
+    assert "`" not in error_text(error)
+
+
+def test_errors_without_a_text_for_staff_keep_their_message() -> None:
+    error = UnreadablePhoto()
+    assert error_text(error) == error.message
+    assert problem_text({"code": "unreadable_photo", "detail": "As stored."}) == "As stored."
+    assert problem_text({}) == ""
+
+
+def test_a_page_can_have_its_own_texts() -> None:
+    assert error_text(SeveralFacesFound(), {"several_faces": "Choose one."}) == "Choose one."
+
+
+def test_reasons_have_a_title_and_a_hint_for_staff() -> None:
+    reason = {"code": "EXCEEDS_MAX_FACES", "measured": 101, "required": 100, "hint": "Raise max_faces."}
+    (row,) = reason_rows([reason])
+    assert row["title"] == "Exceeds max faces"
+    assert "max_faces" not in row["hint"]
+    (row,) = reason_rows([{**reason, "code": "LOW_BRIGHTNESS", "hint": "Use more light."}])
+    assert (row["title"], row["hint"]) == ("Low brightness", "Use more light.")
