@@ -70,7 +70,7 @@ class Invalid(FacerecError):
 
     code, status = "invalid", 400
     meaning = "Some fields have invalid values."
-    remedy = "See `errors` for the message about each field."
+    remedy = "See `errors` for what is wrong with each field."
 
 
 class UnknownHost(FacerecError):
@@ -171,7 +171,7 @@ class PhotoRejected(FacerecError):
 class PhotoMissing(PhotoRejected):
     code, status = "photo_missing", 400
     meaning = "The request contains no photo."
-    remedy = "Send one as the multipart file `photo`, or as `photo.base64` in JSON."
+    remedy = "Send one in the multipart field `photo`, or as `photo.base64` in JSON."
 
 
 class PhotoEmpty(PhotoRejected):
@@ -244,7 +244,7 @@ class ProcessingFailed(PhotoRejected):
 
 class ConsentMissing(FacerecError):
     code, status = "consent_missing", 422
-    meaning = "This collection requires consent, and this person has no recorded consent or it has expired."
+    meaning = "This collection requires consent, and this person's consent isn't recorded or has expired."
     remedy = "Record the person's consent, then try again."
 
 

@@ -62,7 +62,7 @@ def cancel_enrolments(photo_ids: Several[UUID]) -> None:
 
 
 def request_import(import_id: UUID) -> None:
-    """Queue the import. Workers run it a little at a time, in turn with other tasks."""
+    """Queue the import. Workers process it in small batches, alternating with other tasks."""
     wake(OutboxEntry.objects.create(topic=Topic.RUN_IMPORT, import_id=import_id, due_at=timezone.now()))
 
 

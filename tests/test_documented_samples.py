@@ -210,7 +210,7 @@ def test_the_steps_of_getting_started_enrol_and_identify(reader: Reader, service
 def test_the_samples_of_concepts_change_a_threshold(reader: Reader) -> None:
     (change,) = samples("docs/concepts.md")
     (collection,) = reader.responses(change)
-    assert collection["fpir"] == 0.001
+    assert collection["fpir"] == 0.0001
 
 
 def test_the_samples_of_the_api_guide_work(reader: Reader) -> None:

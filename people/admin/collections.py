@@ -65,9 +65,9 @@ class CollectionAdmin(AuditedAdmin):
         unseen = {days: retention.count(row, retention.unseen_rule(days, now)) for days in sorted(periods)}
         return format_html(
             '<ul class="reasons">'
-            "<li>By the rules as saved: <strong>{}</strong>. "
+            "<li>Under the saved rules: <strong>{}</strong>. "
             '<a href="{}">List them (dry run)</a></li>'
-            "<li>Without consent{}: {} expired, {} with photos and none recorded</li>"
+            "<li>Without consent{}: {} with expired consent, {} with photos but no recorded consent</li>"
             "<li>Unseen{}: {}</li></ul>",
             retention.count(row, *retention.rules(row, now)),
             reverse("admin:collection_retention", args=[row.pk]),
@@ -119,7 +119,7 @@ class CollectionAdmin(AuditedAdmin):
     def _erase(self, request: HttpRequest, collection: Collection) -> None:
         erased = erasure.erase_collection(collection, actor=staff(request))
         people = f"{erased} {pluralize(erased, 'person,people')}"
-        messages.info(request, f"Erased {people} of {collection} with photos and templates.")
+        messages.info(request, f"Erased {people} from {collection}, including their photos and templates.")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # deleting a collection also erases its people

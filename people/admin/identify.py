@@ -31,7 +31,7 @@ class IdentifyForm(forms.Form):
     photo = forms.FileField(
         allow_empty_file=True,  # the operation reports what is wrong with it
         widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/heic"}),
-        help_text="JPEG, PNG, WebP or HEIC, 10 MB. The photo is not stored.",
+        help_text="JPEG, PNG, WebP or HEIC, up to 10 MB. The photo is not stored.",
     )
     collection = forms.ModelChoiceField(Collection.objects.all(), empty_label=None)
     quality_level = forms.ChoiceField(

@@ -74,7 +74,7 @@ class StartForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if bool(cleaned.get("archive")) == bool(cleaned.get("bucket")) and not self.errors:
-            self.add_error("archive", "Choose one: a ZIP archive, or a bucket." if "bucket" in self.fields
+            self.add_error("archive", "Choose either a ZIP archive or a bucket." if "bucket" in self.fields
                            else "Choose a ZIP archive.")  # fmt: skip
         return cleaned
 
@@ -182,9 +182,9 @@ class ImportJobAdmin(ReadOnlyAdmin):
         if job is None:
             raise Http404("Import not found.")
         if jobs.cancel(job, actor=staff(request)):
-            messages.success(request, "The import was cancelled. Photos that it has enrolled are kept.")
+            messages.success(request, "The import was cancelled. Photos that were already enrolled are kept.")
         else:
-            messages.warning(request, "The import had already ended.")
+            messages.warning(request, "The import had already finished.")
         return redirect("admin:people_importjob_change", job_id)
 
 

@@ -56,7 +56,7 @@ def _merge(request: HttpRequest, kept: Person, merged: Person) -> HttpResponse:
         messages.error(request, error_text(error, _TEXTS))
         return redirect("admin:people_person_change", kept.pk)
     except Person.DoesNotExist:
-        messages.error(request, "One of these people has been erased in the meantime. Nothing was merged.")
+        messages.error(request, "One of these people was erased in the meantime. Nothing was merged.")
         return redirect("admin:people_person_changelist")
     photos = len(merge_record.photo_ids)
     messages.success(
@@ -116,7 +116,7 @@ class MergeAdmin(ReadOnlyAdmin):
     list_display = ("merged", "kept", "state", "photos", "merged_at", "merged_by")
     list_display_links = None
     search_fields = ("=kept_id", "=merged_id", "=id")
-    search_help_text = "By ID of a person or of the merge."
+    search_help_text = "Search by the ID of a person or merge."
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("people.change_person")

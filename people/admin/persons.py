@@ -42,7 +42,7 @@ class PersonAdmin(AuditedAdmin):
     list_select_related = ("collection",)
     list_per_page = 50
     search_fields = ("name", "external_id", "=id")
-    search_help_text = "By name, external ID or ID."
+    search_help_text = "Search by name, external ID or ID."
     actions = ("merge",)
     fieldsets = (
         (None, {"fields": ("collection", "name", "external_id", "status", "photos")}),
@@ -152,16 +152,17 @@ class PersonAdmin(AuditedAdmin):
         self._erase(request, *queryset)
 
     def _erase(self, request: HttpRequest, *people: Person) -> None:
-        photos = templates = 0
+        erased = photos = templates = 0
         for person in people:
             try:
                 receipt = erasure.erase(person, actor=staff(request))
             except Person.DoesNotExist:
                 continue  # another request erased them first
-            photos, templates = photos + receipt.photos, templates + receipt.templates
+            erased, photos, templates = erased + 1, photos + receipt.photos, templates + receipt.templates
         messages.info(
             request,
-            f"Erased with {photos} photo{pluralize(photos)} and {templates} template{pluralize(templates)}.",
+            f"Erased {erased} {pluralize(erased, 'person,people')} with {photos} photo{pluralize(photos)} "
+            f"and {templates} template{pluralize(templates)}.",
         )
 
     def get_deleted_objects(

@@ -8,14 +8,15 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import pluralize
 
 from people.admin.base import ReadOnlyAdmin, staff
 from people.failed_tasks import failed_tasks, retry
 from people.models import AuditEvent, Erasure, OutboxEntry
 
 HASH_CHAIN = (
-    "Each event’s hash covers the event before it. To check the whole chain, which takes time, ask your "
-    "operator to run “manage.py verify_audit”."
+    "Each event’s hash covers the event before it. To check the whole chain, which may take a while, ask "
+    "your operator to run “manage.py verify_audit”."
 )
 
 
@@ -26,7 +27,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("=actor", "=object_id", "=request_id")
-    search_help_text = "By actor (user:1, key:3f9a1c2b), ID of the object, or ID of the request."
+    search_help_text = "Search by actor (user:1, key:3f9a1c2b), object ID or request ID."
     fields = (
         "at", "actor", "action", "collection_id", "object_id", "shown_details", "request_id",
         "previous_hash", "hash",
@@ -53,7 +54,7 @@ class ErasureAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("reason",)
     search_fields = ("=person_id", "=id")
-    search_help_text = "By ID of the person or of the erasure."
+    search_help_text = "Search by the ID of a person or erasure."
     fields = (
         "person_id", "collection_id", "reason", "photos", "templates", "files_purged", "vectors_purged",
         "shown_status", "requested_by", "requested_at", "completed_at", "backups_expire_at",
@@ -79,7 +80,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxEntry]:
         return failed_tasks()
 
-    @admin.display(description="Concerns")
+    @admin.display(description="Related to")
     def concerns(self, row: OutboxEntry) -> str:
         if row.erasure_id:
             return f"erasure {row.erasure_id}"
@@ -89,7 +90,10 @@ class FailedTaskAdmin(ReadOnlyAdmin):
     def retry(self, request: HttpRequest, queryset: QuerySet[OutboxEntry]) -> None:
         selected = OutboxEntry.objects.filter(pk__in=queryset.values("pk"))
         count = retry(selected, actor=staff(request))
-        messages.success(request, f"Retrying now: {count}. Tasks that fail again return to this list.")
+        messages.success(
+            request,
+            f"Retrying {count} task{pluralize(count)}. Tasks that fail again will reappear in this list.",
+        )
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("people.change_person"))

@@ -35,7 +35,7 @@ def dry_run(request: HttpRequest, collection: UUID) -> HttpResponse:
             shown.append({"person_id": due_person.person_id, "rule": rule, "since": due_person.since})
     context = {
         **admin.site.each_context(request),
-        "title": f"Retention of {row}: dry run",
+        "title": f"Retention for {row}: dry run",
         "collection": row,
         "has_rules": bool(retention.rules(row)),
         "counts": sorted(counts.items()),

@@ -9,17 +9,19 @@ from people.errors import FacerecError
 from people.extraction import MAX_FACES
 
 _ERRORS = {
-    "internal_error": "Something went wrong. Try again. If the error persists, ask your operator.",
+    "internal_error": "Something went wrong. Try again. If the error persists, contact your operator.",
     "several_faces": "The photo shows several faces. Crop it to one face and add it again.",
     "poor_quality": "The face is not clear enough to enrol.",
-    "face_not_there": "The photo has no face at the chosen place. Choose one of the numbered faces.",
+    "face_not_there": "There is no face at the chosen position. Choose one of the numbered faces.",
     "person_merged": "This person was merged into another. Use the other person, or undo the merge.",
     "not_mergeable": "Only two different people in the same collection can be merged.",
     "undo_out_of_order": "This person was merged again later. Undo the later merge first.",
     "overloaded": "Too many photos are waiting to be processed. Try again in a few seconds.",
 }
 _HINTS = {
-    "EXCEEDS_MAX_FACES": f"Only the {MAX_FACES} largest faces are searched. Crop the photo to search others.",
+    "EXCEEDS_MAX_FACES": (
+        f"Only the {MAX_FACES} largest faces are searched. Crop the photo to search for the others."
+    ),
 }
 
 

@@ -163,7 +163,7 @@ def _of_the_database(error: Exception) -> FacerecError | None:
 
 
 def _is_full(error: Exception) -> bool:
-    """Return whether the disk is full, by the messages of SQLite and PostgreSQL."""
+    """Return whether the error message of SQLite or PostgreSQL says that the disk is full."""
     return "is full" in str(error) or "No space left" in str(error)
 
 

@@ -34,7 +34,7 @@ def test_staff_import_an_archive_and_see_every_result(
 ) -> None:
     files = {**PEOPLE, "eve/dark.png": fakes.photo(3, dark=True)}
     response = _start(page, collection, archive=_archive(files))
-    assert "waiting for the worker" in response.content.decode()
+    assert "waiting for a worker" in response.content.decode()
     assert "data-running" in response.content.decode()
     work()
     content = page.get(response.redirect_chain[-1][0]).content.decode()
@@ -132,7 +132,7 @@ def test_staff_cancel_an_import(page: Client, collection: Collection) -> None:
     url = reverse("admin:import_cancel", args=[job.pk])
     assert page.get(url).status_code == 403
     assert "was cancelled" in page.post(url, follow=True).content.decode()
-    assert "already ended" in page.post(url, follow=True).content.decode()
+    assert "already finished" in page.post(url, follow=True).content.decode()
 
 
 def test_an_import_no_longer_names_an_erased_person(page: Client, collection: Collection) -> None:

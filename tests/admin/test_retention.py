@@ -45,8 +45,8 @@ def test_the_page_of_a_collection_counts_the_people_of_rules_that_are_off(
     page: Client, collection: Collection, people: list[Person]
 ) -> None:
     response = page.get(reverse("admin:people_collection_change", args=[collection.pk])).content.decode()
-    assert "By the rules as saved: <strong>0</strong>" in response
-    assert "Without consent (rule off): 0 expired, 3 with photos and none recorded" in response
+    assert "Under the saved rules: <strong>0</strong>" in response
+    assert "Without consent (rule off): 0 with expired consent, 3 with photos but no recorded consent" in response
     assert "Unseen (rule off): 1 for 30 days, 1 for 90 days, 0 for 365 days" in response
 
 
@@ -88,7 +88,7 @@ def test_the_dry_run_lists_ids_without_names_and_erases_nobody(
     Collection.objects.update(erase_without_consent=True, erase_unseen_after_days=60)
     response = page.get(url)
     text = response.content.decode()
-    assert "3 people are due." in text
+    assert "3 people are due for erasure." in text
     assert response.context["counts"] == [("Consent missing", 3)]
     assert all(str(person.pk) in text for person in people)
     assert "Person 1" not in text

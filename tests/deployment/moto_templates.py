@@ -79,7 +79,7 @@ def _replaced(part: Any, left_out: set[str]) -> Any:
 
 
 def complete_change_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make moto set a stack's outputs and parameters when it executes a change set, which it doesn't."""
+    """Make moto set a stack's outputs and parameters when it executes a change set; by itself, it doesn't."""
     # imported only by the tests that need it, because the import takes seconds
     from moto.cloudformation.models import ChangeSet
     from moto.cloudformation.parsing import OutputMap

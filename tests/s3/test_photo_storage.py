@@ -1,4 +1,4 @@
-"""Photos in S3 are private, encrypted, read through short-lived signed URLs, and deleted in all versions."""
+"""Photos in S3 are private, encrypted, read through short-lived signed URLs, and deleted in every version."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class ApiView(GenericAPIView[Any]):
         return collection
 
     def person(self, person_id: UUID | None = None) -> Person:
-        """Return the path's person, or the given person of the path's collection. Raises Http404."""
+        """Return the person in the path, or the given person of the path's collection. Raises Http404."""
         collection = self.collection()
         person = Person.objects.filter(collection=collection, pk=person_id or self.kwargs["person"]).first()
         if person is None:
