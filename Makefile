@@ -12,15 +12,15 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run stack check test test-quick test-sqlite test-postgresql coverage samples bench screenshot image prove \
   format lint types lock credentials clean
 
-help: ## list the targets
+help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
-run: $(VENV)/.base ## install what is missing, then serve admin, API and worker on PORT (8000)
+run: $(VENV)/.base ## install what is missing, then serve the admin and the API on PORT (default 8000) and run a worker
 	@$(BIN)/python manage.py quickstart
 	@echo "Serving http://localhost:$(PORT)/ (admin) and http://localhost:$(PORT)/api/docs/ (API). Press Ctrl-C to stop."
 	@exec $(BIN)/honcho start --no-prefix
 
-stack: docker/.env ## run PostgreSQL, Redis, S3, service and worker as containers (needs docker compose), on PORT (8000)
+stack: docker/.env ## run the service, a worker, PostgreSQL, Redis and S3 as containers, on PORT (default 8000; needs docker compose)
 	docker compose --env-file docker/.env --file docker/compose.yaml up --build
 
 docker/.env:
@@ -28,10 +28,10 @@ docker/.env:
 	  echo "$$name=$$(openssl rand -hex 24)"; done; echo "S3_KEY=facerec:$$(openssl rand -base64 32)") > $@
 	@echo "docker/.env contains the passwords of this stack. Log in as admin with ADMIN_PASSWORD."
 
-check: lint ## run lint, types and the fast tests, before each commit (90 seconds on two cores)
+check: lint ## run lint, types and the fast tests; use it before each commit (takes 90 seconds on two cores)
 	@$(MAKE) --no-print-directory --jobs=2 types test-quick
 
-test: ## install what is missing, then run all tests on SQLite, and those that depend on the database on PostgreSQL
+test: ## install what is missing, then run all tests on SQLite, and the tests that depend on the database on PostgreSQL
 	@$(MAKE) --no-print-directory test-sqlite
 	@$(MAKE) --no-print-directory test-postgresql
 
@@ -42,7 +42,7 @@ test-sqlite: samples ## run all tests on SQLite (ARGS="tests/x.py -k name" selec
 	@echo "On SQLite:"
 	$(BIN)/python -m pytest $(ARGS)
 
-coverage: samples ## run all tests on SQLite and measure branch coverage, at least 90 % (takes twice as long)
+coverage: samples ## run all tests on SQLite and fail if branch coverage is below 90% (takes twice as long)
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 test-postgresql: samples ## run the tests that depend on the database on PostgreSQL
@@ -53,19 +53,19 @@ samples: $(VENV)/.dev ## download the models and the sample photos
 	@$(BIN)/python manage.py fetch_models
 	@$(BIN)/python manage.py fetch_samples
 
-bench: samples ## measure speed on one core and over HTTP, and compare it with face_recognition and OpenCV's classes (20 minutes)
+bench: samples ## measure speed on one core and over HTTP, and compare it with face_recognition and OpenCV's classes (takes 20 minutes)
 	$(BIN)/python manage.py benchmark --cores 0 --against face_recognition --against plain \
 	  --rounds 20 --search 1000,10000,100000,1000000 --http 100000 --seconds 600 \
 	  --json var/benchmark.json --chart benchmark/chart.svg
 
-screenshot: samples ## take the README's picture of the admin, with the sample photos (needs Chromium and ChromeDriver)
+screenshot: samples ## take the README's screenshot of the admin, with the sample photos (needs Chromium and ChromeDriver)
 	$(BIN)/python -m tests.screenshot
 
 image: $(VENV)/.dev ## build the image without Docker, run it read-only and test it (needs root, buildah, mmdebstrap and bubblewrap)
 	@$(BIN)/python manage.py fetch_samples
 	$(BIN)/python -m tests.prove_image
 
-prove: $(VENV)/.dev ## run the long tests: 200 kills on each database, faults of the remote index, a large import (one hour)
+prove: $(VENV)/.dev ## run the long tests: 200 kills on each database, faults of the remote index, a large import (takes an hour)
 	$(BIN)/python -m tests.prove_kills --kills 200
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m tests.prove_kills --kills 200
 	$(BIN)/python -m tests.prove_index --operations 1000
@@ -75,7 +75,7 @@ format: $(VENV)/.dev ## format the code and fix its style with ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(VENV)/.dev ## check style, import directions, text, missing migrations, the API's schema, Dockerfile, compose file and workflows
+lint: $(VENV)/.dev ## check style, import directions, texts, missing migrations, the OpenAPI document, Dockerfile, compose file and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -92,7 +92,7 @@ lint: $(VENV)/.dev ## check style, import directions, text, missing migrations, 
 types: $(VENV)/.dev ## check the types with mypy
 	$(BIN)/mypy
 
-lock: $(VENV)/.dev ## compile requirements/*.in to .txt files with pinned and hashed versions
+lock: $(VENV)/.dev ## compile requirements/*.in into .txt files with pinned versions and hashes
 	cd requirements && for name in base production deploy dev; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $$name.in -o $$name.txt; done
 	cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

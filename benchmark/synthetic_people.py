@@ -33,7 +33,7 @@ class Enrolled(NamedTuple):
 
 
 def enrol(count: int) -> Enrolled:
-    """Enrol `count` people, of whom one is the person in the sample photos, and read all templates.
+    """Enrol `count` people, one of whom is the person in the sample photos, and read all templates.
 
     The database gets the rows of real enrolments; no photo files are stored. Raises BenchmarkError if the
     database is not empty.

@@ -183,7 +183,7 @@ class PhotoEmpty(PhotoRejected):
 class PhotoTooLarge(PhotoRejected):
     code, status = "photo_too_large", 413
     meaning = "The photo is larger than 10 MB."
-    remedy = "Reduce its size or compress it more."
+    remedy = "Scale it down or compress it more."
 
 
 class NotAnImage(PhotoRejected):
@@ -475,7 +475,7 @@ class FetchFailed(FacerecError):
     """None of a file's sources returned the bytes that the catalogue describes."""
 
     code = "fetch_failed"
-    meaning = "A file could not be fetched from any of its sources."
+    meaning = "A file could not be downloaded from any of its sources."
     remedy = "Check the network connection and run the command again."
     reported_in = "command"
 

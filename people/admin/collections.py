@@ -67,7 +67,7 @@ class CollectionAdmin(AuditedAdmin):
             '<ul class="reasons">'
             "<li>Under the saved rules: <strong>{}</strong>. "
             '<a href="{}">List them (dry run)</a></li>'
-            "<li>Without consent{}: {} with expired consent, {} with photos but no recorded consent</li>"
+            "<li>Without consent{}: {} with expired consent, {} with photos but no consent recorded</li>"
             "<li>Unseen{}: {}</li></ul>",
             retention.count(row, *retention.rules(row, now)),
             reverse("admin:collection_retention", args=[row.pk]),

@@ -31,7 +31,7 @@ def error_text(error: FacerecError, texts: Mapping[str, str] | None = None) -> s
 
 
 def problem_text(problem: Mapping[str, Any], texts: Mapping[str, str] | None = None) -> str:
-    """Return the same for an error as it is stored in a row (code and detail); nothing for an empty one."""
+    """Like `error_text`, for an error stored in a row (code and detail). Returns "" for an empty one."""
     code = str(problem.get("code", ""))
     return (texts or {}).get(code) or _ERRORS.get(code) or str(problem.get("detail", ""))
 

@@ -28,9 +28,9 @@ class Counter(Protocol):
 
 
 class SqliteCounter:
-    """Counts in a file of its own, for all processes of one machine.
+    """Keeps counts in a file of its own, which all processes of a machine share.
 
-    It is opened at the first count, and so after gunicorn's fork: SQLite's connections don't survive one.
+    The file is opened at the first count, after gunicorn has forked: SQLite connections don't survive a fork.
     """
 
     def __init__(self, path: str | Path, clock: Callable[[], float] = time.time) -> None:

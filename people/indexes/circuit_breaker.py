@@ -1,4 +1,4 @@
-"""A circuit breaker: enforces a timeout on calls to a library, and refuses calls after repeated failures."""
+"""A circuit breaker that limits the time of calls to a library, and refuses calls after repeated failures."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from django.db import models
 class OutboxEntry(models.Model):
     """Work that a committed change still requires; written in the same transaction.
 
-    The ids are in commit order: `people.outbox` ensures it. Entries with the topic PERSON_CHANGED
+    The ids are in commit order, which `people.outbox` ensures. Entries with the topic PERSON_CHANGED
     are the change log that every index reads; the other topics are tasks for the worker.
     """
 

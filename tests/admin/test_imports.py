@@ -119,7 +119,7 @@ def test_staff_import_a_prefix_of_an_allowed_bucket(
 ) -> None:
     s3.put_object(Bucket="inbox", Key="staff/ada/1.png", Body=fakes.photo(1))
     response = _start(page, collection, archive=_archive(PEOPLE), bucket="inbox", folder="staff")
-    assert "Choose one" in response.content.decode()
+    assert "Choose either" in response.content.decode()
     assert _start(page, collection, bucket="other", folder="").status_code == 200
     assert not ImportJob.objects.exists()
     _start(page, collection, bucket="inbox", folder="staff")

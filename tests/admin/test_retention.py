@@ -46,7 +46,10 @@ def test_the_page_of_a_collection_counts_the_people_of_rules_that_are_off(
 ) -> None:
     response = page.get(reverse("admin:people_collection_change", args=[collection.pk])).content.decode()
     assert "Under the saved rules: <strong>0</strong>" in response
-    assert "Without consent (rule off): 0 with expired consent, 3 with photos but no recorded consent" in response
+    assert (
+        "Without consent (rule off): 0 with expired consent, 3 with photos but no consent recorded"
+        in response
+    )
     assert "Unseen (rule off): 1 for 30 days, 1 for 90 days, 0 for 365 days" in response
 
 

@@ -1,4 +1,4 @@
-"""A remote index whose server is the double, and the work that brings it up to date."""
+"""A remote index with a test double as its server, and the operations that bring it up to date."""
 
 from __future__ import annotations
 

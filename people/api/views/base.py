@@ -85,7 +85,7 @@ class ApiView(GenericAPIView[Any]):
         return person
 
     def in_reach(self, rows: models.QuerySet[_Row]) -> models.QuerySet[_Row]:
-        """Return the rows that belong to collections which the API key has access to."""
+        """Return the rows of the collections that the API key has access to."""
         only = self.only_collection()
         return rows if only is None else rows.filter(collection_id=only)
 
