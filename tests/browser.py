@@ -51,7 +51,7 @@ class Staff:
         self.take_screenshot()
 
     def take_screenshot(self, of: str = "") -> None:
-        """If FACEREC_SCREENSHOTS names a folder, save a screenshot there, with the window scrolled to `of`."""
+        """If FACEREC_SCREENSHOTS names a folder, save a screenshot there, scrolled to `of`."""
         if SCREENSHOTS:
             if of:
                 self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", self.find(of))

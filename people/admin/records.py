@@ -66,7 +66,8 @@ class ErasureAdmin(ReadOnlyAdmin):
             return "complete, verified"
         pending_entries = OutboxEntry.objects.filter(erasure_id=row.pk, done_at=None)
         failed = (failed_tasks() & pending_entries).count()
-        to_purge = f"{pending_entries.count()} to purge"
+        count = pending_entries.count()
+        to_purge = f"{count} purge{pluralize(count)} pending"
         return f"{to_purge}, {failed} of them failed: see Failed tasks" if failed else to_purge
 
 

@@ -1,6 +1,6 @@
-"""Counters for rate limits: exact over all threads and processes that share one.
+"""Counters for rate limits: exact across all threads and processes that share one.
 
-Django's caches and the library `limits` count exactly over several processes only where a server counts.
+Django's caches and the library `limits` are exact across processes only if a server does the counting.
 """
 
 from __future__ import annotations

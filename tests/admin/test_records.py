@@ -69,7 +69,7 @@ def test_staff_see_a_failed_purge_and_retry_it(
     assert "StillThere" in listed
     assert f"erasure {receipt.pk}" in listed
     shown = page.get(reverse("admin:people_erasure_changelist")).content.decode()
-    assert "1 to purge, 1 of them failed" in shown
+    assert "1 purge pending, 1 of them failed" in shown
     page.post(
         reverse("admin:people_outboxentry_changelist"), {"action": "retry", "_selected_action": [entry.pk]}
     )

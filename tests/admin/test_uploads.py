@@ -1,4 +1,4 @@
-"""Photos of a person: uploaded several at once, each with its own verdict."""
+"""Staff upload several photos of a person at once, and each photo gets its own verdict."""
 
 from __future__ import annotations
 

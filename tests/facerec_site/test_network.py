@@ -1,4 +1,4 @@
-"""Neither the tests nor the service send anything to third parties."""
+"""Neither the tests nor the service sends anything to third parties."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.pinecone_double import Double, pinecone_index
 
 @pytest.fixture
 def pinecone_in_use(settings: Any, pinecone: Double) -> None:
-    """Make Pinecone's double the index."""
+    """Use the test double of Pinecone as the index."""
     settings.TEMPLATE_INDEX = pinecone_index(pinecone)
 
 

@@ -132,7 +132,7 @@ class RejectionSerializer(ResponseSerializer):
 
 
 class PhotoWarningSerializer(ResponseSerializer):
-    """A sign that a photo may show another person. The photo is enrolled nevertheless."""
+    """A sign that a photo may show another person. The photo is enrolled anyway."""
 
     code = serializers.CharField(
         help_text="`possible_duplicate_person`: the face looks like another person of the collection. "
