@@ -1,4 +1,4 @@
-"""Measures identifications over HTTP: with one client, at capacity, at 70 % of capacity, and overloaded."""
+"""Measures identifications over HTTP: with one client, at capacity, at 70% of capacity, and overloaded."""
 
 from __future__ import annotations
 

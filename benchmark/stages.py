@@ -1,4 +1,4 @@
-"""Times an identification stage by stage, without HTTP and database."""
+"""Times an identification stage by stage, without HTTP or the database."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def on_exit(server: object) -> None:
 def when_ready(server: Any) -> None:
     """Load models and templates before the workers are forked, so that they share them.
 
-    Nothing may be left that runs threads or holds a connection. docs/decisions.md says why.
+    Afterwards, no threads may be running and no connections may be open. docs/decisions.md says why.
     """
     from facerec_site.preloading import prepare
 

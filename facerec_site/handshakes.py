@@ -32,7 +32,7 @@ def stop_handshakes(listener: socket.socket) -> None:
     """Have the kernel drop packets that begin a handshake, in every process that has the socket.
 
     Handshakes in progress and open connections continue. A client whose packet was dropped resends it after a
-    second and is refused if the socket is closed by then. Does nothing on other systems than Linux, or for
+    second and is refused if the socket is closed by then. Does nothing on systems other than Linux, or for
     sockets that aren't TCP.
 
     Raises OSError if the kernel has no socket filters.
@@ -48,7 +48,7 @@ def stop_handshakes(listener: socket.socket) -> None:
 def pending_handshakes(listener: socket.socket) -> int:
     """Return how many clients have begun a handshake with the socket's port and not completed it.
 
-    Returns 0 on other systems than Linux, and for sockets that aren't TCP. Takes half a millisecond.
+    Returns 0 on systems other than Linux, and for sockets that aren't TCP. Takes half a millisecond.
     Protocol: sock_diag(7), netlink(7).
 
     Raises OSError if the kernel has no socket diagnostics.

@@ -57,7 +57,7 @@ class RefusingWorker(ThreadWorker):
 
 
 def response(error: FacerecError, request_id: str) -> bytes:
-    """Return the error as an HTTP response that announces the end of the connection."""
+    """Return the error as an HTTP response that ends the connection (`Connection: close`)."""
     problem = error.as_problem(request_id)
     body = json.dumps(problem).encode()
     head = (

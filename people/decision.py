@@ -24,7 +24,7 @@ retaking the same photo changes a score of the default engine by about this much
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What an engine's cosines mean: at which threshold what share of pairs of different people match.
+    """What an engine's cosines mean: the share of pairs of different people that match at each threshold.
 
     `points` are (FMR, cosine), with FMR falling and cosine rising, measured by `manage.py evaluate`.
     """

@@ -43,7 +43,7 @@ def drop(means: QuerySet[MeanTemplate]) -> None:
 def store(person: Person, engine: str, vector: Vectors, templates: int) -> None:
     """Store the person's mean template, (d,) float32. Must be called in a transaction.
 
-    `templates` is the number of templates it was computed from. The next sync sends it to a remote index.
+    `templates` is the number of templates it was computed from. A remote index gets it with the next sync.
     """
     rows = MeanTemplate.objects.select_for_update().filter(person=person, engine=engine)
     packed = pack(vector)

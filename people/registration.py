@@ -43,7 +43,7 @@ def ensure_default_collection(*, actor: Actor) -> None:
 
 
 def save_administrator(username: str, password: str, *, actor: Actor) -> User:
-    """Set the administrator's password, and create the administrator if there is none of this name.
+    """Set the administrator's password, and create the administrator if there is none with this name.
 
     Raises ValidationError if Django's validators reject the name or the password.
     """

@@ -1,4 +1,4 @@
-"""A headless Chromium and what staff do with the admin in it, by what they see on the page."""
+"""A headless Chromium, and what staff do with the admin in it, using what they see on the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEIGHT = 1000
 
 @contextmanager
 def chromium(width: int) -> Iterator[webdriver.Chrome]:
-    """Start a headless Chromium with a window of this width in CSS pixels, and end it afterwards."""
+    """Start a headless Chromium with a window of this width in CSS pixels, and close it afterwards."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(BROWSER)
     for argument in (

@@ -1,7 +1,7 @@
 """Check the text that people read: links and anchors in the Markdown pages, and phrases that we avoid.
 
 `make lint` runs `python -m tests.check_documents`. It prints each fault as `path:line: what is wrong` and
-exits with 1 if there is any. It reads only files that git tracks, and visits no other address.
+exits with 1 if there is any. It reads only files that git tracks, and doesn't use the network.
 """
 
 from __future__ import annotations

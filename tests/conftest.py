@@ -79,20 +79,20 @@ def messages(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def work() -> Callable[[], None]:
-    """Do all that is due in the outbox, as the worker would."""
+    """Do all the work that is due in the outbox, as the worker would."""
     return lambda: tasks.sweep()
 
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do the work of each message at once, as a worker that is never late would."""
+    """Process each message at once, as a worker without delays would."""
     by_name: dict[str, Callable[..., Any]] = {Task.DELIVER: tasks.deliver, Task.SYNC_INDEX: tasks.sync_index}
     monkeypatch.setattr(current_app, "send_task", lambda name, args, **options: by_name[name](*args))
 
 
 @pytest.fixture
 def pinecone() -> Iterator[Double]:
-    """Speak Pinecone's HTTP; all requests and responses must fit its OpenAPI document."""
+    """A server with Pinecone's HTTP API; all requests and responses must fit its OpenAPI document."""
     with Double().running() as double:
         gc.freeze()  # what is there already need not be searched
         yield double
@@ -131,14 +131,14 @@ def enrolled(collection: Collection) -> Callable[..., Person]:
 
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[str]:
-    """The address of a server that speaks AWS."""
+    """The address of a server that simulates AWS."""
     with servers.aws() as address:
         yield address
 
 
 @pytest.fixture
 def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Have boto3 talk to an AWS on this machine that is empty."""
+    """Have boto3 use an empty simulation of AWS on this machine."""
     for name, value in {**servers.AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": aws_server}.items():
         monkeypatch.setenv(name, value)
     input_buckets._client.cache_clear()
@@ -149,7 +149,7 @@ def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def s3(aws: str, settings: Any) -> Iterator[S3Client]:
-    """A client of an S3 with the bucket `inbox`, which photos and imports may be read from."""
+    """An S3 client, with a bucket `inbox` that photos and imports may be read from."""
     import boto3
 
     settings.FACEREC_S3_INPUT_BUCKETS = ["inbox"]

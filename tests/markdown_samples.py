@@ -65,7 +65,7 @@ def inline_code(page: str) -> list[list[str]]:
 
 
 def command_lines(shell: str, *programs: str) -> Iterator[CommandLine]:
-    """Yield each run of the programs in shell code, also those within pipes, loops and other commands."""
+    """Yield each run of the programs in shell code, including runs in pipes, loops and other commands."""
     for line in shell.replace("\\\n", " ").splitlines():
         words = _words(line)
         for number, word in enumerate(words):

@@ -22,7 +22,7 @@ COMPLETE = {
 
 
 def start(variables: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with these arguments (`manage.py check` by default) and only these variables, to its end."""
+    """Run Python with these arguments (default: `manage.py check`) and only these variables; wait for it."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return subprocess.run(
         [sys.executable, *(command or ("manage.py", "check"))],

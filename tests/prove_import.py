@@ -181,7 +181,7 @@ def prove(folder: Path, *, photos: int, kills: int, seed: int, report: Callable[
 
 
 def memory(folder: Path, photos: int) -> tuple[int, int]:
-    """Import the same photos without kills; return peak memory in MB after 10 % of them and at the end."""
+    """Import the same photos without kills; return peak memory in MB after 10% of them and at the end."""
     installation = Installation(folder / "var")
     installation.create_collection("not-killed")
     process = installation.start("import_people", str(folder / "source"), "--collection", "not-killed")

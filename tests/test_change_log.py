@@ -1,4 +1,4 @@
-"""The change log is in the order of commits: a reader that saw an entry has seen all earlier entries."""
+"""The change log is in commit order: a reader that saw an entry has seen all earlier entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of documents reports broken links and phrases to avoid, and accepts correct text."""
+"""The document check reports broken links and phrases to avoid, and accepts correct text."""
 
 from __future__ import annotations
 

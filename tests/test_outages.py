@@ -1,4 +1,4 @@
-"""Which errors are outages, whose end work waits for, and which are faults of the work itself."""
+"""Which errors are outages, after which work is tried again, and which are faults of the work itself."""
 
 from __future__ import annotations
 

@@ -8,5 +8,5 @@ from django.utils import timezone
 
 
 def ago(**time: float) -> datetime:
-    """Return the moment that was so long ago, such as `days=2`; in the future if negative."""
+    """Return the moment that long ago, such as `days=2`; in the future if negative."""
     return timezone.now() - timedelta(**time)

@@ -1,4 +1,4 @@
-"""The AWS account of a run, and its errors in words for the operator."""
+"""The AWS account that a run uses, and its errors explained to the operator."""
 
 from __future__ import annotations
 

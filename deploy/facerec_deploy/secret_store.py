@@ -1,4 +1,4 @@
-"""Secrets in SSM Parameter Store, under /facerec/. Values are never arguments, printed or logged."""
+"""Secrets in SSM Parameter Store, under /facerec/. Values are never passed as arguments or logged."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SecretStore:
     def make_up(self, name: str) -> None:
         """Generate a secret's first value.
 
-        Raises Refused if it has a value already, which may be in use, or can't be generated.
+        Raises Refused if it already has a value, which may be in use, or can't be generated.
         """
         if name not in GENERATED:
             raise Refused(f"{name} is issued by another system and can't be generated.")

@@ -1,4 +1,4 @@
-"""What differs in production: the secret key comes from the environment, and cookies need HTTPS."""
+"""What differs in production: the secret key is read from the environment, and cookies require HTTPS."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _CLOSER_TO_ANOTHER = (
 
 
 def photo_rows(person_id: str) -> list[dict[str, Any]]:
-    """Return the rows of the newest photos of a person, by the id as the admin's URLs quote it."""
+    """Return the rows of a person's newest photos. `person_id` is quoted, as in the admin's URLs."""
     try:
         rows = Photo.objects.filter(person=UUID(unquote(person_id))).prefetch_related("templates")
     except ValueError:

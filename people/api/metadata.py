@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class AllowedMethods(BaseMetadata):
-    """The path's methods, as in the `Allow` header. REST framework's own would add docstrings."""
+    """The path's methods, as in the `Allow` header. REST framework's own response would add docstrings."""
 
     def determine_metadata(self, request: Request, view: APIView) -> dict[str, Any]:
         return {"methods": view.allowed_methods}

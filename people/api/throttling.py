@@ -1,4 +1,4 @@
-"""Rate limits: each API key has its own, all sessions the same; responses report them in headers."""
+"""Rate limits, reported in headers: each API key has its own, and all staff sessions the same one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECONDS = {"sec": 1, "min": 60, "hour": 3600, "day": 86400}
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One fixed window of a limit: how many requests it allows and had, and when it ends."""
+    """One fixed window of a limit: how many requests it allows and has counted, and when it ends."""
 
     limit: int
     used: int

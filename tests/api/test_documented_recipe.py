@@ -1,4 +1,4 @@
-"""The test in the recipe "Add an error code" (docs/contributing.md) uses what the tests of the API have."""
+"""The test in the recipe "Add an error code" (docs/contributing.md) fits the API's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A photo storage that can't be written to: photos are refused with a 503, and nothing of them remains."""
+"""A photo storage that can't be written to: photos are refused with a 503, and leave nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of other types than the document's are refused, and never converted."""
+"""Values whose type differs from the document's are refused, and never converted."""
 
 from __future__ import annotations
 

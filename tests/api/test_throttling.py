@@ -1,4 +1,4 @@
-"""Requests are counted exactly over all threads and processes, until the window ends."""
+"""Requests are counted exactly across all threads and processes, until the window ends."""
 
 from __future__ import annotations
 

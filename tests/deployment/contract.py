@@ -1,8 +1,8 @@
 """The contract of the deployment to AWS: what operators can rely on, one line per property.
 
-The values in `CONTRACT` are those of the contract's document. Each way to deploy has a test that checks every
-line against the resources that it would create (`test_cloudformation.py`, `test_copilot_contract.py`). If a
-way can't keep a line, its `NOT_KEPT` gives the reason, and docs/aws.md informs operators.
+The values in `CONTRACT` are those of the contract's document. Each deployment method has a test that checks
+every line against the resources that it would create (`test_cloudformation.py`, `test_copilot_contract.py`).
+If a method can't keep a line, its `NOT_KEPT` gives the reason, and docs/aws.md informs operators.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Celery with the brokers of production, Redis and SQS."""
+"""Celery with the production brokers, Redis and SQS."""
 
 from __future__ import annotations
 

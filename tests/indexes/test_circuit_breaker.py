@@ -35,7 +35,7 @@ def breaker(clock: Clock) -> Iterator[CircuitBreaker]:
 
 
 class Server:
-    """A server that is down or not, and counts the calls to it."""
+    """A server that can be down, and counts the calls to it."""
 
     def __init__(self) -> None:
         self.down = True

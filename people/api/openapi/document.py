@@ -1,4 +1,4 @@
-"""The last step in generating the OpenAPI document: changes that concern the whole of it."""
+"""The last step in generating the OpenAPI document: changes to the document as a whole."""
 
 from __future__ import annotations
 

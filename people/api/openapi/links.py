@@ -1,4 +1,4 @@
-"""Links: which operations can follow on a response, and which of its values they take.
+"""Links: which operations can follow a response, and which of its values they use.
 
 They follow from the routes. A response that shows a resource links to every operation whose path needs
 that resource's id. All other parameters must be in the request's own path or in the response.

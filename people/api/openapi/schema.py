@@ -1,4 +1,4 @@
-"""How an operation is described: what follows from its view, added to what its decorator says."""
+"""Describe an operation: add what follows from its view to what its decorator declares."""
 
 from __future__ import annotations
 

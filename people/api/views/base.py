@@ -28,7 +28,7 @@ _Row = TypeVar("_Row", bound=models.Model)
 
 
 class ApiView(GenericAPIView[Any]):
-    """The base of the views. `scopes` names the scopes that each method needs."""
+    """Base class of the API's views. `scopes` names the scopes that each method needs."""
 
     tag: ClassVar[str]
     """The OpenAPI document's group of operations."""
@@ -63,12 +63,12 @@ class ApiView(GenericAPIView[Any]):
         return authentication.actor(self.request)
 
     def only_collection(self) -> UUID | None:
-        """Return the id of the collection that the API key is bound to, or None if it is for all."""
+        """Return the id of the collection that the API key is bound to, or None if it isn't bound to one."""
         key = self.request.auth
         return key.collection_id if isinstance(key, ApiKey) else None
 
     def collection(self) -> Collection:
-        """Return the path's collection. Raises Http404, also if the API key is bound to another."""
+        """Return the collection in the path. Raises Http404, also if the API key is bound to another."""
         only = self.only_collection()
         collection = Collection.objects.filter(name=self.kwargs["collection"]).first()
         if collection is None or only not in (None, collection.pk):
@@ -91,7 +91,7 @@ class ApiView(GenericAPIView[Any]):
 
 
 class ListView(ListModelMixin, ApiView):
-    """The base of list views. `query_class` is the query string's serializer; `page_ordering` one column."""
+    """Base class of list views. `query_class` is the query string's serializer, `page_ordering` a column."""
 
     query_class: ClassVar[type[QuerySerializer]] = NoQuery
     query: Mapping[str, Any]

@@ -38,7 +38,7 @@ _REFUSALS = (
 
 class _ImportView(ApiView):
     def job(self) -> ImportJob:
-        """Return the path's import. Raises Http404."""
+        """Return the import in the path. Raises Http404."""
         job = ImportJob.objects.filter(collection=self.collection(), pk=self.kwargs["job"]).first()
         if job is None:
             raise Http404

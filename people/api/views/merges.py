@@ -21,7 +21,7 @@ from people.models import Merge
 
 class _MergeView(ApiView):
     def merge(self) -> Merge:
-        """Return the path's merge. Raises Http404, also if the API key is bound to another collection."""
+        """Return the merge in the path. Raises Http404, also if the key is bound to another collection."""
         return get_object_or_404(self.in_reach(Merge.objects.all()), pk=self.kwargs["merge"])
 
 
