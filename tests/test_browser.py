@@ -153,7 +153,7 @@ def test_staff_merge_a_possible_duplicate_and_undo_it(
     browser.find_element(By.LINK_TEXT, collection).click()
     service.sql("UPDATE people_person SET last_interaction_at = '2020-01-01 00:00:00'")
     staff.click(".field-due_now a")
-    assert staff.find("#content strong").text == "2 people are due."
+    assert staff.find("#content strong").text == "2 people are due for erasure."
     staff.take_screenshot()
     assert_no_sideways_scroll(browser)
 

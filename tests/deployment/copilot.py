@@ -69,7 +69,7 @@ class Template:
         }
 
     def resolve(self, part: Any) -> Any:
-        """Replace parameters by values, resources by <Id> or <Id.Attribute>, and imports by <import NAME>."""
+        """Replace parameters with values, resources with <Id> or <Id.Attribute>, imports with <import NAME>."""
         if isinstance(part, list):
             return [self.resolve(item) for item in part]
         if not isinstance(part, dict):

@@ -42,7 +42,7 @@ class ProblemSerializer(ResponseSerializer):
     type = serializers.CharField(help_text="Always `about:blank`: `code` names the problem.")
     title = serializers.CharField(help_text="The status as a phrase.")
     status = serializers.IntegerField(help_text="HTTP status of the response.")
-    detail = serializers.CharField(help_text="What happened and what to do, in a sentence for people.")
+    detail = serializers.CharField(help_text="What happened and what to do, as a human-readable sentence.")
     code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
     request_id = serializers.CharField(
         help_text="Id of the request, as in the header X-Request-ID. Quote it when you ask for help."

@@ -67,7 +67,7 @@ class ReasonSerializer(ResponseSerializer):
     required: Any = serializers.FloatField(
         help_text="The limit that the measured value violates, in the same unit."
     )
-    hint = serializers.CharField(help_text="What to do about it, in a sentence for people.")
+    hint = serializers.CharField(help_text="What to do about it, as a human-readable sentence.")
 
 
 class QualitySerializer(ResponseSerializer):
@@ -155,7 +155,7 @@ class PersonReferenceSerializer(ResponseSerializer):
     """A person, named briefly."""
 
     id = serializers.UUIDField(help_text="The person's id.")
-    external_id = serializers.CharField(allow_null=True, help_text="Your own id of this person, if any.")
+    external_id = serializers.CharField(allow_null=True, help_text="Your own id for this person, if any.")
     name = serializers.CharField(help_text="The person's name, which may be empty.")
 
 

@@ -19,7 +19,7 @@ class ImportCountsSerializer(ResponseSerializer):
     enrolled = serializers.IntegerField(
         help_text="Files whose photo was enrolled or, in a dry run, would be."
     )
-    known = serializers.IntegerField(help_text="Files with a photo that the person has already.")
+    known = serializers.IntegerField(help_text="Files with a photo that the person already has.")
     rejected = serializers.IntegerField(help_text="Files whose photo was rejected; see the item's `problem`.")
     skipped = serializers.IntegerField(help_text="Files that were not processed; see the item's `problem`.")
 
@@ -28,7 +28,7 @@ class ImportProblemSerializer(ResponseSerializer):
     """Why an import failed as a whole."""
 
     code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
-    detail = serializers.CharField(help_text="What happened and what to do, in a sentence for people.")
+    detail = serializers.CharField(help_text="What happened and what to do, as a human-readable sentence.")
     # Any, because a Serializer has an attribute with this name
     errors: Any = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),

@@ -59,7 +59,7 @@ class CollectionSerializer(serializers.ModelSerializer[Collection]):
         source="*", help_text="Rules for erasing people automatically. They are applied every hour."
     )
     persons = serializers.IntegerField(
-        source="person_count", help_text="Number of people in the collection, without merged ones."
+        source="person_count", help_text="Number of people in the collection, not counting merged ones."
     )
 
     class Meta:
@@ -125,7 +125,7 @@ class RejectionSerializer(ResponseSerializer):
     """Why a photo or file was not accepted."""
 
     code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
-    detail = serializers.CharField(help_text="What happened and what to do, in a sentence for people.")
+    detail = serializers.CharField(help_text="What happened and what to do, as a human-readable sentence.")
     reasons = ReasonSerializer(many=True, required=False, help_text="The failed quality checks.")
     face = BoxSerializer(required=False, help_text="The face that failed the quality check.")
     faces = BoxSerializer(many=True, required=False, help_text="The faces that you can choose from.")
@@ -135,7 +135,7 @@ class PhotoWarningSerializer(ResponseSerializer):
     """A sign that a photo may show another person. The photo is enrolled anyway."""
 
     code = serializers.CharField(
-        help_text="`possible_duplicate_person`: the face looks like another person of the collection. "
+        help_text="`possible_duplicate_person`: the face looks like another person in the collection. "
         "`LOW_MATCH_CONFIDENCE`: it doesn't look like the person's other photos. New codes may be added."
     )
     person = serializers.UUIDField(
@@ -145,7 +145,7 @@ class PhotoWarningSerializer(ResponseSerializer):
         help_text="Similarity to the other person or, with `LOW_MATCH_CONFIDENCE`, to the person's other "
         "photos, 0–100."
     )
-    hint = serializers.CharField(help_text="What to check, in a sentence for people.")
+    hint = serializers.CharField(help_text="What to check, as a human-readable sentence.")
 
 
 class TemplateFaceSerializer(FaceSerializer):

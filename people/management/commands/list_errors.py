@@ -20,7 +20,7 @@ Every error under `/api/` is a problem document (RFC 9457, `application/problem+
 {EXAMPLE}
 ```
 
-Clients should branch on `code`, which never changes. `detail` is a sentence for people to read, and may be
+Clients should branch on `code`, which never changes. `detail` is a human-readable sentence, and may be
 more specific than this table. Some codes come with additional members: `errors` has messages by field,
 `reasons` has the measured and required quality, and `faces` has the boxes to choose from.
 
