@@ -151,7 +151,7 @@ class Person(GuardedModel):
     def lock_all_records(cls, person_id: uuid.UUID) -> list[Person]:
         """Lock all records of this human until the caller's transaction ends, and return them.
 
-        Empty if there is no such person. Rows are locked in the order of their ids, as everywhere.
+        Empty if there is no such person. Rows are locked in the order of their ids, as in every operation.
         """
         while True:
             # the error leaves the inner transaction and releases the locks, so there is no deadlock

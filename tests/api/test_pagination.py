@@ -1,4 +1,4 @@
-"""Lists contain every row once, in both directions and every ordering, even while rows are added and deleted."""
+"""Lists contain every row once, in both directions and any ordering, even if rows are added and deleted."""
 
 from __future__ import annotations
 

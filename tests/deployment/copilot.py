@@ -69,7 +69,7 @@ class Template:
         }
 
     def resolve(self, part: Any) -> Any:
-        """Replace parameters with values, resources with <Id> or <Id.Attribute>, imports with <import NAME>."""
+        """Replace parameters with values, resources with <Id> or <Id.Attribute>, imports with <import …>."""
         if isinstance(part, list):
             return [self.resolve(item) for item in part]
         if not isinstance(part, dict):
