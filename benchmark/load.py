@@ -43,7 +43,7 @@ class Client:
         after the pause that a Retry-After header demands. With `rate`, that many requests per second become
         due at regular intervals, even if earlier ones have no response yet. The time of a request counts from
         when it was due, so it includes the wait for earlier ones.
-        Raises BenchmarkError if the service stops responding, or returns 200 to no request.
+        Raises BenchmarkError if the service stops responding, or if no response has status 200.
         """
         responses, schedule = _Responses(), _Schedule(seconds, rate)
         started = time.perf_counter()

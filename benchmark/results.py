@@ -89,7 +89,7 @@ class HttpResult:
     worker: WorkerMemory
     """The largest worker, after the steady load."""
     growth: float
-    """The relative growth of its rss_mb during the steady load; 0.01 is 1 %."""
+    """The relative growth of its rss_mb during the steady load; 0.01 is 1%."""
 
     @property
     def overhead_ms(self) -> float:

@@ -21,7 +21,7 @@ WARM_UP_SECONDS = 3.0
 CLIENTS_PER_WORKER = 4
 SHARE_OF_CAPACITY = 0.7
 CROWD = 64
-"""Connections. More than a worker has threads and places in its queue."""
+"""Connections: more than a worker's threads and queue can hold."""
 PHOTO = (480, 720)
 """Width and height in pixels of the photo that is sent."""
 

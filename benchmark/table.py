@@ -33,7 +33,7 @@ def http_rows(result: HttpResult) -> Iterator[str]:
     )
     yield _row("    alone", result.alone, f"{result.overhead_ms:.1f} outside the engine")
     yield _row("    at capacity", result.full)
-    yield _row(f"    {result.seconds:.0f} s at 70 %", result.steady, _failures(result.steady))
+    yield _row(f"    {result.seconds:.0f} s at 70%", result.steady, _failures(result.steady))
     yield _row(f"    {result.clients} clients at once", result.overload, _failures(result.overload))
     yield (
         f"memory: {result.worker.private_mb:.0f} MB private to a worker, {result.worker.rss_mb:.0f} MB with "

@@ -8,7 +8,10 @@ from benchmark.results import WorkerMemory
 
 
 def largest_worker(master: int) -> WorkerMemory:
-    """Return the memory of the worker with the most private memory. `master` is gunicorn's process id."""
+    """Return the memory of the worker with the most private memory.
+
+    `master` is the process id of gunicorn's main process.
+    """
     workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     return max((_memory(int(worker)) for worker in workers), key=lambda memory: memory.private_mb)
 

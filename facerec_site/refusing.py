@@ -31,7 +31,7 @@ _ERRORS: tuple[tuple[type[Exception], type[FacerecError]], ...] = (
     (gunicorn_errors.LimitRequestHeaders, HeadersTooLarge),
     (gunicorn_errors.ExpectationFailed, ExpectationFailed),
     (gunicorn_errors.UnsupportedTransferCoding, NotImplementedByServer),
-    # a fault in a response of ours; the type stubs don't include these two yet
+    # these two are faults in a response of ours; the type stubs are those of gunicorn 26, which lacks them
     (gunicorn_errors.InvalidResponseHeader, FacerecError),  # type: ignore[attr-defined]
     (gunicorn_errors.InvalidResponseHeaderName, FacerecError),  # type: ignore[attr-defined]
     (gunicorn_errors.ConfigurationProblem, FacerecError),

@@ -1,4 +1,4 @@
-"""The engine that searches use, and the engines alongside it.
+"""The engine that searches use, and the secondary engines.
 
 Both are read from the database, so that all processes agree.
 """

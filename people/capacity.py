@@ -23,7 +23,7 @@ class Capacity:
 
     def __init__(self, max_requests: int) -> None:
         self._free = threading.Semaphore(max_requests)
-        self._current = threading.Lock()
+        self._turn = threading.Lock()
 
     def check(self) -> None:
         """Raise Overloaded if `slot` would. Call it before doing any work for the request."""
@@ -37,7 +37,7 @@ class Capacity:
         if not self._free.acquire(blocking=False):
             raise Overloaded
         try:
-            with self._current:
+            with self._turn:
                 yield
         finally:
             self._free.release()

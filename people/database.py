@@ -14,7 +14,7 @@ _PREPARATION = 7_246_031_185
 
 
 def serialise(lock: int) -> None:
-    """Let only one transaction at a time continue past this call; it holds the lock until it ends.
+    """Let only one transaction at a time continue past this call; that one then holds the lock until it ends.
 
     This puts ids in commit order, which a sequence alone doesn't guarantee on PostgreSQL. On SQLite only one
     transaction can write at a time anyway (transaction_mode IMMEDIATE).

@@ -221,5 +221,5 @@ HANDLERS: Mapping[str, Handler] = {
     Topic.PURGE_VECTOR: Handler(_purge_vectors, batch=PURGE_BATCH, complete=erasure.record_purged),
     Topic.RUN_IMPORT: Handler(_single(_run_import), give_up=_give_up_import),
 }
-"""A handler for every topic except PERSON_CHANGED, whose entries are the change log that indexes read."""
+"""A handler for every topic except PERSON_CHANGED, the change log that in-memory indexes read."""
 _UNKNOWN = Handler(_single(_refuse_unknown))

@@ -71,12 +71,12 @@ def submit(
         submitted_by=actor.label,
     )
     name = f"{person.collection_id}/{photo.id}.jpg"
-    # Written first, so that the file is removed even if its row is never stored.
-    leftover = outbox.request_file_purge(name, after=ABANDONED_AFTER)
+    # Requested first, so that the file is deleted even if its row is never stored.
+    purge = outbox.request_file_purge(name, after=ABANDONED_AFTER)
     try:
         photo.file.name = photo_storage().save(name, ContentFile(photos.encode(image)))
-    except Exception:  # whatever the storage raises
-        outbox.make_due_now(leftover)
+    except Exception:  # any error of the storage
+        outbox.make_due_now(purge)
         raise
     try:
         with transaction.atomic():
@@ -85,7 +85,7 @@ def submit(
             if same_photo is not None:
                 remove(same_photo)
             photo.save(force_insert=True)
-            outbox.cancel(leftover)
+            outbox.cancel(purge)
             if attend is None:
                 outbox.request_enrolment(photo.id)
             else:
@@ -96,7 +96,7 @@ def submit(
                 details={"person": str(person.pk)},
             )  # fmt: skip
     except (IntegrityError, Person.DoesNotExist, PersonMerged) as error:
-        outbox.make_due_now(leftover)
+        outbox.make_due_now(purge)
         if isinstance(error, PersonMerged):
             raise
         twin = Photo.objects.filter(person=person, sha256=sha256).first()
@@ -282,7 +282,7 @@ def withdraw(photo: Photo, *, actor: Actor) -> None:
 def _lock_owner(photo_id: uuid.UUID) -> Person | None:
     """Lock and return the photo's current person; return None if the photo no longer exists.
 
-    In the caller's transaction. A merge may have moved the photo since it was read.
+    Must be called in a transaction. A merge may have moved the photo since it was read.
     """
     owner = Photo.objects.filter(pk=photo_id).values_list("person_id", flat=True)
     while (person_id := owner.first()) is not None:
@@ -299,7 +299,7 @@ class _Moved(Exception):
 
 
 def remove(photo: Photo) -> None:
-    """Delete the photo's rows and schedule the purge of its file. In the caller's transaction."""
+    """Delete the photo's rows and request the purge of its file. Must be called in a transaction."""
     delete_rows(Template.objects.filter(photo=photo.pk))
     delete_rows(Photo.objects.filter(pk=photo.pk))
     outbox.wake(outbox.request_file_purge(str(photo.file.name), person_id=photo.person_id))

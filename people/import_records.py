@@ -82,7 +82,7 @@ def stop(jobs: QuerySet[ImportJob]) -> None:
 
 
 def drop_uploads(jobs: QuerySet[ImportJob]) -> None:
-    """Schedule the purge of these unfinished imports' uploaded archives. In the caller's transaction."""
+    """Request the purge of these unfinished imports' uploads. Must be called in a transaction."""
     for job in jobs.filter(source=ImportJob.Source.ZIP, state__in=UNFINISHED):
         if _is_upload(job):
             outbox.wake(outbox.request_file_purge(job.location))

@@ -31,7 +31,7 @@ PRUNED_AT_ONCE = 1000
 
 
 def person_changed(person_id: UUID) -> None:
-    """Append to the change log that this person's template or status changed, or that they were erased.
+    """Append to the change log that this person was created, changed or erased.
 
     Every in-memory index reads the log. Must be called in a transaction.
     """
@@ -49,7 +49,7 @@ def request_enrolment(photo_id: UUID, *, after: timedelta = timedelta(0)) -> Non
         wake(entry)
 
 
-def record_enrolment(photo_id: UUID) -> None:
+def record_enrolment_done(photo_id: UUID) -> None:
     """Record that the photo no longer needs a worker to enrol it."""
     OutboxEntry.objects.filter(topic=Topic.ENROL_PHOTO, photo_id=photo_id, done_at=None).update(
         done_at=timezone.now(), last_error=""
@@ -62,7 +62,10 @@ def cancel_enrolments(photo_ids: Several[UUID]) -> None:
 
 
 def request_import(import_id: UUID) -> None:
-    """Queue the import. Workers process it in small batches, alternating with other tasks."""
+    """Queue the import.
+
+    A worker runs it for a limited time, then queues it again, so that other tasks get a turn.
+    """
     wake(OutboxEntry.objects.create(topic=Topic.RUN_IMPORT, import_id=import_id, due_at=timezone.now()))
 
 

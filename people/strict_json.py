@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
-"""Nested arrays and objects. The API's own request bodies need four levels; the rest are for metadata."""
+"""Levels of nested arrays and objects. The API's own bodies need four; the rest are for metadata."""
 _MAX_DIGITS = 309
 """Digits of an integer: as many as the largest 64-bit float has. Python itself refuses 4,301 or more."""
 

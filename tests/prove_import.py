@@ -223,7 +223,7 @@ def main() -> None:
             f"{proof.photos} photos, {proof.duplicates} duplicates; every file has a row and every row a file"
         )
         early, peak = memory(folder, options.photos)
-        report(f"peak memory: {early} MB after 10 % of the photos, {peak} MB at the end")
+        report(f"peak memory: {early} MB after 10% of the photos, {peak} MB at the end")
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def _read(stream: IO[bytes]) -> bytes:
     try:
         return stream.read(CHUNK_BYTES)
     except (http.client.HTTPException, *DAMAGED) as error:
-        raise SourceFailed(f"download interrupted: {error}") from error
+        raise SourceFailed(f"could not be read completely: {error}") from error
 
 
 def _open(source: Source, archives: Archives) -> IO[bytes]:
@@ -187,7 +187,7 @@ class Archives:
         try:
             if zipfile.is_zipfile(archive):
                 return zipfile.ZipFile(archive).open(source.member)
-            # The archive must stay open while the member is read; closing the member closes it too.
+            # The archive must stay open while the member is read, which keeps a reference to its file.
             member = tarfile.open(archive).extractfile(source.member)  # noqa: SIM115
         except (KeyError, *DAMAGED) as error:
             raise SourceFailed(f"{archive.name} can't be read: {error}") from error

@@ -18,10 +18,10 @@ STRIDES = (8, 16, 32)
 DIVISOR = 32
 """The input's sides must be multiples of this: images are padded with black on the right and the bottom."""
 CANDIDATES = 5000
-"""How many boxes at most are compared when duplicates are suppressed."""
+"""The most boxes that are compared when duplicates are suppressed."""
 OWN_SHAPES = 4
-"""How many networks are compiled for one shape only. Such a network takes a third less time per image;
-compiling it takes 10 MB and a tenth of a second."""
+"""How many networks are compiled for one shape only. Such a network takes a third less time per image.
+It takes a tenth of a second to compile, and occupies 10 MB."""
 OFTEN = 3
 """Images of one shape after which a network is compiled for that shape."""
 

@@ -6,7 +6,7 @@ The metrics are those of ISO/IEC 19795-1. Each module uses only modules listed b
     outcome_cache  stores outcomes, so that an interrupted evaluation can resume
     scores         verification: the comparison scores of all pairs of photos
     searches       identification: the best candidate of each probe among the enrolled people
-    intervals      95 % intervals, by a bootstrap over people
+    intervals      95% intervals, by a bootstrap over people
     figures        the numbers: rates, their intervals and thresholds
     folder         all of the above for a folder of photos
     json_files     the figures and the calibration, as JSON files

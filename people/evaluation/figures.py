@@ -31,8 +31,8 @@ class Rate:
 
 
 def rate_text(rate: float) -> str:
-    """Return a rate as a percentage, such as 10 %, or below 1 % as a power of ten, such as 1e-3."""
-    return f"{rate * 100:g} %" if rate >= 0.01 else f"1e{round(np.log10(rate))}"
+    """Return a rate as a percentage, such as 10%, or below 1% as a power of ten, such as 1e-3."""
+    return f"{rate * 100:g}%" if rate >= 0.01 else f"1e{round(np.log10(rate))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Figures:
     identification: IdentificationFigures | None
     """None if no person has enough photos to be enrolled and searched for."""
     comparison: IdentificationFigures | None
-    """The same searches with one enrolled photo per person, or None if `identification` enrolled only one."""
+    """The same searches with one enrolled photo per person; None if there are none, or they had only one."""
     notes: list[str] = field(default_factory=list)
     """Sentences about what could not be measured and which photos it would need."""
 
@@ -165,8 +165,8 @@ def _identification_notes(parts: Split, enrol: int) -> list[str]:
         return [f"Identification needs people with {enrol + 1} or more photos."]
     if len(parts.strangers) * min(FPIRS) < LEAST_ABOVE - 1e-9:
         return [
-            f"Strangers are people with exactly one photo. TPIR at FPIR 1 % needs "
-            f"{round(LEAST_ABOVE / min(FPIRS))} of them, and at FPIR 10 % {round(LEAST_ABOVE / max(FPIRS))}; "
+            f"Strangers are people with exactly one photo. TPIR at FPIR 1% needs "
+            f"{round(LEAST_ABOVE / min(FPIRS))} of them, and at FPIR 10% {round(LEAST_ABOVE / max(FPIRS))}; "
             f"there are {len(parts.strangers)}."
         ]
     return []

@@ -1,4 +1,4 @@
-"""95 % intervals of rates, by a bootstrap that resamples people instead of single trials.
+"""95% intervals of rates, by a bootstrap that resamples people instead of single trials.
 
 Trials of one person depend on each other (ISO/IEC 19795-1), so all trials of a person are drawn together.
 """
@@ -16,11 +16,11 @@ _BATCH = 100
 """Draws computed together, to limit memory: all 1,000 draws of 10,000 probes would take ten times as much."""
 
 Interval = tuple[float, float]
-"""The 2.5 % and 97.5 % quantiles of a bootstrap."""
+"""The 2.5% and 97.5% quantiles of a bootstrap."""
 
 
 def share_interval(hits: Flags, persons: Labels, draws: int = DRAWS) -> Interval | None:
-    """Return the 95 % interval of the mean of `hits` (n,), the trials of `persons` (n,).
+    """Return the 95% interval of the mean of `hits` (n,), the trials of `persons` (n,).
 
     Returns None if there are no trials.
     """
@@ -33,7 +33,7 @@ def share_interval(hits: Flags, persons: Labels, draws: int = DRAWS) -> Interval
 
 
 def tpir_interval(searches: Searches, fpir: float, draws: int = DRAWS) -> Interval:
-    """Return the 95 % interval of the TPIR at `fpir`, from draws of both enrolled people and strangers.
+    """Return the 95% interval of the TPIR at `fpir`, from draws of both enrolled people and strangers.
 
     The strangers of each draw determine its threshold. The gallery isn't resampled.
     """

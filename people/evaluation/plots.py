@@ -27,7 +27,7 @@ def error_curves(evaluation: Evaluation) -> bytes:
         labels = (
             "Identification",
             "FPIR: searches for strangers that return a match",
-            "FNIR: searches without the enrolled person at rank 1",
+            "FNIR: searches for enrolled people that don't return them first",
         )
         _curve(right, *evaluation.searches.det(), labels)
     return _png(plot)
@@ -86,7 +86,7 @@ def _curve(
     axes.plot(false_positives[positive], false_negatives[positive], color=_BLUE)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    percent = matplotlib.ticker.FuncFormatter(lambda value, _: f"{value * 100:g} %")
+    percent = matplotlib.ticker.FuncFormatter(lambda value, _: f"{value * 100:g}%")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(percent)
         axis.set_minor_formatter(matplotlib.ticker.NullFormatter())

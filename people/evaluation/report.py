@@ -31,13 +31,13 @@ class Row:
         value, interval, threshold = rate.value, rate.interval, rate.threshold
         return cls(
             label,
-            _MISSING if value is None else f"{value * 100:.2f} %",
-            "" if interval is None else f"{interval[0] * 100:.2f}–{interval[1] * 100:.2f} %",
+            _MISSING if value is None else f"{value * 100:.2f}%",
+            "" if interval is None else f"{interval[0] * 100:.2f}–{interval[1] * 100:.2f}%",
             "" if threshold is None else f"{threshold:.4f}",
         )
 
 
-HEAD = Row("", "value", "95 % interval", "cosine")
+HEAD = Row("", "value", "95% interval", "cosine")
 
 
 def as_text(evaluated: FolderEvaluation) -> str:

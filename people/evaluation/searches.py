@@ -66,7 +66,7 @@ class Searches:
         return float(exceeded_by(self.strangers, fpir))
 
     def tpir(self, threshold: float) -> float:
-        """Return the share of the enrolled people's probes with a correct candidate above `threshold`."""
+        """Return the share of enrolled people's probes whose best candidate is right and above it."""
         return float((self.is_correct & (self.best > threshold)).mean())
 
     def det(self) -> tuple[Floats, Floats]:

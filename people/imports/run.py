@@ -105,7 +105,7 @@ class Run:
                 if not stored_for_item:
                     return Result(State.KNOWN, None, photo_id)
         enrolment.enrol(photo_id)
-        outbox.record_enrolment(photo_id)
+        outbox.record_enrolment_done(photo_id)
         photo = Photo.objects.filter(pk=photo_id).first()
         if photo is None:
             return Result(State.SKIPPED, as_stored(PhotoWithdrawn()))

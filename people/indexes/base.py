@@ -79,7 +79,11 @@ class RemoteIndex(TemplateIndex, Protocol):
         ...
 
     def searchable(self, space: Space, vector_id: UUID, vector: Vectors, position: int | None) -> bool:
-        """Return whether searches include the vector: by its log `position`, or by its id if that is None."""
+        """Return whether searches include the vector.
+
+        They do if they have reached its log `position`. If that is None, or the search doesn't report its
+        own position, they do if they return the vector's id.
+        """
         ...
 
     def listed(self, space: Space) -> Iterator[UUID]:

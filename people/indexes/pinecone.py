@@ -177,7 +177,7 @@ class PineconeIndex:
             if index is not None:
                 queries = [partial(_query, index, space, probe, top_k) for probe in probes]
                 hits = [ids for ids, _ in self._reads.call_all(queries, seconds=READ_SECONDS)]
-            # Read after the query: if a person's template changed in the meantime, its new id is unconfirmed.
+            # Read after the query: if a person's template changed in the meantime, the new id is unconfirmed.
             live = {
                 pk: (person_id, unpack(vector))
                 for pk, person_id, vector in means.filter(

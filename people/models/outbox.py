@@ -7,7 +7,7 @@ class OutboxEntry(models.Model):
     """Work that a committed change still requires; written in the same transaction.
 
     The ids are in commit order, which `people.outbox` ensures. Entries with the topic PERSON_CHANGED
-    are the change log that every index reads; the other topics are tasks for the worker.
+    are the change log that in-memory indexes read; the other topics are tasks for the worker.
     """
 
     class Topic(models.TextChoices):

@@ -18,7 +18,7 @@ pillow_heif.options.AUX_IMAGES = False
 
 
 def read(data: bytes) -> Image.Image:
-    """Return the HEIC's primary image, upright. Raises TooManyPixels."""
+    """Return the HEIC's primary image, upright. Raises TooManyPixels or UnreadablePhoto."""
     file = pillow_heif.open_heif(data)
     check_size(*file.size)
     image: Image.Image = file.to_pillow()

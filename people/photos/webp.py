@@ -11,7 +11,7 @@ from people.photos.limits import check_size
 
 
 def read(data: bytes) -> tuple[Image.Image, bytes]:
-    """Return the WebP's first frame and its EXIF. Raises TooManyPixels.
+    """Return the WebP's first frame and its EXIF. Raises TooManyPixels or UnreadablePhoto.
 
     The size is read from the header first, because opening the file already takes 8 bytes per pixel.
     """

@@ -29,7 +29,7 @@ def configuration() -> Config:
     """Return the configuration of every client.
 
     The timeouts, in seconds, apply to each step of a request: they are short because an API request may be
-    waiting for it.
+    waiting for the storage.
     """
     from botocore.config import Config
 

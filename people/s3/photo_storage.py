@@ -18,8 +18,8 @@ from people.s3.client import configuration, translated
 
 SIGNED_URL_SECONDS = 300
 PART_BYTES = 4_000_000
-"""Bytes fetched per request from a file that is read in parts: as much as most photos, or the directory of a
-large archive."""
+"""Bytes fetched per request from a file that is read in parts: enough for most photos, or for the directory
+of a large archive."""
 
 
 class S3PhotoStorage(S3Storage):  # type: ignore[misc]

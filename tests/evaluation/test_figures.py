@@ -77,4 +77,4 @@ def test_with_too_few_people_there_are_only_notes() -> None:
 
 
 def test_rates_are_percentages_or_powers_of_ten() -> None:
-    assert [rate_text(rate) for rate in (0.1, 1e-2, 1e-3, 1e-5)] == ["10 %", "1 %", "1e-3", "1e-5"]
+    assert [rate_text(rate) for rate in (0.1, 1e-2, 1e-3, 1e-5)] == ["10%", "1%", "1e-3", "1e-5"]

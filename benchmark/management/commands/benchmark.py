@@ -68,7 +68,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--seconds", type=options.positive, default=20, metavar="N",
-            help="duration of the load at 70 %% of the service's capacity (default: 20)",
+            help="duration of the load at 70%% of the service's capacity (default: 20)",
         )  # fmt: skip
         parser.add_argument(
             "--database", default="", metavar="URL",

@@ -50,7 +50,7 @@ class Command(BaseCommand):
             elif options["status"]:
                 self._status()
             elif options["discard"]:
-                version = self._beside()
+                version = self._secondary()
                 count = reembedding.discard(version, actor=COMMAND)
                 self.stdout.write(f"Deleted {version.engine} and its {count} templates.")
             else:
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         )
         if agreement.searched:
             same, right_old, right_new = (
-                f"{100 * count / agreement.searched:.2f} %"
+                f"{100 * count / agreement.searched:.2f}%"
                 for count in (agreement.same_person, agreement.right_old, agreement.right_new)
             )
             self.stdout.write(
@@ -105,7 +105,7 @@ class Command(BaseCommand):
         self.stdout.write("Searches use the old engine until you run --switch.")
 
     def _switch(self, *, incomplete: bool) -> None:
-        version = self._beside()
+        version = self._secondary()
         missing = reembedding.missing(version).count()
         if missing and not incomplete:
             raise CommandError(
@@ -119,13 +119,14 @@ class Command(BaseCommand):
         rows = EngineVersion.objects.order_by("state")
         for row in rows:
             self.stdout.write(
-                f"{row.engine}: {row.state}, {reembedding.missing(row).count()} photos without a template"
+                f"{row.engine}: {State(row.state).name.lower()}, "
+                f"{reembedding.missing(row).count()} photos without a template"
             )
         if not rows:
             self.stdout.write("Only the engine from the settings is in use.")
 
-    def _beside(self) -> EngineVersion:
+    def _secondary(self) -> EngineVersion:
         version = EngineVersion.objects.filter(state=State.SECONDARY).first()
         if version is None:
-            raise CommandError("There is no other engine. Add one with --engine first.")
+            raise CommandError("There is no secondary engine. Add one with --engine first.")
         return version
