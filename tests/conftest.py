@@ -170,8 +170,8 @@ SLOW_FIXTURES = {"real_engine", *SHARED}
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker more than there are cores: the tests of processes wait for much of their time."""
-    return len(os.sched_getaffinity(0)) + 1
+    """Two workers per core: the tests that start processes spend much of their time waiting."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def pytest_configure(config: pytest.Config) -> None:
