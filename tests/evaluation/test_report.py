@@ -26,7 +26,7 @@ EVALUATED = FolderEvaluation(
 def test_the_text_is_a_heading_aligned_columns_and_notes() -> None:
     heading, head, *rows, first_note, last_note = as_text(EVALUATED).split("\n")
     assert heading.startswith("Engine fake/1: 246 photos of 130 people, ")
-    assert head.split() == ["value", "95", "%", "interval", "cosine"]
+    assert head.split() == ["value", "95%", "interval", "cosine"]
     assert first_note.startswith("Note: – means that fewer than 10 pairs of different people")
     assert last_note.startswith(
         "Note: Strangers are people with exactly one photo. TPIR at FPIR 1% needs 1000"
@@ -34,7 +34,7 @@ def test_the_text_is_a_heading_aligned_columns_and_notes() -> None:
     assert all(row == row.rstrip() for row in rows)
     value_end = head.index("value") + len("value")
     cells = [row[:value_end] for row in rows if "enrolled;" not in row]
-    assert all(re.search(r" (\d+\.\d\d %|–)$", cell) for cell in cells)
+    assert all(re.search(r" (\d+\.\d\d%|–)$", cell) for cell in cells)
     cosines = [row for row in rows if row.startswith("TAR at FMR 1%") or "TPIR at FPIR 10%" in row]
     assert len(cosines) == 3
     assert all(len(row) == len(head) for row in cosines)
