@@ -56,6 +56,7 @@ def test_each_route_refuses_keys_without_its_scope(
     response = program(*other_scopes).generic(method, _path(path, person))
     assert response.status_code == 403, response.content
     assert response.json()["code"] == "not_allowed"
+    assert scope in response.json()["detail"]
 
 
 @pytest.mark.parametrize(("scope", "method", "path"), ALL)
