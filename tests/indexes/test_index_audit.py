@@ -12,13 +12,13 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
-from people import index_sync, outbox, tasks
+from people import index_sync, tasks
 from people.index_sync import Comparison
 from people.indexes.base import Space
 from people.indexes.pinecone import namespace_of
 from people.models import AuditEvent, Collection, MeanTemplate, OutboxEntry, Person
+from tests.outbox_entries import a_failed_task
 from tests.pinecone_double import Double
 
 pytestmark = [
@@ -82,13 +82,8 @@ def test_the_audit_reports_drift_and_repairs_it(
 def test_a_repair_retries_failed_purges_and_records_it_in_the_audit_log(
     collection: Collection, pinecone: Double
 ) -> None:
-    entry = OutboxEntry.objects.create(
-        topic=OutboxEntry.Topic.PURGE_VECTOR,
-        vector_id=uuid4(),
-        collection_id=collection.pk,
-        engine="fake/1",
-        due_at=timezone.now(),
-        attempts=outbox.MAX_ATTEMPTS,
+    entry = a_failed_task(
+        OutboxEntry.Topic.PURGE_VECTOR, vector_id=uuid4(), collection_id=collection.pk, engine="fake/1"
     )
     *_, failed_purges = _audit(differs=True)
     assert failed_purges == 1
