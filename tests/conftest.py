@@ -177,7 +177,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     if MISSING and os.environ.get("FACEREC_REQUIRE_ALL"):
         raise pytest.UsageError(
-            "\n".join(f"No {NEEDS[one][1]} here: apt-get install {NEEDS[one][2]}" for one in MISSING)
+            "\n".join(f"{NEEDS[one][1]} is not installed: apt-get install {NEEDS[one][2]}" for one in MISSING)
         )
 
 
@@ -255,5 +255,5 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for marker, count in config.stash.get(_left_out, {}).items():
         _, name, packages = NEEDS[marker]
         terminalreporter.write_line(
-            f"LEFT OUT: {count} {marker} tests, since {name} is not installed (apt-get install {packages})."
+            f"SKIPPED: {count} {marker} tests, because {name} is not installed (apt-get install {packages})."
         )

@@ -16,7 +16,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 DIAGRAMS = {"mermaid"}
-"""Languages of fenced blocks that are no code."""
+"""Languages of fenced blocks that aren't code."""
 
 
 @dataclass(frozen=True, slots=True)

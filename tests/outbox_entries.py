@@ -6,15 +6,20 @@ from typing import Any
 
 from django.utils import timezone
 
-from people import delivery
+from people import delivery, outbox
 from people.models import OutboxEntry
 
 Topic = OutboxEntry.Topic
 
 
 def an_entry(topic: str = Topic.PURGE_FILE, **fields: Any) -> OutboxEntry:
-    """Create an entry that is due now."""
-    return OutboxEntry.objects.create(topic=topic, due_at=timezone.now(), **fields)
+    """Create an entry, which is due now unless `due_at` is given."""
+    return OutboxEntry.objects.create(topic=topic, **{"due_at": timezone.now(), **fields})
+
+
+def a_failed_task(topic: str = Topic.PURGE_FILE, **fields: Any) -> OutboxEntry:
+    """Create an entry whose last attempt failed, unless `fields` say otherwise."""
+    return an_entry(topic, **{"attempts": outbox.MAX_ATTEMPTS, **fields})
 
 
 def deliver(entry: OutboxEntry, times: int = 1) -> OutboxEntry:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.utils import timezone
-
 from people.models import Person, Photo
 from tests.actors import STAFF
+from tests.times import ago
 
 
 def photograph(person: Person, *, days_ago: float) -> None:
@@ -15,4 +12,4 @@ def photograph(person: Person, *, days_ago: float) -> None:
     photo = Photo.objects.create(
         person=person, file="none.jpg", sha256=str(person.pk), width=1, height=1, submitted_by=STAFF.label
     )
-    Photo.objects.filter(pk=photo.pk).update(created_at=timezone.now() - timedelta(days=days_ago))
+    Photo.objects.filter(pk=photo.pk).update(created_at=ago(days=days_ago))

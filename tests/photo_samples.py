@@ -12,14 +12,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
-from people.errors import (
-    NotAnImage,
-    PhotoEmpty,
-    PhotoRejected,
-    PhotoTooLarge,
-    TooManyPixels,
-    UnreadablePhoto,
-)
+from people.errors import NotAnImage, PhotoEmpty, PhotoRejected, PhotoTooLarge, TooManyPixels, UnreadablePhoto
 
 pillow_heif.register_heif_opener()
 

@@ -36,6 +36,12 @@ def assert_no_sideways_scroll(driver: webdriver.Chrome) -> None:
     assert overflow <= 1
 
 
+def enrol(staff: Staff, name: str, collection: str, *photos: Path) -> None:
+    staff.enrol(name, collection, *photos)
+    boxes = staff.driver.find_elements(By.CSS_SELECTOR, "#photos .mark.good rect")
+    assert len(boxes) == len(photos)
+
+
 def test_staff_enrol_identify_and_erase_people(
     browser: webdriver.Chrome, service: Service, samples: Path
 ) -> None:
@@ -44,10 +50,9 @@ def test_staff_enrol_identify_and_erase_people(
     staff.log_in()
     staff.create_collection(collection)
 
-    staff.enrol("Barack Obama", collection, samples / "obama.jpg", samples / "obama2.jpg")
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#photos .mark.good rect")) == 2
+    enrol(staff, "Barack Obama", collection, samples / "obama.jpg", samples / "obama2.jpg")
     assert_no_sideways_scroll(browser)
-    staff.enrol("Joe Biden", collection, samples / "biden.jpg")
+    enrol(staff, "Joe Biden", collection, samples / "biden.jpg")
     staff.open("/admin/people/person/")
     assert len(browser.find_elements(By.CSS_SELECTOR, "#result_list img.face")) >= 2
 
@@ -121,8 +126,8 @@ def test_staff_merge_a_possible_duplicate_and_undo_it(
     staff.find(".messagelist .success")
     staff.take_screenshot(".field-due_now")
     assert_no_sideways_scroll(browser)
-    staff.enrol("Barack Obama", collection, samples / "obama.jpg")
-    staff.enrol("B. Obama", collection, samples / "obama2.jpg", samples / "obama3.jpg")
+    enrol(staff, "Barack Obama", collection, samples / "obama.jpg")
+    enrol(staff, "B. Obama", collection, samples / "obama2.jpg", samples / "obama3.jpg")
     staff.take_screenshot("a.merge-link")
 
     staff.click("a.merge-link")

@@ -10,18 +10,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from people import (
-    enrolment,
-    erasure,
-    extraction,
-    merging,
-)
-from people.errors import (
-    MergedErased,
-    PersonMerged,
-    UndoneAlready,
-    UndoOutOfOrder,
-)
+from people import enrolment, erasure, extraction, merging
+from people.errors import MergedErased, PersonMerged, UndoneAlready, UndoOutOfOrder
 from people.models import Collection, MeanTemplate, Person, Photo, Template
 from tests import fakes
 from tests.actors import STAFF

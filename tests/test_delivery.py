@@ -104,6 +104,9 @@ def test_a_failure_is_logged_and_counted_and_after_the_last_attempt_the_entry_is
         assert (reported_entries, list(failed_tasks())) == ([], [])
         deliver(entry)
     assert [line.levelname for line in caplog.records] == ["ERROR"] * outbox.MAX_ATTEMPTS
+    *earlier, last = [line.getMessage() for line in caplog.records]
+    assert "failed task" in last
+    assert not any("failed task" in line for line in earlier)
     assert (entry.attempts, entry.last_error) == (outbox.MAX_ATTEMPTS, "ValueError")
     # immediately, without another pause
     assert (reported_entries, list(failed_tasks())) == ([entry], [entry])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from people.models.template import unpack
 from tests import fakes
 from tests.actors import STAFF
 from tests.stored_files import stored_files
+from tests.times import ago
 
 
 @pytest.fixture
@@ -141,8 +141,8 @@ def test_a_collection_that_requires_consent_enrols_only_people_with_consent(coll
     person = Person.objects.create(collection=collection)
     with pytest.raises(ConsentMissing):
         enrolment.submit(person, fakes.photo(1), actor=STAFF)
-    person.consent_given_at = timezone.now() - timedelta(days=2)
-    person.consent_expires_at = timezone.now() - timedelta(days=1)
+    person.consent_given_at = ago(days=2)
+    person.consent_expires_at = ago(days=1)
     with pytest.raises(ConsentMissing):
         enrolment.submit(person, fakes.photo(1), actor=STAFF)
     person.consent_expires_at = None

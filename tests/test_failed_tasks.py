@@ -11,24 +11,20 @@ from people import outbox
 from people.failed_tasks import failed_tasks, retry
 from people.models import AuditEvent, OutboxEntry
 from tests.actors import STAFF
+from tests.outbox_entries import a_failed_task, an_entry
 
 Topic = OutboxEntry.Topic
 pytestmark = pytest.mark.django_db
 
 
-def _entry(**fields: object) -> OutboxEntry:
-    values = {"topic": Topic.PURGE_FILE, "due_at": timezone.now(), "attempts": outbox.MAX_ATTEMPTS, **fields}
-    return OutboxEntry.objects.create(**values)
-
-
 def test_only_failed_tasks_are_retried_and_the_audit_log_has_their_number() -> None:
-    failed_task = _entry()
+    failed_task = a_failed_task()
     others = [
-        _entry(attempts=outbox.MAX_ATTEMPTS - 1),
-        _entry(done_at=timezone.now()),
-        _entry(topic=Topic.PERSON_CHANGED),
+        an_entry(attempts=outbox.MAX_ATTEMPTS - 1),
+        a_failed_task(done_at=timezone.now()),
+        a_failed_task(Topic.PERSON_CHANGED),
         # claimed: its last attempt may still succeed
-        _entry(due_at=timezone.now() + timedelta(seconds=30)),
+        a_failed_task(due_at=timezone.now() + timedelta(seconds=30)),
     ]
     assert list(failed_tasks()) == [failed_task]
     before = list(OutboxEntry.objects.filter(pk__in=[entry.pk for entry in others]).values())
@@ -42,7 +38,7 @@ def test_only_failed_tasks_are_retried_and_the_audit_log_has_their_number() -> N
 
 
 def test_an_entry_whose_worker_died_on_the_last_attempt_is_a_failed_task_once_its_lease_expires() -> None:
-    entry = _entry(attempts=outbox.MAX_ATTEMPTS - 1)
+    entry = an_entry(attempts=outbox.MAX_ATTEMPTS - 1)
     assert outbox.claim(entry.pk) is not None
     assert not failed_tasks().exists()
     OutboxEntry.objects.update(due_at=timezone.now())
@@ -50,13 +46,13 @@ def test_an_entry_whose_worker_died_on_the_last_attempt_is_a_failed_task_once_it
 
 
 def test_retrying_nothing_is_not_audited() -> None:
-    _entry(attempts=1)
+    an_entry(attempts=1)
     assert retry(OutboxEntry.objects.all(), actor=STAFF) == 0
     assert not AuditEvent.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_retry_wakes_a_worker(messages: list[int]) -> None:
-    entry = _entry()
+    entry = a_failed_task()
     retry(OutboxEntry.objects.all(), actor=STAFF)
     assert messages == [entry.pk]

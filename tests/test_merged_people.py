@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from people import (
-    enrolment,
-    erasure,
-    identification,
-    merging,
-    photo_warnings,
-    registration,
-    retention,
-)
-from people.errors import (
-    MergedErased,
-    PersonMerged,
-)
+from people import enrolment, erasure, identification, merging, photo_warnings, registration, retention
+from people.errors import MergedErased, PersonMerged
 from people.faces import Box
 from people.models import AuditEvent, Collection, Erasure, MeanTemplate, Merge, Person, Photo
 from tests import fakes
 from tests.actors import STAFF
-from tests.merging import candidates, photos_of
+from tests.merged_records import candidates, photos_of
 from tests.stored_files import stored_files
+from tests.times import ago
 
 Enrol = Callable[..., Person]
 
@@ -174,7 +162,7 @@ def test_retention_ignores_merged_people_and_counts_from_the_undo(
     collection.save()
     kept_person, merged_person = enrolled(1), enrolled(2)
     merge = merging.merge(kept_person, merged_person, actor=STAFF)
-    Person.objects.filter(pk=merged_person.pk).update(last_interaction_at=timezone.now() - timedelta(days=60))
+    Person.objects.filter(pk=merged_person.pk).update(last_interaction_at=ago(days=60))
     assert list(retention.due(collection)) == []
     merging.undo(merge, actor=STAFF)
     assert list(retention.due(collection)) == []

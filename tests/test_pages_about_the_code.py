@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("architecture.md", "contributing.md")
-QUOTED = sorted(
-    {text for page in PAGES for text in re.findall(r"`([^`\s]+)`", (ROOT / "docs" / page).read_text())}
-)
+from tests.markdown_samples import ROOT, inline_code
+
+PAGES = ("docs/architecture.md", "docs/contributing.md")
+QUOTED = sorted({text for page in PAGES for quotes in inline_code(page) for text in quotes})
 FOLDERS = ("", "people", "facerec_site", "tests")
 """The folders that paths in the pages may be relative to."""
 PATHS = [text for text in QUOTED if re.fullmatch(r"[A-Za-z_.][\w./-]*(/|\.(py|toml|md|yaml))", text)]

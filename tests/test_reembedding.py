@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from datetime import timedelta
 from io import StringIO
@@ -40,7 +41,10 @@ def test_after_the_switch_everyone_matches_with_the_new_engine_under_the_same_id
 ) -> None:
     people = [enrolled(seed, 1, 2) for seed in range(5)]
     photos = set(Photo.objects.values_list("pk", flat=True))
-    _run("--engine", OTHER)
+    output = _run("--engine", OTHER)
+    # 10 templates, in no photo an unusable face; 10 photos of both engines, 0 of either only; 10 searches
+    numbers = ["10", "0", "10", "0", "0", "10", "100.00%", "100.00%", "100.00%"]
+    assert re.findall(r"(?<![\w/.])\d+(?:\.\d+%)?", output) == numbers
     agreement = reembedding.agreement("fake/1", "other-fake/3")
     assert (agreement.photos, agreement.only_old, agreement.only_new) == (10, 0, 0)
     assert agreement.searched == agreement.same_person == agreement.right_old == agreement.right_new == 10
@@ -62,9 +66,12 @@ def test_an_interrupted_run_resumes_where_it_stopped(collection: Collection, enr
     assert [next(fill)[1], next(fill)[1]] == [True, True]
     assert isinstance(fill, Generator)
     fill.close()
-    assert reembedding.missing(version).count() == 4
+    templates = Template.objects.filter(engine="other-fake/3")
+    made_before = set(templates.values_list("pk", flat=True))
+    assert (len(made_before), reembedding.missing(version).count()) == (2, 4)
     _run("--engine", OTHER)
-    assert Template.objects.filter(engine="other-fake/3").count() == 6
+    assert made_before < set(templates.values_list("pk", flat=True))
+    assert templates.count() == 6
 
 
 def test_people_enrolled_before_and_after_the_switch_match_with_both_engines(
@@ -85,7 +92,7 @@ def test_a_switch_is_rejected_while_photos_have_no_template_of_the_engine(
 ) -> None:
     enrolled(1)
     reembedding.begin(OTHER, actor=STAFF)
-    with pytest.raises(CommandError, match="--incomplete"):
+    with pytest.raises(CommandError, match=r"other-fake/3: 1\b.*--incomplete"):
         _run("--switch")
     assert engine_id(active_engine()) == "fake/1"
     _run("--switch", "--incomplete")
@@ -100,11 +107,11 @@ def test_the_old_engine_is_discarded_with_its_templates_but_the_active_one_canno
     with pytest.raises(Conflict):
         reembedding.discard(EngineVersion.objects.get(state=State.ACTIVE), actor=STAFF)
     _run("--switch")
-    assert "fake/1" in _run("--discard")
+    assert "fake/1 and its 2 " in _run("--discard")
     assert set(Template.objects.values_list("engine", flat=True)) == {"other-fake/3"}
     assert set(MeanTemplate.objects.values_list("engine", flat=True)) == {"other-fake/3"}
     assert _identify(collection, 1) == ("other-fake/3", [person.pk])
-    assert "other-fake/3: active" in _run("--status")
+    assert "other-fake/3: active, 0 " in _run("--status")
     with pytest.raises(CommandError, match="--engine"):
         _run("--rollback")
 
@@ -139,6 +146,8 @@ def test_an_erased_person_gets_no_template_of_the_new_engine(collection: Collect
 def test_the_active_engine_and_an_unknown_one_are_rejected(collection: Collection, enrolled: Enrol) -> None:
     with pytest.raises(Conflict):
         reembedding.begin("tests.fakes.FakeEngine", actor=STAFF)
+    with pytest.raises(CommandError, match="fake/1"):
+        _run("--engine", "tests.fakes.FakeEngine")
     reembedding.begin(OTHER, actor=STAFF)
     with pytest.raises(CommandError, match=r"nowhere\.Engine"):
         _run("--engine", "nowhere.Engine")

@@ -12,6 +12,7 @@ from people import api_keys, identification
 from people.models import AuditEvent, Collection, Erasure, Person, Photo, Template
 from tests import fakes
 from tests.actors import STAFF
+from tests.admin.messages import messages_of
 from tests.stored_files import stored_files
 
 Enrol = Callable[..., Person]
@@ -96,7 +97,7 @@ def test_a_message_says_how_much_was_deleted(page: Client, enrolled: Enrol) -> N
     person = enrolled(1, 1, 2)
     url = reverse("admin:people_person_delete", args=[person.pk])
     response = page.post(url, {"post": "yes"}, follow=True)
-    assert "Erased 1 person with 2 photos and 2 templates." in map(str, response.context["messages"])
+    assert "Erased 1 person with 2 photos and 2 templates." in messages_of(response)
 
 
 @pytest.mark.parametrize("delete", [delete_one, delete_selected, delete_collection])

@@ -61,6 +61,7 @@ def test_results_are_worded_for_staff(page: Client, collection: Collection, work
     work()
     content = page.get(response.redirect_chain[-1][0]).content.decode()
     assert "already enrolled</span>" in content
+    assert "The face is not clear enough to enrol." in content
     # the parameters and members of the API
     assert "`" not in content
 

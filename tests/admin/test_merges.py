@@ -12,6 +12,7 @@ from django.urls import reverse
 from people import erasure, merging
 from people.models import Collection, Merge, Person
 from tests.actors import STAFF
+from tests.admin.messages import messages_of
 
 Enrol = Callable[..., Person]
 PEOPLE = "/admin/people/person/"
@@ -20,10 +21,6 @@ MERGES = "/admin/people/merge/"
 
 def merge_url(first: Person, second: Person) -> str:
     return reverse("admin:person_merge", args=[first.pk, second.pk])
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in response.context["messages"]]
 
 
 def test_a_duplicate_warning_links_to_the_page_that_merges(page: Client, enrolled: Enrol) -> None:
@@ -73,8 +70,8 @@ def test_exactly_two_people_of_the_list_can_be_merged(page: Client, enrolled: En
 
 def test_a_message_says_why_people_cannot_be_merged(page: Client, enrolled: Enrol) -> None:
     kept, merged, third = enrolled(1), enrolled(2), enrolled(3)
-    of_second_collection = enrolled(1, into=Collection.objects.create(name="second"))
-    for pair in ((kept, of_second_collection), (kept, kept)):
+    person_in_second = enrolled(1, into=Collection.objects.create(name="second"))
+    for pair in ((kept, person_in_second), (kept, kept)):
         response = page.get(merge_url(*pair))
         assert "Only two different people in the same collection" in response.content.decode()
         response = page.post(merge_url(*pair), {"kept": str(kept.pk)}, follow=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from people.admin import retention
 from people.models import Collection, Person
+from tests.admin.messages import messages_of
 from tests.photo_records import photograph
+from tests.times import ago
 
 Enrol = Callable[..., Person]
 
@@ -24,7 +24,7 @@ def people(collection: Collection) -> list[Person]:
     persons = [Person.objects.create(collection=collection, name=f"Person {number}") for number in range(3)]
     for person in persons:
         photograph(person, days_ago=200)
-    Person.objects.filter(pk=persons[0].pk).update(last_interaction_at=timezone.now() - timedelta(days=100))
+    Person.objects.filter(pk=persons[0].pk).update(last_interaction_at=ago(days=100))
     return persons
 
 
@@ -57,13 +57,13 @@ def test_a_message_says_how_many_people_a_new_rule_applies_to(
     page: Client, collection: Collection, people: list[Person]
 ) -> None:
     response = save(page, collection, erase_unseen_after_days="60")
-    messages = [str(message) for message in response.context["messages"]]
-    assert "Under the retention rules, 1 person is due now and will be erased within the hour." in messages
+    message = "Under the retention rules, 1 person is due now and will be erased within the hour."
+    assert message in messages_of(response)
     assert "1 for 60 days" in response.content.decode()
     response = save(page, collection, erase_without_consent="on")
-    assert any("3 people are due" in str(message) for message in response.context["messages"])
+    assert any("3 people are due" in message for message in messages_of(response))
     response = save(page, collection)
-    assert not any("due" in str(message) for message in response.context["messages"])
+    assert not any("due" in message for message in messages_of(response))
     assert Person.objects.count() == 3
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from people.models import Collection, Person, Photo
 from tests import fakes
+from tests.admin.messages import messages_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
 Enrol = Callable[..., Person]
@@ -27,10 +28,6 @@ def add(page: Client, collection: Collection, *photos: SimpleUploadedFile, **fie
         "consent_given_at_0": "", "consent_given_at_1": "", **fields,
     }  # fmt: skip
     return page.post(reverse("admin:people_person_add"), form, follow=True)
-
-
-def messages_of(response: Any) -> list[str]:
-    return [str(message) for message in response.context["messages"]]
 
 
 def test_a_person_is_added_with_several_photos_at_once(page: Client, collection: Collection) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -15,6 +14,7 @@ from people.models import ApiKey, AuditEvent, Collection, Person
 from tests import fakes
 from tests.actors import STAFF
 from tests.api.program import Program
+from tests.times import ago
 
 Make = Callable[..., Program]
 ROUTES = {
@@ -56,6 +56,7 @@ def test_each_route_refuses_keys_without_its_scope(
     response = program(*other_scopes).generic(method, _path(path, person))
     assert response.status_code == 403, response.content
     assert response.json()["code"] == "not_allowed"
+    assert scope in response.json()["detail"]
 
 
 @pytest.mark.parametrize(("scope", "method", "path"), ALL)
@@ -86,7 +87,7 @@ def test_the_table_of_scopes_has_every_route(person: Person) -> None:
 def test_an_invalid_key_is_refused(program: Make, state: str) -> None:
     key, text = api_keys.issue(label="key", scopes=["detect"], actor=STAFF)
     if state == "expired":
-        ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+        ApiKey.objects.filter(pk=key.pk).update(expires_at=ago(seconds=1))
     if state == "revoked":
         ApiKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
     header = {

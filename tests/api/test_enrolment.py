@@ -7,15 +7,7 @@ import pytest
 
 from people import enrolment
 from people.actors import WORKER
-from people.models import (
-    AuditEvent,
-    Collection,
-    IdempotentAnswer,
-    OutboxEntry,
-    Person,
-    Photo,
-    Template,
-)
+from people.models import AuditEvent, Collection, IdempotentAnswer, OutboxEntry, Person, Photo, Template
 from tests import fakes, photo_samples
 from tests.api.program import IDENTIFY, Program, problem
 from tests.stored_files import stored_files

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests import fakes
 from tests.api import generated_client
 from tests.api.generated_client import Caller
 from tests.importing import PEOPLE, zipped
+from tests.load import wait_for
 from tests.service import Service, running
 
 pytestmark = pytest.mark.once
@@ -115,7 +115,7 @@ def _photos(call: Caller, person: uuid.UUID) -> list[uuid.UUID]:
         assert response.status_code in ((201, 202) if variation == 1 else (201,))
         assert response.headers["Preference-Applied"] == wait
         photos.append(response.parsed.id)
-    _wait_until(lambda: call("getPhoto", "default", person, photos[1]).status == models.PhotoStatus.ACCEPTED)
+    wait_for(lambda: call("getPhoto", "default", person, photos[1]).status == models.PhotoStatus.ACCEPTED)
     pages = call.pages("listPhotos", "default", person, status=models.PhotoStatus.ACCEPTED)
     assert [len(page) for page in pages] == [2, 2, 1]
     assert {row.id for page in pages for row in page} == set(photos)
@@ -152,7 +152,7 @@ def _imports(call: Caller) -> None:
         archive = call.file(zipped(files).getvalue(), "people.zip")
         body = models.ImportUploadRequest(archive=archive)
         jobs.append(call("startImport", "three", body=body, dry_run=dry_run))
-    _wait_until(lambda: call("getImport", "three", jobs[1].id).state == models.ImportState.COMPLETE)
+    wait_for(lambda: call("getImport", "three", jobs[1].id).state == models.ImportState.COMPLETE)
     finished = call("getImport", "three", jobs[1].id)
     assert (finished.counts.enrolled, finished.counts.rejected, finished.problem) == (3, 1, None)
     pages = call.pages("listImportItems", "three", jobs[1].id)
@@ -163,7 +163,7 @@ def _imports(call: Caller) -> None:
     assert (dark.problem.code, dark.problem.reasons[0].hint != "") == ("poor_quality", True)
     pages = call.pages("listImports", "three")
     assert [row.id for page in pages for row in page] == [job.id for job in reversed(jobs)]
-    _wait_until(lambda: call("getImport", "three", jobs[-1].id).state == models.ImportState.COMPLETE)
+    wait_for(lambda: call("getImport", "three", jobs[-1].id).state == models.ImportState.COMPLETE)
     assert call.problem(409, "cancelImport", "three", jobs[1].id).code == "conflict"
     many = zipped({f"{seed}/1.png": fakes.photo(seed) for seed in range(100, 160)}).getvalue()
     job = call("startImport", "three", body=models.ImportUploadRequest(archive=call.file(many, "many.zip")))
@@ -188,7 +188,7 @@ def _removals(call: Caller, people: list[Any], photos: list[uuid.UUID]) -> None:
     call.problem(404, "getPhoto", "default", people[0].id, photos[4])
     receipt = call("erasePerson", "default", people[3].id)
     assert receipt.person == people[3].id
-    _wait_until(lambda: call("getErasure", receipt.id).status == call.models.ErasureStatus.COMPLETE)
+    wait_for(lambda: call("getErasure", receipt.id).status == call.models.ErasureStatus.COMPLETE)
     assert call.problem(404, "getPerson", "default", people[3].id).code == "not_found"
 
 
@@ -236,13 +236,6 @@ def _problems(call: Caller, person: uuid.UUID, service: Service) -> None:
 
 def _base64(call: Caller, data: bytes) -> Any:
     return call.models.Base64PhotoRequest(base64=base64.b64encode(data).decode())
-
-
-def _wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.mark.node

@@ -94,10 +94,10 @@ def test_setting_the_status_cannot_merge_a_person(api: Program, enrolled: Enrol)
 
 def test_people_who_cannot_be_merged_are_refused(api: Program, enrolled: Enrol) -> None:
     person = enrolled(1)
-    of_second = enrolled(2, into=Collection.objects.create(name="second"))
+    person_in_second = enrolled(2, into=Collection.objects.create(name="second"))
     path = f"{PERSONS}{person.pk}/merge/"
     problem(merge(api, person, person), 409, "not_mergeable")
-    problem(merge(api, person, of_second), 404, "not_found")
+    problem(merge(api, person, person_in_second), 404, "not_found")
     problem(api.post(path, {"other": str(uuid4())}), 404, "not_found")
     bodies: list[Any] = [{}, {"other": "ada"}, {"other": None}, [], "text"]
     for body in bodies:

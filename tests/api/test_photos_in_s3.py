@@ -38,6 +38,7 @@ def test_a_bucket_that_is_not_allowed_is_not_read(api: Program, s3: S3Client) ->
     s3.put_object(Bucket="secret", Key="1.png", Body=fakes.photo(1))
     response = api.post(IDENTIFY, _from_s3("1.png", "secret"))
     assert (response.status_code, response.json()["code"]) == (400, "bucket_not_allowed")
+    assert "FACEREC_S3_INPUT_BUCKETS" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("key", ["nothing.png", "", "x" * 2000])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from people.errors import EvaluationFailed, EvaluationInterrupted
+from people.errors import EvaluationFailed, EvaluationInterrupted, NotAnImage
 from people.evaluation import folder as evaluation_folder
 from people.evaluation.folder import FolderEvaluation, evaluate_folder
 from tests import fakes
@@ -56,7 +56,7 @@ def test_faceless_dark_and_unreadable_photos_are_counted(folder: Path) -> None:
     assert figures.detection_rate.value == pytest.approx(57 / 58)
     assert figures.fte.value == pytest.approx(2 / 58)
     (line,) = evaluated.unreadable
-    assert line.startswith("person-00/notes.txt: ")
+    assert line == f"person-00/notes.txt: {NotAnImage().message}"
 
 
 def test_hidden_files_and_folders_and_subfolders_are_ignored(folder: Path) -> None:

@@ -10,7 +10,6 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from django.db import connection, transaction
-from django.utils import timezone
 
 from people import identification, index_sync, mean_templates, outbox, tasks
 from people.decision import unit
@@ -18,6 +17,7 @@ from people.indexes import forget_index, get_index
 from people.indexes.base import TemplateIndex
 from people.models import Collection, MeanTemplate, OutboxEntry, Person
 from tests.pinecone_double import pinecone_index
+from tests.times import ago
 
 pytestmark = pytest.mark.slow  # a remote index returns a vector some time after it was sent
 
@@ -182,7 +182,7 @@ def test_an_index_that_was_idle_while_the_change_log_was_pruned_sees_every_chang
     mean_templates.drop(MeanTemplate.objects.filter(person=people[0]))
     outbox.person_changed(people[0].pk)
     put(vectors[3], people[1])
-    OutboxEntry.objects.update(done_at=timezone.now() - timedelta(days=8))
+    OutboxEntry.objects.update(done_at=ago(days=8))
     added = put(vectors[4])
     tasks.prune_outbox()
     assert OutboxEntry.objects.count() == 1

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from contextlib import nullcontext
+from io import StringIO
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
-from django.utils import timezone
 
-from people import index_sync, outbox, tasks
+from people import index_sync, tasks
 from people.index_sync import Comparison
 from people.indexes.base import Space
 from people.indexes.pinecone import namespace_of
 from people.models import AuditEvent, Collection, MeanTemplate, OutboxEntry, Person
+from tests.outbox_entries import a_failed_task
 from tests.pinecone_double import Double
 
 pytestmark = [
@@ -25,6 +28,19 @@ pytestmark = [
 Enrol = Callable[..., Person]
 
 
+def _audit(*options: str, differs: bool = False) -> list[int]:
+    """Run the command and return the numbers that it prints: of vectors, and last of failed purges.
+
+    The vectors are those as expected, waiting, missing and extra. If `differs`, require that the command
+    fails and names the option that repairs the index.
+    """
+    out = StringIO()
+    failure = pytest.raises(CommandError, match="--repair") if differs else nullcontext()
+    with failure:
+        call_command("audit_index", *options, stdout=out)
+    return [int(number) for number in re.findall(r"\d+", out.getvalue())]
+
+
 def test_the_audit_succeeds_if_nothing_differs(
     collection: Collection, enrolled: Enrol, settle: Callable[[], None]
 ) -> None:
@@ -32,7 +48,7 @@ def test_the_audit_succeeds_if_nothing_differs(
         enrolled(seed)
     settle()
     enrolled(4)
-    call_command("audit_index")
+    assert _audit() == [3, 1, 0, 0, 0]
     assert index_sync.compare() == Comparison(kept=3, waiting=1)
 
 
@@ -50,14 +66,13 @@ def test_the_audit_reports_drift_and_repairs_it(
     pinecone.write("facerec-64", namespace, dict.fromkeys(lost_ids))
     pinecone.write("facerec-64", namespace, {str(uuid4()): np.ones(64)})
     pinecone.write("facerec-64", namespace_of(Space(uuid4(), "fake/1")), {str(uuid4()): np.ones(64)})
-    with pytest.raises(CommandError, match="--repair"):
-        call_command("audit_index")
+    assert _audit(differs=True) == [105, 0, 5, 2, 0]
     assert index_sync.compare() == Comparison(kept=105, missing=5, extra=2)
-    call_command("audit_index", "--repair")
+    assert _audit("--repair") == [105, 0, 5, 2, 0]
     event = AuditEvent.objects.get(action="index.repaired")
     assert (event.actor, event.details) == ("system:command", {"missing": 5, "extra": 2})
     settle()
-    call_command("audit_index", "--repair")
+    assert _audit("--repair") == [110, 0, 0, 0, 0]
     assert AuditEvent.objects.filter(action="index.repaired").count() == 1  # nothing differed
     assert index_sync.compare() == Comparison(kept=110)
     ids = MeanTemplate.objects.values_list("vector_id", flat=True)
@@ -67,17 +82,13 @@ def test_the_audit_reports_drift_and_repairs_it(
 def test_a_repair_retries_failed_purges_and_records_it_in_the_audit_log(
     collection: Collection, pinecone: Double
 ) -> None:
-    entry = OutboxEntry.objects.create(
-        topic=OutboxEntry.Topic.PURGE_VECTOR,
-        vector_id=uuid4(),
-        collection_id=collection.pk,
-        engine="fake/1",
-        due_at=timezone.now(),
-        attempts=outbox.MAX_ATTEMPTS,
+    entry = a_failed_task(
+        OutboxEntry.Topic.PURGE_VECTOR, vector_id=uuid4(), collection_id=collection.pk, engine="fake/1"
     )
-    with pytest.raises(CommandError, match="--repair"):
-        call_command("audit_index")
-    call_command("audit_index", "--repair")
+    *_, failed_purges = _audit(differs=True)
+    assert failed_purges == 1
+    *_, failed_purges = _audit("--repair")
+    assert failed_purges == 1
     entry.refresh_from_db()
     assert entry.attempts == 0
     event = AuditEvent.objects.get(action="outbox.retried")
