@@ -15,9 +15,6 @@ from people.models import Person, Photo, Template
 
 SHOWN_PHOTOS = 60
 _TEXTS = {"several_faces": "The photo shows several faces. Choose the one to enrol."}
-_CLOSER_TO_ANOTHER = (
-    "This face looks more like another person than like this person’s other photos. Is it the right person?"
-)
 
 
 def photo_rows(person_id: str) -> list[dict[str, Any]]:
@@ -61,15 +58,8 @@ def _photo_row(
             {
                 **warning,
                 "title": title(warning["code"]),
-                "hint": _hint(warning),
                 "other_person": named_persons.get(warning.get("person", "")),
             }
             for warning in warnings
         ],
     }
-
-
-def _hint(warning: dict[str, Any]) -> str:
-    if warning["code"] == "LOW_MATCH_CONFIDENCE" and warning["similarity"] >= photo_warnings.SURE_SIMILARITY:
-        return _CLOSER_TO_ANOTHER
-    return str(warning["hint"])
