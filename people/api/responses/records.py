@@ -136,7 +136,8 @@ class PhotoWarningSerializer(ResponseSerializer):
 
     code = serializers.CharField(
         help_text="`possible_duplicate_person`: the face looks like another person in the collection. "
-        "`LOW_MATCH_CONFIDENCE`: it doesn't look like the person's other photos. New codes may be added."
+        "`LOW_MATCH_CONFIDENCE`: it doesn't look like the person's other photos, or looks more like another "
+        "person than like them; `hint` says which. New codes may be added."
     )
     person = serializers.UUIDField(
         required=False, help_text="Id of the other person, with `possible_duplicate_person`."
@@ -229,8 +230,8 @@ class ErasureSerializer(serializers.ModelSerializer[Erasure]):
         ]  # fmt: skip
         extra_kwargs = help_texts(
             id="The erasure's id.",
-            reason="`request`, or the retention rule that applied: `consent_expired`, "
-            "`consent_missing` or `unseen`.",
+            reason="`request`; `reapplied`, after a restore from a backup; or the retention rule that "
+            "applied: `consent_expired`, `consent_missing` or `unseen`.",
             photos="Number of deleted photos.",
             templates="Number of deleted templates.",
             files_purged="Number of stored files whose deletion is verified.",
