@@ -27,8 +27,8 @@ class CollectionAdmin(AuditedAdmin):
             {
                 "fields": ("fpir", "fmr", "min_similarity"),
                 "description": (
-                    "Leave all three empty for the default: about one in a hundred searches for a "
-                    "stranger returns a match, whatever the size of the collection. Set one of them to "
+                    "Leave all three empty for the default: no more than about one in a hundred searches "
+                    "for a stranger returns a match, whatever the size of the collection. Set one of them to "
                     "make matching stricter or more lenient. The false positive identification rate (FPIR) "
                     "is the share of searches for strangers that return a match; the threshold rises with "
                     "the number of people to keep it constant. The false match rate (FMR) is the share of "
