@@ -109,7 +109,7 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
             "name": PERSON_HELP["name"],
             **help_texts(
                 id="The person's id.",
-                external_id="Your own id of the person, unique in the collection. Null means none.",
+                external_id="Your own id for the person, unique in the collection. Null means none.",
                 status="`active`; `suspended`: stays enrolled but doesn't appear in search results; or "
                 "`merged`: replaced by the person in `merged_into`.",
                 created_at="When the person was created.",

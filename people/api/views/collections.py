@@ -11,8 +11,8 @@ from rest_framework.reverse import reverse
 from people import erasure, registration
 from people.api.idempotency import once
 from people.api.openapi import raises
-from people.api.requests.bodies import CollectionBody, CollectionChangeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PageQuery
+from people.api.requests.records import CollectionBody, CollectionChangeBody
 from people.api.responses.records import CollectionSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict

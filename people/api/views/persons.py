@@ -14,8 +14,8 @@ from rest_framework.reverse import reverse
 from people import erasure, registration
 from people.api.idempotency import once
 from people.api.openapi import raises
-from people.api.requests.bodies import PersonBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PersonQuery
+from people.api.requests.records import PersonBody
 from people.api.responses.records import ErasureSerializer, PersonSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict, PersonMerged
