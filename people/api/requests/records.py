@@ -11,9 +11,11 @@ from people.api.requests.base import Body, ModelBody
 from people.api.requests.fields import ExternalId, Id
 from people.api.responses.records import (
     COLLECTION_HELP,
+    CONSENT,
     CONSENT_EXPIRES_AT,
     CONSENT_GIVEN_AT,
     PERSON_HELP,
+    RETENTION,
     RETENTION_HELP,
     TUNING,
     RetentionSerializer,
@@ -38,11 +40,7 @@ class RetentionBody(ModelBody[Collection]):
 class CollectionBody(ModelBody[Collection]):
     """A new collection. Set at most one of `fpir`, `fmr` and `min_similarity`."""
 
-    retention = RetentionBody(
-        source="*",
-        required=False,
-        help_text="Rules for erasing people automatically. They are applied every hour.",
-    )
+    retention = RetentionBody(source="*", required=False, help_text=RETENTION)
 
     class Meta:
         model = Collection
@@ -89,9 +87,7 @@ class PersonBody(ModelBody[Person]):
         required=False,
         help_text="Suspended people stay enrolled but don't appear in search results.",
     )
-    consent = ConsentBody(
-        source="*", required=False, help_text="The person's consent to be enrolled and identified."
-    )
+    consent = ConsentBody(source="*", required=False, help_text=CONSENT)
 
     class Meta:
         model = Person
