@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from people import erasure, registration, retention
 from people.admin.base import AuditedAdmin, staff
 from people.models import ApiKey, Collection, Person, Photo, Template
+from people.models.counts import person_count
 
 
 @admin.register(Collection)
@@ -41,8 +42,7 @@ class CollectionAdmin(AuditedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
         rows: QuerySet[Collection] = super().get_queryset(request)
-        people = Count("persons", filter=~Q(persons__status=Person.Status.MERGED))
-        return rows.annotate(person_count=people)
+        return rows.annotate(person_count=person_count())
 
     def get_fieldsets(self, request: HttpRequest, obj: Collection | None = None) -> Any:
         fields = ("erase_without_consent", "erase_unseen_after_days")
