@@ -10,11 +10,11 @@ from django.urls import reverse
 
 from people import photo_warnings
 from people.admin.figures import Figure, Mark
-from people.admin.staff_texts import problem_text, reason_rows, title
+from people.admin.staff_texts import code_in_words, problem_text, reason_rows
 from people.models import Person, Photo, Template
 
 SHOWN_PHOTOS = 60
-_TEXTS = {"several_faces": "The photo shows several faces. Choose the one to enrol."}
+TEXTS = {"several_faces": "The photo shows several faces. Choose the one to enrol."}
 
 
 def photo_rows(person_id: str) -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ def _photo_row(
     href = reverse("admin:photo_image", args=[row.pk])
     return {
         "photo": row,
-        "detail": problem_text(rejection, _TEXTS),
+        "detail": problem_text(rejection, TEXTS),
         "figure": Figure(href, row.width, row.height, f"Photo, {row.status}", marks),
         "faces": [
             f"{box['left']},{box['top']},{box['width']},{box['height']}" for box in rejection.get("faces", [])
@@ -57,7 +57,7 @@ def _photo_row(
         "warnings": [
             {
                 **warning,
-                "title": title(warning["code"]),
+                "title": code_in_words(warning["code"]),
                 "other_person": named_persons.get(warning.get("person", "")),
             }
             for warning in warnings

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from people.admin import imports, photo_rows
 from people.admin.staff_texts import error_text, problem_text, reason_rows
 from people.errors import (
     FaceNotThere,
@@ -13,12 +14,16 @@ from people.errors import (
 )
 
 
-@pytest.mark.parametrize(
-    "error", [FaceNotThere(), PersonMerged(), PoorQuality(), SeveralFacesFound(), FacerecError()]
-)
+@pytest.mark.parametrize("error", [FaceNotThere(), PersonMerged(), PoorQuality(), FacerecError()])
 def test_staff_read_no_members_of_the_api(error: FacerecError) -> None:
     assert "`" in error.message
     assert "`" not in error_text(error)
+
+
+@pytest.mark.parametrize("texts", [imports.ITEM_TEXTS, photo_rows.TEXTS])
+def test_pages_with_photos_of_several_faces_say_what_staff_can_do(texts: dict[str, str]) -> None:
+    assert "`" in SeveralFacesFound().message
+    assert "`" not in error_text(SeveralFacesFound(), texts)
 
 
 def test_errors_without_a_text_for_staff_keep_their_message() -> None:
