@@ -28,14 +28,14 @@ docker/.env:
 	  echo "$$name=$$(openssl rand -hex 24)"; done; echo "S3_KEY=facerec:$$(openssl rand -base64 32)") > $@
 	@echo "docker/.env contains the passwords of this stack. Log in as admin with ADMIN_PASSWORD."
 
-check: lint ## run lint, types and the fast tests; use it before each commit (takes 90 seconds on two cores)
+check: lint ## run lint, types and the quick tests; use it before each commit
 	@$(MAKE) --no-print-directory --jobs=2 types test-quick
 
 test: ## install what is missing, then run all tests on SQLite, and the tests that depend on the database on PostgreSQL
 	@$(MAKE) --no-print-directory test-sqlite
 	@$(MAKE) --no-print-directory test-postgresql
 
-test-quick: samples ## run the fast tests on SQLite
+test-quick: samples ## run the quick tests on SQLite
 	$(BIN)/python -m pytest --quiet -m "not slow" $(ARGS)
 
 test-sqlite: samples ## run all tests on SQLite (ARGS="tests/x.py -k name" selects tests)

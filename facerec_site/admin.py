@@ -29,11 +29,11 @@ class FacerecAdminSite(AdminSite):
         return [
             page("identify/", identify, "identify"),
             page("persons/<uuid:first>/merge/<uuid:second>/", merge, "person_merge"),
-            page("merges/<uuid:row>/undo/", undo, "merge_undo"),
-            page("collections/<uuid:collection>/retention/", dry_run, "collection_retention"),
-            page("photos/<uuid:photo>/image/", image, "photo_image"),
-            page("photos/<uuid:photo>/thumbnail/", thumbnail, "photo_thumbnail"),
-            page("photos/<uuid:photo>/withdraw/", withdraw, "photo_withdraw"),
-            page("photos/<uuid:photo>/face/", choose_face, "photo_choose_face"),
+            page("merges/<uuid:merge_id>/undo/", undo, "merge_undo"),
+            page("collections/<uuid:collection_id>/retention/", dry_run, "collection_retention"),
+            page("photos/<uuid:photo_id>/image/", image, "photo_image"),
+            page("photos/<uuid:photo_id>/thumbnail/", thumbnail, "photo_thumbnail"),
+            page("photos/<uuid:photo_id>/withdraw/", withdraw, "photo_withdraw"),
+            page("photos/<uuid:photo_id>/face/", choose_face, "photo_choose_face"),
             *super().get_urls(),
         ]

@@ -108,9 +108,10 @@ class Threshold:
 def search_threshold(calibration: Calibration, population: int, choice: ThresholdChoice) -> Threshold:
     """Return the threshold for an identification among `population` people.
 
-    By default about one in a hundred searches for a stranger returns a match:
+    By default no more than about one in a hundred searches for a stranger returns a match:
     FPIR ≈ 1 − (1 − FMR)^N ≈ N · FMR for small rates (ISO/IEC 19795-1). So the threshold rises with the
-    number of people searched.
+    number of people searched. Below 100 people it is the one for LOOSEST_SEARCH_FMR, and matches of
+    strangers are rarer.
     """
     searched = max(population, 1)
     if choice.fmr is None and choice.min_similarity is None:

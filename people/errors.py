@@ -417,7 +417,7 @@ class SourceGone(ImportRefused):
 
 
 class ItemProblem(FacerecError):
-    """Base of the errors reported only in import results. It has no code and is never raised itself."""
+    """Base of the errors reported only in import results. It defines no code of its own."""
 
     status = 422
     reported_in = "import result"

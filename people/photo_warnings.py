@@ -20,6 +20,11 @@ NEIGHBOURS = 5
 SURE_SIMILARITY = 70.0
 """FMR 1e-3. A photo at or above this gets LOW_MATCH_CONFIDENCE only if another person is more similar."""
 
+UNLIKE_OWN_PHOTOS = "This face does not look like the person's other photos. Is it the right person?"
+CLOSER_TO_ANOTHER = (
+    "This face looks more like another person than like this person's other photos. Is it the right person?"
+)
+
 
 def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str, Any]]:
     """Return the warnings for a new template, (d,) float32, of this person.
@@ -46,7 +51,7 @@ def raised(person: Person, vector: Vectors, engine: FaceEngine) -> list[dict[str
             {
                 "code": "LOW_MATCH_CONFIDENCE",
                 "similarity": round(calibration.similarity(own_cosine), 1),
-                "hint": "This face does not look like the person's other photos. Is it the right person?",
+                "hint": UNLIKE_OWN_PHOTOS if own_cosine < own_threshold else CLOSER_TO_ANOTHER,
             }
         )
     return warnings

@@ -14,7 +14,7 @@ from botocore import xform_name
 from botocore.session import get_session
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import CommandError
-from facerec_deploy import cli
+from facerec_deploy import options
 from facerec_deploy.configuration import STACKS
 
 from tests import markdown_samples
@@ -177,7 +177,7 @@ def _refusal(line: CommandLine) -> str | None:
     if line.program == "facerec-deploy":
         with contextlib.redirect_stderr(io.StringIO()) as output:
             try:
-                cli.parser().parse_args(arguments)
+                options.parser().parse_args(arguments)
             except SystemExit:
                 return output.getvalue()
         return None

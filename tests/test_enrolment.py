@@ -12,7 +12,7 @@ from django.core.files.storage import Storage
 from django.db import connection
 from django.utils import timezone
 
-from people import enrolment, erasure, tasks
+from people import enrolment, erasure, photo_warnings, tasks
 from people.errors import ConsentMissing, NotAnImage
 from people.models import AuditEvent, Collection, MeanTemplate, OutboxEntry, Person, Photo, Template
 from people.models.photo import photo_storage
@@ -163,8 +163,20 @@ def test_a_photo_of_someone_else_warns_that_it_may_not_be_this_person(
     enrolled: Callable[..., Person],
 ) -> None:
     person = enrolled(1, 0, 1)
-    photo = _enrol(person, fakes.photo(2))
-    assert [warning["code"] for warning in photo.warnings] == ["LOW_MATCH_CONFIDENCE"]
+    (warning,) = _enrol(person, fakes.photo(2)).warnings
+    assert warning["code"] == "LOW_MATCH_CONFIDENCE"
+    assert warning["similarity"] < photo_warnings.SURE_SIMILARITY
+    assert warning["hint"] == photo_warnings.UNLIKE_OWN_PHOTOS
+
+
+def test_a_photo_that_looks_even_more_like_another_person_says_so(enrolled: Callable[..., Person]) -> None:
+    person = enrolled(1)
+    other = enrolled(1, 3)
+    duplicate, warning = _enrol(person, fakes.photo(1, variation=3)).warnings
+    assert duplicate["person"] == str(other.pk)
+    assert warning["code"] == "LOW_MATCH_CONFIDENCE"
+    assert warning["similarity"] >= photo_warnings.SURE_SIMILARITY
+    assert warning["hint"] == photo_warnings.CLOSER_TO_ANOTHER
 
 
 def test_another_photo_of_the_same_person_raises_no_warning(enrolled: Callable[..., Person]) -> None:

@@ -11,6 +11,8 @@ from .account import Account, Refused
 PREFIX = "/facerec/"
 GENERATED = {"SECRET_KEY": 64, "DATABASE_PASSWORD": 32, "ADMIN_PASSWORD": 18}
 """Secrets that the command can generate: name, and number of random bytes."""
+ROTATED = tuple(name for name in GENERATED if name != "ADMIN_PASSWORD")
+"""Secrets that take effect when they change. ADMIN_PASSWORD is read on the first start only."""
 GIVEN = ("PINECONE_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 NAMES = (*GENERATED, *GIVEN)
 TAGS = [
@@ -66,7 +68,12 @@ class SecretStore:
         if name not in GENERATED:
             raise Refused(f"{name} is issued by another system and can't be generated.")
         if name in self.present():
-            raise Refused(f"{name} already has a value. To change it, run `secrets rotate {name}`.")
+            advice = (
+                f"To change it, run `secrets rotate {name}`."
+                if name in ROTATED
+                else "It is read on the first start only. Change the password in the admin."
+            )
+            raise Refused(f"{name} already has a value. {advice}")
         self.generate(name)
 
     def complete(self, parameters: Mapping[str, str]) -> None:

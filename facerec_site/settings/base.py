@@ -234,7 +234,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_SUFFIX": "",
     "ENUM_NAME_OVERRIDES": {
         "PersonStatus": "people.models.Person.Status",
-        "SettablePersonStatus": "people.api.requests.bodies.SETTABLE_STATUSES",
+        "SettablePersonStatus": "people.api.requests.records.SETTABLE_STATUSES",
         "PhotoStatus": "people.models.Photo.Status",
         "ErasureStatus": "people.api.responses.records.ERASURE_STATUSES",
         "ImportSource": "people.models.ImportJob.Source",

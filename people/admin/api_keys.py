@@ -83,7 +83,7 @@ class ApiKeyAdmin(AuditedAdmin):
 
     @admin.display(description="Collection", ordering="collection__name")
     def shown_collection(self, row: ApiKey) -> str:
-        return str(row.collection or "all")
+        return str(row.collection or "all collections")
 
     @admin.display(description="State")
     def state(self, row: ApiKey) -> str:

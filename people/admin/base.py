@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +23,7 @@ def staff(request: HttpRequest) -> Actor:
 
 
 class AuditedAdmin(admin.ModelAdmin[Any]):
-    """An admin whose history is the audit.
+    """An admin whose history is the audit, whose lists have their own titles, and which reports conflicts.
 
     Django's own log keeps the text of every object: people's names would remain in it after an erasure.
     """
@@ -42,13 +41,6 @@ class AuditedAdmin(admin.ModelAdmin[Any]):
         title = capfirst(str(self.opts.verbose_name_plural))
         response: HttpResponse = super().changelist_view(request, {"title": title, **(extra_context or {})})
         return response
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer no links next to a related object that would change or delete it."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if isinstance(widget := getattr(field, "widget", None), RelatedFieldWidgetWrapper):
-            widget.can_change_related = widget.can_delete_related = False
-        return field
 
     def changeform_view(
         self,

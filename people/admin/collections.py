@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from people import erasure, registration, retention
 from people.admin.base import AuditedAdmin, staff
 from people.models import ApiKey, Collection, Person, Photo, Template
+from people.models.counts import person_count
 
 
 @admin.register(Collection)
@@ -27,8 +28,8 @@ class CollectionAdmin(AuditedAdmin):
             {
                 "fields": ("fpir", "fmr", "min_similarity"),
                 "description": (
-                    "Leave all three empty for the default: about one in a hundred searches for a "
-                    "stranger returns a match, whatever the size of the collection. Set one of them to "
+                    "Leave all three empty for the default: no more than about one in a hundred searches "
+                    "for a stranger returns a match, whatever the size of the collection. Set one of them to "
                     "make matching stricter or more lenient. The false positive identification rate (FPIR) "
                     "is the share of searches for strangers that return a match; the threshold rises with "
                     "the number of people to keep it constant. The false match rate (FMR) is the share of "
@@ -41,8 +42,7 @@ class CollectionAdmin(AuditedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Collection]:
         rows: QuerySet[Collection] = super().get_queryset(request)
-        people = Count("persons", filter=~Q(persons__status=Person.Status.MERGED))
-        return rows.annotate(person_count=people)
+        return rows.annotate(person_count=person_count())
 
     def get_fieldsets(self, request: HttpRequest, obj: Collection | None = None) -> Any:
         fields = ("erase_without_consent", "erase_unseen_after_days")
@@ -104,9 +104,8 @@ class CollectionAdmin(AuditedAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         # Django's delete_view runs in one transaction: a large collection would block all other writes.
-        response: HttpResponse = self._delete_view(  # type: ignore[attr-defined] # django-stubs lack it
-            request, object_id, extra_context
-        )
+        # Any, because django-stubs lack _delete_view
+        response: HttpResponse = cast("Any", self)._delete_view(request, object_id, extra_context)
         return response
 
     def delete_model(self, request: HttpRequest, obj: Collection) -> None:

@@ -30,7 +30,7 @@ from people.uploads import expect_archive
 PER_PAGE = 50
 _CSV_TEXTS = {"people_csv_invalid": "people.csv contains errors. Correct the lines below and import again."}
 # rejected photos aren't kept, so staff can't choose a face here
-_ITEM_TEXTS = {
+ITEM_TEXTS = {
     "several_faces": (
         "The photo shows several faces. Crop it to one face and import it again, or add it on the person’s "
         "page and choose the face there."
@@ -207,7 +207,7 @@ def _rows(job: ImportJob, items: list[ImportItem]) -> list[dict[str, Any]]:
             "item": item,
             "state": _state_text(job, item.state),
             "person_exists": item.person_id in existing_ids,
-            "detail": problem_text(item.problem or {}, _ITEM_TEXTS),
+            "detail": problem_text(item.problem or {}, ITEM_TEXTS),
             "reasons": reason_rows((item.problem or {}).get("reasons", [])),
         }
         for item in items

@@ -91,11 +91,11 @@ def _refusal(first: Person, second: Person) -> str:
 
 
 @require_POST
-def undo(request: HttpRequest, row: UUID) -> HttpResponse:
+def undo(request: HttpRequest, merge_id: UUID) -> HttpResponse:
     """Separate two people who were merged."""
     if not request.user.has_perm("people.change_person"):
         raise PermissionDenied
-    merge_record = get_object_or_404(Merge, pk=row)
+    merge_record = get_object_or_404(Merge, pk=merge_id)
     try:
         merging.undo(merge_record, actor=staff(request))
     except FacerecError as error:

@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.utils.html import format_html
 
 from people import enrolment, erasure, registration
@@ -20,16 +20,11 @@ from people.admin.photo_rows import photo_rows
 from people.admin.staff_texts import error_text
 from people.errors import FacerecError
 from people.models import Collection, Person, Photo, Template
+from people.models.counts import photo_count
 
 
 def _may_upload(request: HttpRequest) -> bool:
     return request.user.has_perm("people.add_photo") or request.user.has_perm("people.change_person")
-
-
-def _count(status: str) -> Coalesce:
-    # a subquery, so that the database counts only for the rows of the current page
-    photos = Photo.objects.filter(person=OuterRef("pk"), status=status).order_by().values("person")
-    return Coalesce(Subquery(photos.annotate(count=Count("pk")).values("count")), 0)
 
 
 @admin.register(Person)
@@ -55,9 +50,9 @@ class PersonAdmin(AuditedAdmin):
         rows: QuerySet[Person] = super().get_queryset(request)
         return rows.annotate(
             newest_photo=Subquery(accepted.order_by("-created_at").values("pk")[:1]),
-            accepted=_count(Photo.Status.ACCEPTED),
-            pending=_count(Photo.Status.PENDING),
-            rejected=_count(Photo.Status.REJECTED),
+            accepted=photo_count(Photo.Status.ACCEPTED),
+            pending=photo_count(Photo.Status.PENDING),
+            rejected=photo_count(Photo.Status.REJECTED),
         )
 
     @admin.action(description="Merge the two selected people …", permissions=["change"])
@@ -79,6 +74,13 @@ class PersonAdmin(AuditedAdmin):
             return [first, *rest]
         without_photos = tuple(field for field in self.fieldsets[0][1]["fields"] if field != "photos")
         return [(first[0], {"fields": without_photos}), *rest]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer no links next to the collection that would change or delete it."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(widget := getattr(field, "widget", None), RelatedFieldWidgetWrapper):
+            widget.can_change_related = widget.can_delete_related = False
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Person | None = None) -> tuple[str, ...]:
         return ("collection",) if obj else ()  # templates are compared within one collection only
@@ -121,9 +123,9 @@ class PersonAdmin(AuditedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        context = {**(extra_context or {}), "photo_rows": photo_rows(object_id) if object_id else []}
-        row = self.get_object(request, unquote(object_id)) if object_id else None
-        context |= {"kept": row.kept()} if row and row.merged_into_id else {}
+        # only when the page is rendered, which a saved form redirects instead
+        rows = SimpleLazyObject(lambda: photo_rows(object_id) if object_id else [])
+        context = {**(extra_context or {}), "photo_rows": rows}
         response = super().changeform_view(request, object_id, form_url, context)
         person, files = getattr(request, "photos_to_submit", (None, []))
         if person is None or not files:

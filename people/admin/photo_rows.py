@@ -10,14 +10,11 @@ from django.urls import reverse
 
 from people import photo_warnings
 from people.admin.figures import Figure, Mark
-from people.admin.staff_texts import problem_text, reason_rows, title
+from people.admin.staff_texts import code_in_words, problem_text, reason_rows
 from people.models import Person, Photo, Template
 
 SHOWN_PHOTOS = 60
-_TEXTS = {"several_faces": "The photo shows several faces. Choose the one to enrol."}
-_CLOSER_TO_ANOTHER = (
-    "This face looks more like another person than like this person’s other photos. Is it the right person?"
-)
+TEXTS = {"several_faces": "The photo shows several faces. Choose the one to enrol."}
 
 
 def photo_rows(person_id: str) -> list[dict[str, Any]]:
@@ -51,7 +48,7 @@ def _photo_row(
     href = reverse("admin:photo_image", args=[row.pk])
     return {
         "photo": row,
-        "detail": problem_text(rejection, _TEXTS),
+        "detail": problem_text(rejection, TEXTS),
         "figure": Figure(href, row.width, row.height, f"Photo, {row.status}", marks),
         "faces": [
             f"{box['left']},{box['top']},{box['width']},{box['height']}" for box in rejection.get("faces", [])
@@ -60,16 +57,9 @@ def _photo_row(
         "warnings": [
             {
                 **warning,
-                "title": title(warning["code"]),
-                "hint": _hint(warning),
+                "title": code_in_words(warning["code"]),
                 "other_person": named_persons.get(warning.get("person", "")),
             }
             for warning in warnings
         ],
     }
-
-
-def _hint(warning: dict[str, Any]) -> str:
-    if warning["code"] == "LOW_MATCH_CONFIDENCE" and warning["similarity"] >= photo_warnings.SURE_SIMILARITY:
-        return _CLOSER_TO_ANOTHER
-    return str(warning["hint"])

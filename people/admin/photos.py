@@ -44,18 +44,18 @@ def _jpeg(content: bytes) -> HttpResponse:
 
 
 @require_GET
-def image(request: HttpRequest, photo: UUID) -> HttpResponse:
+def image(request: HttpRequest, photo_id: UUID) -> HttpResponse:
     """Return the stored photo; if it is in a bucket, redirect to a signed URL that expires soon."""
-    row = _photo(request, photo, "people.view_person")
+    row = _photo(request, photo_id, "people.view_person")
     if signed_url := getattr(photo_storage(), "signed_url", None):
         return HttpResponseRedirect(signed_url(row.file.name), headers={"Cache-Control": "no-store"})
     return _jpeg(_bytes(row))
 
 
 @require_GET
-def thumbnail(request: HttpRequest, photo: UUID) -> HttpResponse:
+def thumbnail(request: HttpRequest, photo_id: UUID) -> HttpResponse:
     """Return the photo's enrolled face, or the whole photo if it has none."""
-    row = _photo(request, photo, "people.view_person")
+    row = _photo(request, photo_id, "people.view_person")
     picture = photos.decode(_bytes(row))
     box = Template.objects.filter(photo=row).values_list("box", flat=True).first()
     area = Box(**box) if box else Box(0, 0, picture.shape[1], picture.shape[0])
@@ -63,18 +63,18 @@ def thumbnail(request: HttpRequest, photo: UUID) -> HttpResponse:
 
 
 @require_POST
-def withdraw(request: HttpRequest, photo: UUID) -> HttpResponse:
+def withdraw(request: HttpRequest, photo_id: UUID) -> HttpResponse:
     """Delete one photo with its template."""
-    row = _photo(request, photo, "people.change_person")
+    row = _photo(request, photo_id, "people.change_person")
     enrolment.withdraw(row, actor=staff(request))
     messages.success(request, "The photo was withdrawn. Its file and template are deleted.")
     return redirect("admin:people_person_change", row.person_id)
 
 
 @require_POST
-def choose_face(request: HttpRequest, photo: UUID) -> HttpResponse:
+def choose_face(request: HttpRequest, photo_id: UUID) -> HttpResponse:
     """Enrol the face at `box`, one of the faces for which the photo was rejected."""
-    row = _photo(request, photo, "people.change_person")
+    row = _photo(request, photo_id, "people.change_person")
     try:
         left, top, width, height = (int(number) for number in request.POST.get("box", "").split(","))
     except ValueError:

@@ -13,6 +13,7 @@ from django.template.defaultfilters import pluralize
 from people.admin.base import ReadOnlyAdmin, staff
 from people.failed_tasks import failed_tasks, retry
 from people.models import AuditEvent, Erasure, OutboxEntry
+from people.models.counts import row_count
 
 HASH_CHAIN = (
     "Each event’s hash covers the event before it. To check the whole chain, which may take a while, ask "
@@ -60,20 +61,24 @@ class ErasureAdmin(ReadOnlyAdmin):
         "shown_status", "requested_by", "requested_at", "completed_at", "backups_expire_at",
     )  # fmt: skip
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Erasure]:
+        rows: QuerySet[Erasure] = super().get_queryset(request)
+        return rows.annotate(
+            pending=row_count(OutboxEntry.objects.filter(done_at=None), "erasure_id"),
+            failed=row_count(failed_tasks(), "erasure_id"),
+        )
+
     @admin.display(description="Status")
-    def shown_status(self, row: Erasure) -> str:
+    def shown_status(self, row: Any) -> str:
         if row.completed_at:
             return "complete, verified"
-        pending_entries = OutboxEntry.objects.filter(erasure_id=row.pk, done_at=None)
-        failed = (failed_tasks() & pending_entries).count()
-        count = pending_entries.count()
-        to_purge = f"{count} purge{pluralize(count)} pending"
-        return f"{to_purge}, {failed} of them failed: see Failed tasks" if failed else to_purge
+        to_purge = f"{row.pending} purge{pluralize(row.pending)} pending"
+        return f"{to_purge}, {row.failed} of them failed: see Failed tasks" if row.failed else to_purge
 
 
 @admin.register(OutboxEntry)
 class FailedTaskAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "topic", "concerns", "attempts", "last_error", "due_at")
+    list_display = ("created_at", "topic", "related_to", "attempts", "last_error", "due_at")
     list_display_links = None
     list_filter = ("topic",)
     actions = ("retry",)
@@ -82,7 +87,7 @@ class FailedTaskAdmin(ReadOnlyAdmin):
         return failed_tasks()
 
     @admin.display(description="Related to")
-    def concerns(self, row: OutboxEntry) -> str:
+    def related_to(self, row: OutboxEntry) -> str:
         if row.erasure_id:
             return f"erasure {row.erasure_id}"
         return str(row.photo_id or row.vector_id or row.import_id or row.file_name)

@@ -10,7 +10,6 @@ from people.extraction import MAX_FACES
 
 _ERRORS = {
     "internal_error": "Something went wrong. Try again. If the error persists, contact your operator.",
-    "several_faces": "The photo shows several faces. Crop it to one face and add it again.",
     "poor_quality": "The face is not clear enough to enrol.",
     "face_not_there": "There is no face at the chosen position. Choose one of the numbered faces.",
     "person_merged": "This person was merged into another. Use the other person, or undo the merge.",
@@ -39,11 +38,11 @@ def problem_text(problem: Mapping[str, Any], texts: Mapping[str, str] | None = N
 def reason_rows(reasons: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return reasons as `people/reasons.html` shows them: with a title, and a hint for staff."""
     return [
-        {**reason, "title": title(reason["code"]), "hint": _HINTS.get(reason["code"], reason["hint"])}
+        {**reason, "title": code_in_words(reason["code"]), "hint": _HINTS.get(reason["code"], reason["hint"])}
         for reason in reasons
     ]
 
 
-def title(code: str) -> str:
+def code_in_words(code: str) -> str:
     """Return the code of a reason, warning or rule in words: EXTREME_POSE becomes Extreme pose."""
     return code.replace("_", " ").capitalize()

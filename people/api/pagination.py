@@ -24,7 +24,6 @@ class KeysetPagination(CursorPagination):
 
     page_size_query_param = "page_size"
     max_page_size = 200
-    default_ordering = "-created_at"
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         self.request = request

@@ -1,4 +1,7 @@
-"""Rate limits, reported in headers: each API key has its own, and all staff sessions the same one."""
+"""Rate limits, reported in headers.
+
+Each API key has its own; all staff have the same limit, counted per user.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def count(name: str, rate: str) -> Window:
 
 
 class KeyRateThrottle(BaseThrottle):
-    """Limit each API key to its own rate, and each staff session to SESSION_RATE."""
+    """Limit each API key to its own rate, and each member of staff to SESSION_RATE."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         if request.user is None:  # the OpenAPI document, which is public

@@ -20,7 +20,9 @@ class Erasure(models.Model):
     person_id = models.UUIDField("person ID", db_index=True)
     collection_id = models.UUIDField("collection ID")
     reason = models.CharField(
-        max_length=30, default="request", help_text="`request`, or the name of a retention rule."
+        max_length=30,
+        default="request",
+        help_text="`request`, `reapplied` (after a restore), or the name of a retention rule.",
     )
     photos = models.PositiveIntegerField()
     templates = models.PositiveIntegerField()

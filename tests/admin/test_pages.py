@@ -98,3 +98,11 @@ def test_the_form_of_a_person_has_no_link_that_deletes_their_collection(
     assert "add_id_collection" in content
     assert "delete_id_collection" not in content
     assert "change_id_collection" not in content
+
+
+def test_browsers_request_no_icon(client: Client, page_of: Callable[..., Client]) -> None:
+    link = b'<link rel="icon" href="data:,">'
+    assert link in client.get(reverse("admin:login")).content
+    page = page_of("view_person", "add_person")
+    for name in ("index", "identify", "people_person_changelist", "people_person_add"):
+        assert link in page.get(reverse(f"admin:{name}")).content

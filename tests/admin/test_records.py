@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -53,6 +54,16 @@ def test_verify_audit_names_the_first_broken_event_and_fails(db: None) -> None:
     AuditEvent.objects.filter(pk=second.pk).update(previous_hash="0" * 64)
     with pytest.raises(CommandError, match=f"event {second.pk} "):
         call_command("verify_audit")
+
+
+def test_the_list_of_erasures_takes_as_many_queries_for_ten_pending_as_for_one(
+    page: Client, enrolled: Callable[..., Person], django_assert_max_num_queries: Any
+) -> None:
+    for seed in range(10):
+        erasure.erase(enrolled(seed), actor=STAFF)
+    with django_assert_max_num_queries(6):
+        text = page.get(reverse("admin:people_erasure_changelist")).content.decode()
+    assert text.count("1 purge pending") == 10
 
 
 def test_staff_see_a_failed_purge_and_retry_it(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from people import errors
+from people.admin import imports, photo_rows
 from people.admin.staff_texts import error_text, problem_text, reason_rows
 from people.errors import FacerecError, SeveralFacesFound, UnreadablePhoto, every_code
 
@@ -12,8 +13,9 @@ NOT_REPLACED = {
     # of requests to the API, before its operations
     errors.Invalid, errors.NotAuthenticated, errors.MethodNotAllowed, errors.NotAcceptable,
     errors.ExpectationFailed, errors.TooManyRequests, errors.NotImplementedByServer, errors.PhotoMissing,
-    # replaced by the text of the page (tests/admin/test_imports.py), or with a message of its own
+    # replaced by the texts of the pages that show them
     errors.PeopleCsvInvalid,
+    errors.SeveralFacesFound,
     # names a command, which staff pass on to the operator
     errors.ModelMissing,
 }  # fmt: skip
@@ -25,6 +27,12 @@ NOT_REPLACED = {
 )
 def test_staff_read_no_members_of_the_api(kind: type[FacerecError]) -> None:
     assert "`" not in error_text(kind())
+
+
+@pytest.mark.parametrize("texts", [imports.ITEM_TEXTS, photo_rows.TEXTS])
+def test_pages_with_photos_of_several_faces_say_what_staff_can_do(texts: dict[str, str]) -> None:
+    assert "`" in SeveralFacesFound().message
+    assert "`" not in error_text(SeveralFacesFound(), texts)
 
 
 def test_errors_without_a_text_for_staff_keep_their_message() -> None:

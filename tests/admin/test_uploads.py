@@ -10,8 +10,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from people import enrolment, photo_warnings
 from people.models import Collection, Person, Photo
 from tests import fakes
+from tests.actors import STAFF
 from tests.admin.messages import messages_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("worker")]
@@ -190,13 +192,20 @@ def test_a_face_rejected_for_its_quality_is_shown_with_its_box(page: Client, col
     assert 'name="box"' not in text
 
 
-@pytest.mark.parametrize(("similarity", "is_kept"), [(48.6, True), (96.6, False)])
-def test_a_low_confidence_with_a_high_similarity_is_explained_by_the_other_person(
-    page: Client, enrolled: Enrol, similarity: float, is_kept: bool
+@pytest.mark.parametrize(
+    ("photo", "hint"),
+    [
+        (fakes.photo(2), photo_warnings.UNLIKE_OWN_PHOTOS),
+        (fakes.photo(1, variation=3), photo_warnings.CLOSER_TO_ANOTHER),
+    ],
+)
+def test_a_low_confidence_is_explained_by_the_persons_own_photos_or_by_another_person(
+    page: Client, enrolled: Enrol, photo: bytes, hint: str
 ) -> None:
     person = enrolled(1)
-    hint = "This face does not look like the person's other photos."
-    person.photos.update(warnings=[{"code": "LOW_MATCH_CONFIDENCE", "similarity": similarity, "hint": hint}])
+    enrolled(1, 3)
+    enrolment.enrol(enrolment.submit(person, photo, actor=STAFF).photo.pk)
     response = page.get(reverse("admin:people_person_change", args=[person.pk]))
-    (row,) = response.context["photo_rows"]
-    assert (row["warnings"][0]["hint"] == hint) == is_kept
+    newest = response.context["photo_rows"][0]
+    (shown,) = (row["hint"] for row in newest["warnings"] if row["code"] == "LOW_MATCH_CONFIDENCE")
+    assert shown == hint

@@ -82,10 +82,25 @@ def test_rotating_the_database_password_changes_it_in_the_database(deployed: Ope
     assert "database's password" in output
 
 
-def test_rotating_the_administrators_password_refers_to_the_admin(run: Operator) -> None:
-    code, output = run("secrets", "rotate", "ADMIN_PASSWORD")
+def test_the_administrators_password_is_not_rotated(
+    run: Operator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("secrets", "rotate", "ADMIN_PASSWORD")
+    message = capsys.readouterr().err.rpartition("invalid choice: ")[2]
+    assert "DATABASE_PASSWORD" in message
+    assert "ADMIN_PASSWORD" in message.partition("(")[0]
+    assert "ADMIN_PASSWORD" not in message.partition("(")[2]
+
+
+def test_generating_the_administrators_password_again_refers_to_the_admin(run: Operator) -> None:
+    assert run("secrets", "put", "ADMIN_PASSWORD", "--generate")[0] == 0
+    before = secret("ADMIN_PASSWORD")
+    code, output = run("secrets", "put", "ADMIN_PASSWORD", "--generate")
     assert code == 1
-    assert "in the admin" in output
+    assert "It is read on the first start only. Change the password in the admin." in output
+    assert "rotate" not in output
+    assert secret("ADMIN_PASSWORD") == before
 
 
 def test_a_generated_database_password_is_long_and_valid_for_rds(run: Operator) -> None:

@@ -8,8 +8,8 @@ import time
 
 import boto3
 import pytest
-from facerec_deploy import cli
 from facerec_deploy.configuration import FOLDER, STACKS
+from facerec_deploy.options import parser
 
 from tests.deployment.operating import Operator
 from tests.deployment.templates import read
@@ -70,7 +70,7 @@ def test_a_missing_region_is_an_error(run: Operator, monkeypatch: pytest.MonkeyP
     "arguments", [("--region", "eu-west-1", "status"), ("status", "--region", "eu-west-1")]
 )
 def test_profile_and_region_are_accepted_before_and_after_the_subcommand(arguments: tuple[str, ...]) -> None:
-    options = cli.parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     assert (options.region, options.profile) == ("eu-west-1", None)
 
 

@@ -23,7 +23,7 @@ def complete(result: dict[str, Any], **options: Any) -> dict[str, Any]:
     components["schemas"] = {name: _tidy(schema) for name, schema in components["schemas"].items()}
     for name, schema in components["schemas"].items():
         if name.endswith("Request") and "properties" in schema:
-            schema["additionalProperties"] = False  # see people.api.requests.bodies.Body
+            schema["additionalProperties"] = False  # see people.api.requests.base.Body
     result["paths"] = {path: _tidy(item) for path, item in result["paths"].items()}
     _name_enums(result["paths"], components["schemas"])
     components["headers"] = HEADERS

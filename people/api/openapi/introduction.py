@@ -12,8 +12,8 @@ of the upright photo as decoded; very large photos are decoded at a reduced size
 draw on the original.
 
 **Scores.** `similarity` is calibrated, 0–100: with every engine, 80 corresponds to a false match rate of
-1e-4. For searches, the default threshold depends on the collection's size, so that about one in a
-hundred searches for a person who isn't in the collection returns a match.
+1e-4. For searches, the default threshold depends on the collection's size, so that no more
+than about one in a hundred searches for a person who isn't in the collection returns a match.
 
 **Lists** return `next`, `previous` and `results`. Follow the URL in `next` until it is null.
 

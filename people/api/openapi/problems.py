@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from people import errors
 from people.api.openapi.headers import references
-from people.api.responses.base import ResponseSerializer
+from people.api.responses.base import CodedSerializer
 from people.api.responses.faces import BoxSerializer, ReasonSerializer
 from people.errors import FacerecError
 
@@ -36,14 +36,12 @@ CHOSEN_FACE: Kinds = (errors.NoFaceFound, errors.SeveralFacesFound, errors.FaceN
 """Errors of operations that use one face of the photo."""
 
 
-class ProblemSerializer(ResponseSerializer):
+class ProblemSerializer(CodedSerializer):
     """RFC 9457 problem details."""
 
     type = serializers.CharField(help_text="Always `about:blank`: `code` names the problem.")
     title = serializers.CharField(help_text="The status as a phrase.")
     status = serializers.IntegerField(help_text="HTTP status of the response.")
-    detail = serializers.CharField(help_text="What happened and what to do, as a human-readable sentence.")
-    code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
     request_id = serializers.CharField(
         help_text="Id of the request, as in the header X-Request-ID. Quote it when you ask for help."
     )

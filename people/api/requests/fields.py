@@ -82,7 +82,7 @@ class ExternalId(Text):
                 "allow_null": True,
                 "max_length": 255,
                 "validators": [validate_key],
-                "help_text": "Your own id of the person, unique in the collection. Null or an empty "
+                "help_text": "Your own id for the person, unique in the collection. Null or an empty "
                 "string means none.",
                 **options,
             }

@@ -1,4 +1,4 @@
-"""The base of response serializers, and the fields for their numbers."""
+"""The bases of response serializers, the fields for their numbers, and `help_texts` for those of models."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from people.actors import request_id
 # each of them in the OpenAPI document.
 class ResponseSerializer(serializers.Serializer[Any]):
     pass
+
+
+class CodedSerializer(ResponseSerializer):
+    """A problem, with a code for programs and a sentence for people."""
+
+    code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
+    detail = serializers.CharField(help_text="What happened and what to do, as a human-readable sentence.")
 
 
 def help_texts(**texts: str) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from people.api.responses.base import ResponseSerializer, help_texts
+from people.api.responses.base import CodedSerializer, ResponseSerializer, help_texts
 from people.api.responses.records import RejectionSerializer
 from people.models import ImportItem, ImportJob
 
@@ -24,11 +24,9 @@ class ImportCountsSerializer(ResponseSerializer):
     skipped = serializers.IntegerField(help_text="Files that were not processed; see the item's `problem`.")
 
 
-class ImportProblemSerializer(ResponseSerializer):
+class ImportProblemSerializer(CodedSerializer):
     """Why an import failed as a whole."""
 
-    code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
-    detail = serializers.CharField(help_text="What happened and what to do, as a human-readable sentence.")
     # Any, because a Serializer has an attribute with this name
     errors: Any = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),

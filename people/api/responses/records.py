@@ -10,13 +10,15 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from people import photo_warnings
-from people.api.responses.base import ResponseSerializer, help_texts
+from people.api.responses.base import CodedSerializer, ResponseSerializer, help_texts
 from people.api.responses.faces import BoxSerializer, FaceSerializer, ReasonSerializer
 from people.faces import Box
 from people.models import Collection, Erasure, Merge, Person, Photo
 
 ERASURE_STATUSES = ["pending", "complete"]
 TUNING = ("description", "requires_consent", "fpir", "fmr", "min_similarity")
+RETENTION = "Rules for erasing people automatically. They are applied every hour."
+CONSENT = "The person's consent to be enrolled and identified."
 RETENTION_HELP: dict[str, Any] = help_texts(
     erase_without_consent="Erase people one day after their consent expires, and people without a recorded "
     "consent one day after their first photo. A withdrawn consent counts as no consent.",
@@ -55,9 +57,7 @@ class RetentionSerializer(serializers.ModelSerializer[Collection]):
 class CollectionSerializer(serializers.ModelSerializer[Collection]):
     """A collection of people with its own settings. People in different collections are never compared."""
 
-    retention = RetentionSerializer(
-        source="*", help_text="Rules for erasing people automatically. They are applied every hour."
-    )
+    retention = RetentionSerializer(source="*", help_text=RETENTION)
     persons = serializers.IntegerField(
         source="person_count", help_text="Number of people in the collection, not counting merged ones."
     )
@@ -96,7 +96,7 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
         help_text="Id of the person to use instead, if this one was merged; otherwise null."
     )
     metadata = serializers.DictField(read_only=True, help_text=PERSON_HELP["metadata"]["help_text"])
-    consent = ConsentSerializer(source="*", help_text="The person's consent to be enrolled and identified.")
+    consent = ConsentSerializer(source="*", help_text=CONSENT)
     photos = serializers.IntegerField(source="photo_count", help_text="Number of accepted photos.")
 
     class Meta:
@@ -109,7 +109,7 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
             "name": PERSON_HELP["name"],
             **help_texts(
                 id="The person's id.",
-                external_id="Your own id of the person, unique in the collection. Null means none.",
+                external_id="Your own id for the person, unique in the collection. Null means none.",
                 status="`active`; `suspended`: stays enrolled but doesn't appear in search results; or "
                 "`merged`: replaced by the person in `merged_into`.",
                 created_at="When the person was created.",
@@ -121,11 +121,9 @@ class PersonSerializer(serializers.ModelSerializer[Person]):
         return person.kept().pk if person.merged_into_id else None
 
 
-class RejectionSerializer(ResponseSerializer):
+class RejectionSerializer(CodedSerializer):
     """Why a photo or file was not accepted."""
 
-    code = serializers.CharField(help_text="Stable code for programs. New codes may be added.")
-    detail = serializers.CharField(help_text="What happened and what to do, as a human-readable sentence.")
     reasons = ReasonSerializer(many=True, required=False, help_text="The failed quality checks.")
     face = BoxSerializer(required=False, help_text="The face that failed the quality check.")
     faces = BoxSerializer(many=True, required=False, help_text="The faces that you can choose from.")
@@ -136,7 +134,8 @@ class PhotoWarningSerializer(ResponseSerializer):
 
     code = serializers.CharField(
         help_text="`possible_duplicate_person`: the face looks like another person in the collection. "
-        "`LOW_MATCH_CONFIDENCE`: it doesn't look like the person's other photos. New codes may be added."
+        "`LOW_MATCH_CONFIDENCE`: it doesn't look like the person's other photos, or looks more like another "
+        "person than like them; `hint` says which. New codes may be added."
     )
     person = serializers.UUIDField(
         required=False, help_text="Id of the other person, with `possible_duplicate_person`."
@@ -229,8 +228,8 @@ class ErasureSerializer(serializers.ModelSerializer[Erasure]):
         ]  # fmt: skip
         extra_kwargs = help_texts(
             id="The erasure's id.",
-            reason="`request`, or the retention rule that applied: `consent_expired`, "
-            "`consent_missing` or `unseen`.",
+            reason="`request`; `reapplied`, after a restore from a backup; or the retention rule that "
+            "applied: `consent_expired`, `consent_missing` or `unseen`.",
             photos="Number of deleted photos.",
             templates="Number of deleted templates.",
             files_purged="Number of stored files whose deletion is verified.",

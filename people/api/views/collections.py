@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
@@ -11,19 +10,17 @@ from rest_framework.reverse import reverse
 from people import erasure, registration
 from people.api.idempotency import once
 from people.api.openapi import raises
-from people.api.requests.bodies import CollectionBody, CollectionChangeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PageQuery
+from people.api.requests.records import CollectionBody, CollectionChangeBody
 from people.api.responses.records import CollectionSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict
-from people.models import Collection, Person
+from people.models import Collection
+from people.models.counts import person_count
 
 
 def _counted() -> QuerySet[Collection]:
-    # a subquery, so that only the people of the collections shown are counted
-    people = Person.objects.not_merged().filter(collection=OuterRef("pk")).order_by().values("collection")
-    count = Subquery(people.annotate(count=Count("pk")).values("count"), output_field=IntegerField())
-    return Collection.objects.annotate(person_count=Coalesce(count, 0))
+    return Collection.objects.annotate(person_count=person_count())
 
 
 class CollectionsView(ListView):

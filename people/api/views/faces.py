@@ -14,7 +14,7 @@ from people.active_engine import active_engine
 from people.api.openapi import raises
 from people.api.openapi.problems import CHOSEN_FACE, PROBE
 from people.api.parsers import PHOTO_PARSERS
-from people.api.requests.bodies import COMPARE_REQUEST, PHOTO_REQUEST, photo_bytes
+from people.api.requests.photos import COMPARE_REQUEST, PHOTO_REQUEST, photo_bytes
 from people.api.requests.queries import (
     CompareQuery,
     DetectQuery,

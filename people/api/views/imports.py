@@ -14,7 +14,7 @@ from rest_framework.reverse import reverse
 from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.parsers import PHOTO_PARSERS
-from people.api.requests.bodies import IMPORT_REQUEST, import_source
+from people.api.requests.imports import IMPORT_REQUEST, import_source
 from people.api.requests.queries import IDEMPOTENCY_KEY, ImportQuery, ItemQuery, NoQuery, PageQuery
 from people.api.responses.imports import ImportItemSerializer, ImportSerializer
 from people.api.views.base import ApiView, ListView, created

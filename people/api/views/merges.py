@@ -11,8 +11,8 @@ from rest_framework.reverse import reverse
 from people import merging
 from people.api.idempotency import once
 from people.api.openapi import raises
-from people.api.requests.bodies import MergeBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery
+from people.api.requests.records import MergeBody
 from people.api.responses.records import MergeSerializer
 from people.api.views.base import ApiView, created
 from people.errors import MergedErased, NotMergeable, PersonMerged, UndoneAlready, UndoOutOfOrder

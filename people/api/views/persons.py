@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Count, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -14,12 +13,14 @@ from rest_framework.reverse import reverse
 from people import erasure, registration
 from people.api.idempotency import once
 from people.api.openapi import raises
-from people.api.requests.bodies import PersonBody
 from people.api.requests.queries import IDEMPOTENCY_KEY, NoQuery, PersonQuery
+from people.api.requests.records import PersonBody
 from people.api.responses.records import ErasureSerializer, PersonSerializer
 from people.api.views.base import ApiView, ListView, created
 from people.errors import Conflict, PersonMerged
 from people.models import Erasure, Person, Photo
+from people.models.counts import photo_count
+from people.models.person import PersonQuerySet
 
 _LOOKUPS = {
     "status": "status",
@@ -29,13 +30,9 @@ _LOOKUPS = {
 }
 
 
-def _counted() -> QuerySet[Person]:
-    # a subquery, so that only the photos of the people shown are counted
-    photos = Photo.objects.filter(person=OuterRef("pk"), status=Photo.Status.ACCEPTED).order_by()
-    count = Subquery(
-        photos.values("person").annotate(count=Count("pk")).values("count"), output_field=IntegerField()
-    )
-    return Person.objects.select_related("collection").annotate(photo_count=Coalesce(count, 0))
+def _counted() -> PersonQuerySet:
+    accepted = photo_count(Photo.Status.ACCEPTED)
+    return Person.objects.select_related("collection").annotate(photo_count=accepted)
 
 
 class PersonsView(ListView):
@@ -45,12 +42,12 @@ class PersonsView(ListView):
     serializer_class = PersonSerializer
     query_class = PersonQuery
 
-    def get_queryset(self) -> QuerySet[Person]:
+    def get_queryset(self) -> PersonQuerySet:
         query = self.query
         people = _counted().filter(collection=self.collection())
         people = people.filter(**{lookup: query[name] for name, lookup in _LOOKUPS.items() if name in query})
         if "status" not in query and "external_id" not in query:
-            people = people.exclude(status=Person.Status.MERGED)
+            people = people.not_merged()
         if text := query.get("search"):
             people = people.filter(Q(name__icontains=text) | Q(external_id__icontains=text))
         return people

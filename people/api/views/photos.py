@@ -17,7 +17,7 @@ from people.api.idempotency import once
 from people.api.openapi import raises
 from people.api.openapi.problems import CHOSEN_FACE, PHOTO
 from people.api.parsers import PHOTO_PARSERS
-from people.api.requests.bodies import PHOTO_REQUEST, photo_bytes
+from people.api.requests.photos import PHOTO_REQUEST, photo_bytes
 from people.api.requests.queries import (
     IDEMPOTENCY_KEY,
     PREFER,
