@@ -214,7 +214,7 @@ class Archives:
         form = ["--only-binary", ":all:"] if kind == "wheel" else ["--no-binary", package.split("==")[0]]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps", *form]
         try:
-            process = subprocess.run(  # noqa: S603
+            process = subprocess.run(  # noqa: S603 the package is from the catalogue, which is part of the code
                 [*command, "--dest", str(folder), package],
                 capture_output=True,
                 text=True,
